@@ -1,0 +1,34 @@
+"""SAM 2 on OpenVINO for napari, scripts and notebooks.
+
+Importing this package loads neither napari, openvino nor torch: each public name is imported when it is
+first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.convert import convert
+    from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
+    from napari_sam2_openvino.core.models import list_models, load_model
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "SAM2ImagePredictor": "napari_sam2_openvino.core.image_predictor",
+    "convert": "napari_sam2_openvino.convert",
+    "list_models": "napari_sam2_openvino.core.models",
+    "load_model": "napari_sam2_openvino.core.models",
+}
+
+__all__ = ["SAM2ImagePredictor", "convert", "list_models", "load_model"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,139 @@
+"""A converted model on disk: which files it has, and what its ``model.json`` says."""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from napari_sam2_openvino.core.errors import ModelFormatError
+
+FORMAT_VERSION = 1
+INFO_FILE = "model.json"
+IMAGE_ENCODER_FILE = "image_encoder.xml"
+MASK_DECODER_FILE = "mask_decoder.xml"
+PARAMETERS_FILE = "parameters.npz"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a model, with every flag of the YAML and of SAM 2's builder that the engine reads.
+
+    ``image_size`` is S of DESIGN's graph contracts in pixels, ``hidden_dim`` is D. The names are those of
+    ``sam2.modeling.sam2_base.SAM2Base`` and ``sam2.build_sam``.
+    """
+
+    architecture: str
+    image_size: int
+    hidden_dim: int
+    mem_dim: int = 64
+    directly_add_no_mem_embed: bool = True
+    # Set by build_sam2 (apply_postprocessing), not by the YAML.
+    dynamic_multimask_via_stability: bool = True
+    dynamic_multimask_stability_delta: float = 0.05
+    dynamic_multimask_stability_thresh: float = 0.98
+    # The rest matters to volumes only.
+    multimask_output_in_sam: bool = True
+    multimask_output_for_tracking: bool = True
+    multimask_min_pt_num: int = 0
+    multimask_max_pt_num: int = 1
+    use_multimask_token_for_obj_ptr: bool = True
+    num_maskmem: int = 7
+    max_obj_ptrs_in_encoder: int = 16
+    max_cond_frames_in_attn: int = -1
+    memory_temporal_stride_for_eval: int = 1
+    sigmoid_scale_for_mem_enc: float = 20.0
+    sigmoid_bias_for_mem_enc: float = -10.0
+    binarize_mask_from_pts_for_mem_enc: bool = True
+    fill_hole_area: int = 8
+    non_overlap_masks_for_mem_enc: bool = False
+    use_mask_input_as_output_without_sam: bool = True
+    use_obj_ptrs_in_encoder: bool = True
+    add_tpos_enc_to_obj_ptrs: bool = True
+    proj_tpos_enc_in_obj_ptrs: bool = True
+    use_signed_tpos_enc_to_obj_ptrs: bool = True
+    only_obj_ptrs_in_the_past_for_eval: bool = True
+    pred_obj_scores: bool = True
+    fixed_no_obj_ptr: bool = True
+    soft_no_obj_ptr: bool = False
+    no_obj_embed_spatial: bool = True
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where the weights come from."""
+
+    checkpoint: str
+    sha256: str
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """Largest differences between the converted graphs in f32 and PyTorch on the same inputs.
+
+    ``mask_logits`` and ``embedding`` are absolute differences relative to the reference's standard deviation,
+    ``iou_predictions`` is absolute, ``mask_pixels`` the smallest share of equal mask pixels of all sets.
+    """
+
+    prompt_sets: int
+    embedding: float
+    mask_logits: float
+    iou_predictions: float
+    mask_pixels: float
+    random_weights: bool = False
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The content of ``model.json``."""
+
+    name: str
+    config: ModelConfig
+    source: ModelSource
+    self_check: SelfCheck
+    weights: str = "f16"
+    versions: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def read_model_info(folder: Path) -> ModelInfo:
+    """Read and validate ``model.json``.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder is not a whole model of a format that this version reads.
+    """
+    wanted = (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE, PARAMETERS_FILE)
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise ModelFormatError(
+            f"A model folder holds {', '.join(wanted)}, but {folder} lacks {', '.join(missing)}: "
+            "convert the checkpoint again."
+        )
+    try:
+        info = TypeAdapter(ModelInfo).validate_json((folder / INFO_FILE).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelFormatError(
+            f"{folder / INFO_FILE} is not valid ({'.'.join(map(str, first['loc']))}: {first['msg']}): "
+            "convert the checkpoint again."
+        ) from error
+    if info.format_version != FORMAT_VERSION:
+        raise ModelFormatError(
+            f"{folder} has model format {info.format_version}, this version reads {FORMAT_VERSION}: "
+            "convert the checkpoint again."
+        )
+    return info
+
+
+def write_model_info(folder: Path, info: ModelInfo) -> None:
+    """Write ``model.json`` under a temporary name and rename it."""
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(info), file, indent=2)
+        file.write("\n")
+    Path(temporary).replace(folder / INFO_FILE)

@@ -1,0 +1,36 @@
+"""Where files of this software live: models in the user's data folder, caches in the cache folder."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+APP_NAME = "napari-sam2-openvino"
+HOME_VARIABLE = "NAPARI_SAM2_HOME"
+
+
+def _home() -> Path | None:
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(home).expanduser() if home else None
+
+
+def models_dir() -> Path:
+    """Return the folder of converted models; it may not exist yet."""
+    home = _home()
+    return (home or platformdirs.user_data_path(APP_NAME, appauthor=False)) / "models"
+
+
+def checkpoints_dir() -> Path:
+    """Return the folder of downloaded checkpoints; it may not exist yet."""
+    return models_dir().parent / "checkpoints"
+
+
+def cache_dir() -> Path:
+    """Return the folder of everything that can be made again; it may not exist yet."""
+    home = _home()
+    return home / "cache" if home else platformdirs.user_cache_path(APP_NAME, appauthor=False)
+
+
+def starter_dir() -> Path:
+    """Return the folder of the model that ships inside the package."""
+    return Path(__file__).parent.parent / "starter"
