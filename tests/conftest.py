@@ -1,0 +1,33 @@
+"""Fixtures that every test may use, and a home of their own for everything that is written."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.core.model import Sam2Model
+
+# Set at import, before anything reads them: napari does so when it is first imported.
+_HOME = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
+os.environ["NAPARI_CONFIG"] = str(Path(_HOME.name, "settings.yaml"))
+os.environ["NAPARI_SAM2_HOME"] = str(Path(_HOME.name, "sam2"))
+
+
+@pytest.fixture
+def sam2_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder that models, checkpoints and caches of this test go to."""
+    home = tmp_path / "sam2 hóme"
+    monkeypatch.setenv("NAPARI_SAM2_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def starter_model() -> Iterator["Sam2Model"]:
+    """Load the model that ships with the package, in full precision."""
+    from napari_sam2_openvino import load_model
+
+    yield load_model("starter", precision="f32")
