@@ -1,0 +1,180 @@
+"""The PyTorch reference that results are judged by: seeded SAM 2 models and SAM 2's own predictor.
+
+Freshly built models test little: position embeddings are zero, layer scale is 1e-6, predicted IoUs are all alike and
+masks hardly depend on the prompt. `perturbed_model` moves every parameter and spreads scores and logits.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+# What SAM 2's builder adds to every YAML (``apply_postprocessing``).
+BUILDER_FLAGS = {
+    "dynamic_multimask_via_stability": True,
+    "dynamic_multimask_stability_delta": 0.05,
+    "dynamic_multimask_stability_thresh": 0.98,
+}
+# A spread at which stability and predicted IoU fall on both sides of SAM 2's thresholds.
+MASK_LOGIT_STD = 30.0
+COMMON_SHARE = 0.9
+IOU_LOGIT_MEAN, IOU_LOGIT_STD = 0.9, 1.0
+# More than this would amplify rounding instead of the prompt's effect.
+MAX_IOU_GAIN = 40.0
+PROBE_PROMPTS = 16
+
+
+def perturbed_model(
+    config_file_or_yaml: str | Path, seed: int, image_size: int | None = None
+) -> Any:
+    """Build a SAM 2 with seeded weights, every one of them perturbed, and scores that spread.
+
+    Parameters
+    ----------
+    config_file_or_yaml : str or Path
+        A config of the sam2 package (``configs/sam2.1/sam2.1_hiera_t.yaml``) or a YAML file.
+    seed : int
+        Equal seeds give equal weights.
+    image_size : int, optional
+        Replaces the YAML's.
+
+    Returns
+    -------
+    sam2.modeling.sam2_base.SAM2Base
+        In evaluation mode, in float32.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_model(config_file_or_yaml, image_size)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                spread = max(0.3 * float(parameter.std(correction=0)), 0.03)
+                parameter.add_(spread * torch.randn_like(parameter))
+            _spread_scores(model)
+    return model
+
+
+def build_model(config_file_or_yaml: str | Path, image_size: int | None = None) -> Any:
+    """Build a SAM 2 as ``sam2.build_sam.build_sam2`` does, without weights."""
+    import sam2
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    path = Path(config_file_or_yaml)
+    if not path.is_file():
+        path = Path(sam2.__path__[0]) / config_file_or_yaml
+    config = OmegaConf.load(path)
+    OmegaConf.resolve(config)
+    for name, value in BUILDER_FLAGS.items():
+        OmegaConf.update(config, f"model.sam_mask_decoder_extra_args.{name}", value, force_add=True)
+    if image_size is not None:
+        config.model.image_size = image_size
+        layer = config.model.memory_attention.layer
+        for attention in (layer.self_attention, layer.cross_attention):
+            attention.feat_sizes = [image_size // 16, image_size // 16]
+    return instantiate(config.model, _recursive_=True).eval()
+
+
+def reference_predictor(model: Any, **options: Any) -> Any:
+    """Return SAM 2's own ``SAM2ImagePredictor`` for a model of any image size."""
+    declare_torchvision_operators()
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+    predictor = SAM2ImagePredictor(model, **options)
+    # Hard-coded for 1024 in SAM 2; the sizes follow from the strides 4, 8 and 16.
+    size = model.image_size
+    predictor._bb_feat_sizes = [(size // stride, size // stride) for stride in (4, 8, 16)]
+    return predictor
+
+
+_libraries: list[torch.library.Library] = []
+
+
+def declare_torchvision_operators() -> None:
+    """Let torchvision be imported beside a PyTorch that lacks its compiled operators."""
+    if _libraries:
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    _libraries.append(library)
+    try:
+        torch.ops.torchvision.nms  # noqa: B018
+    except (AttributeError, RuntimeError):
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.impl("nms", _nms, "CompositeExplicitAutograd")
+
+
+def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+    """Greedy non-maximum suppression; equal scores keep their order, as in torchvision."""
+    order = torch.argsort(scores, descending=True, stable=True)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = []
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(int(best))
+        low = torch.maximum(boxes[best, :2], boxes[order, :2])
+        high = torch.minimum(boxes[best, 2:], boxes[order, 2:])
+        overlap = (high - low).clamp(min=0).prod(dim=1)
+        order = order[overlap / (area[best] + area[order] - overlap) <= iou_threshold]
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+@torch.no_grad()
+def _spread_scores(model: Any) -> None:
+    """Scale the mask and IoU heads so that logits and scores spread over probe prompts."""
+    decoder = model.sam_mask_decoder
+    probe = _Probe(model)
+    hyper_in: dict[Any, torch.Tensor] = {}
+    hooks = [
+        mlp.register_forward_hook(lambda mlp, _, out: hyper_in.update({mlp: out}))
+        for mlp in decoder.output_hypernetworks_mlps
+    ]
+    _, logits = probe()
+    for hook in hooks:
+        hook.remove()
+    # What all prompts have in common drowns what each of them changes: take most of it away.
+    for mlp, out in hyper_in.items():
+        mlp.layers[-1].bias.sub_(COMMON_SHARE * out.mean(dim=0))
+    masks, _ = probe()
+    for index, mlp in enumerate(decoder.output_hypernetworks_mlps):
+        gain = MASK_LOGIT_STD / masks[:, index].std()
+        mlp.layers[-1].weight.mul_(gain)
+        mlp.layers[-1].bias.mul_(gain)
+    last = decoder.iou_prediction_head.layers[-1]
+    gain = (IOU_LOGIT_STD / logits.std(dim=0)).clamp(max=MAX_IOU_GAIN)
+    last.weight.mul_(gain[:, None])
+    last.bias.copy_(gain * (last.bias - logits.mean(dim=0)) + IOU_LOGIT_MEAN)
+
+
+class _Probe:
+    """Decodes the same random prompts again: mask logits, and IoU predictions before the sigmoid."""
+
+    def __init__(self, model: Any) -> None:
+        size = model.image_size
+        image = nn.functional.interpolate(
+            torch.randn(1, 3, 12, 12), size=(size, size), mode="bicubic"
+        )
+        feats = model.forward_image(image)["backbone_fpn"]
+        self.model = model
+        self.embed = feats[2] + model.no_mem_embed.reshape(1, -1, 1, 1)
+        self.high_res = feats[:2]
+        coords = size * torch.rand(PROBE_PROMPTS, 2, 2)
+        labels = torch.randint(0, 2, (PROBE_PROMPTS, 2))
+        self.points = coords, labels
+
+    def __call__(self) -> tuple[torch.Tensor, torch.Tensor]:
+        prompt_encoder, decoder = self.model.sam_prompt_encoder, self.model.sam_mask_decoder
+        head = decoder.iou_prediction_head
+        had_sigmoid, head.sigmoid_output = head.sigmoid_output, False
+        sparse, dense = prompt_encoder(points=self.points, boxes=None, masks=None)
+        masks, scores, _, _ = decoder.predict_masks(
+            image_embeddings=self.embed,
+            image_pe=prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            repeat_image=True,
+            high_res_features=self.high_res,
+        )
+        head.sigmoid_output = had_sigmoid
+        return masks, scores
