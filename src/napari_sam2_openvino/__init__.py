@@ -1,14 +1,14 @@
 """SAM 2 on OpenVINO for napari, scripts and notebooks.
 
-Importing this package loads neither napari, openvino nor torch: each public name is imported when it is
-first used.
+Importing this package loads neither napari, openvino nor torch: each public name is imported when
+it is first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sam2_openvino.convert import convert
+    from napari_sam2_openvino.conversion import convert
     from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
     from napari_sam2_openvino.core.models import list_models, load_model
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "SAM2ImagePredictor": "napari_sam2_openvino.core.image_predictor",
-    "convert": "napari_sam2_openvino.convert",
+    "convert": "napari_sam2_openvino.conversion",
     "list_models": "napari_sam2_openvino.core.models",
     "load_model": "napari_sam2_openvino.core.models",
 }

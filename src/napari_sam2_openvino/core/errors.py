@@ -1,7 +1,7 @@
 """Errors whose text is meant for the user.
 
-Everything raised on purpose derives from `Sam2Error`; its message is one sentence that says what was
-expected, what came, and what to do. Any other exception is a bug and is left to surface as one.
+Everything raised on purpose derives from `Sam2Error`; its message is one sentence that says what
+was expected, what came, and what to do. Any other exception is a bug and is left to surface as one.
 """
 
 

@@ -19,10 +19,11 @@ PARAMETERS_FILE = "parameters.npz"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Architecture of a model, with every flag of the YAML and of SAM 2's builder that the engine reads.
+    """Architecture of a model, with the flags of the YAML and of SAM 2's builder.
 
-    ``image_size`` is S of DESIGN's graph contracts in pixels, ``hidden_dim`` is D. The names are those of
-    ``sam2.modeling.sam2_base.SAM2Base`` and ``sam2.build_sam``.
+    ``image_size`` is the side S of the square that the network sees, in pixels, ``hidden_dim`` the
+    width D of its embeddings. The names are those of ``sam2.modeling.sam2_base.SAM2Base`` and
+    ``sam2.build_sam``.
     """
 
     architecture: str
@@ -74,8 +75,9 @@ class ModelSource:
 class SelfCheck:
     """Largest differences between the converted graphs in f32 and PyTorch on the same inputs.
 
-    ``mask_logits`` and ``embedding`` are absolute differences relative to the reference's standard deviation,
-    ``iou_predictions`` is absolute, ``mask_pixels`` the smallest share of equal mask pixels of all sets.
+    ``mask_logits`` and ``embedding`` are absolute differences relative to the reference's standard
+    deviation, ``iou_predictions`` is absolute, ``mask_pixels`` the smallest share of equal mask
+    pixels of all sets.
     """
 
     prompt_sets: int
@@ -118,14 +120,15 @@ def read_model_info(folder: Path) -> ModelInfo:
         info = TypeAdapter(ModelInfo).validate_json((folder / INFO_FILE).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
         raise ModelFormatError(
-            f"{folder / INFO_FILE} is not valid ({'.'.join(map(str, first['loc']))}: {first['msg']}): "
+            f"{folder / INFO_FILE} is not valid ({place}: {first['msg']}): "
             "convert the checkpoint again."
         ) from error
     if info.format_version != FORMAT_VERSION:
         raise ModelFormatError(
-            f"{folder} has model format {info.format_version}, this version reads {FORMAT_VERSION}: "
-            "convert the checkpoint again."
+            f"{folder} has model format {info.format_version}, but this version reads "
+            f"{FORMAT_VERSION}: convert the checkpoint again."
         )
     return info
 

@@ -1,4 +1,4 @@
-"""Where files of this software live: models in the user's data folder, caches in the cache folder."""
+"""Where files live: models in the user's data folder, caches in the user's cache folder."""
 
 import os
 from pathlib import Path

@@ -1,0 +1,207 @@
+"""A loaded model: its graphs, its parameters, and the two things it does."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.core.errors import InputError, ModelFormatError
+from napari_sam2_openvino.core.model_folder import (
+    IMAGE_ENCODER_FILE,
+    MASK_DECODER_FILE,
+    PARAMETERS_FILE,
+    ModelInfo,
+    read_model_info,
+)
+from napari_sam2_openvino.core.runtime import (
+    DecoderOutput,
+    ImageEncoder,
+    MaskDecoder,
+    Runtime,
+    effective_precision,
+)
+from napari_sam2_openvino.core.transforms import preprocess
+from napari_sam2_openvino.core.types import ImageEmbedding
+
+Float = NDArray[np.float32]
+
+PARAMETERS = ("no_mem_embed",)
+
+
+class Sam2Model:
+    """SAM 2 on OpenVINO, ready to encode images and to decode prompts.
+
+    Safe to share between threads; calls of one kind wait for each other.
+
+    Parameters
+    ----------
+    folder : Path
+        A model folder.
+    device, precision : str
+        See `load_model`.
+    cache_dir : Path or None
+        Folder of compiled blobs; None compiles anew each time.
+    """
+
+    def __init__(self, folder: Path, device: str, precision: str, cache_dir: Path | None) -> None:
+        self.folder = folder
+        self.info: ModelInfo = read_model_info(folder)
+        self.device = device
+        runtime = Runtime(device, precision, cache_dir)
+        encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
+        self.precision = effective_precision(encoder)
+        self._image_encoder = ImageEncoder(encoder)
+        self._mask_decoder = MaskDecoder(runtime.compile(folder / MASK_DECODER_FILE))
+        self._parameters = _read_parameters(folder / PARAMETERS_FILE)
+        self._encoder_lock = threading.Lock()
+        self._decoder_lock = threading.Lock()
+        self._decoding: ImageEmbedding | None = None
+
+    def __repr__(self) -> str:
+        return f"Sam2Model({self.name!r}, device={self.device!r}, precision={self.precision!r})"
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.info.name
+
+    @property
+    def image_size(self) -> int:
+        """S: side of the square that the network sees, in pixels."""
+        return self.info.config.image_size
+
+    @property
+    def mask_input_size(self) -> int:
+        """Side of the low-resolution masks, in pixels."""
+        return self.image_size // 4
+
+    @property
+    def key(self) -> str:
+        """What an embedding depends on beside the image: weights, device and precision."""
+        source = self.info.source.sha256[:16]
+        parts = (source, self.info.weights, self.image_size, self.device, self.precision)
+        return "-".join(map(str, parts))
+
+    def encode(
+        self, rgb: NDArray[np.uint8], *, cancelled: Callable[[], bool] | None = None
+    ) -> ImageEmbedding:
+        """Encode one image.
+
+        Except in f32, the embedding is rounded to half precision here, before any decode, so that
+        one that comes from a cache gives the same masks bit for bit.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (H, W, 3)
+            As returned by `to_rgb`.
+        cancelled : callable, optional
+            Asked every few milliseconds; the encode ends soon after it returns true.
+
+        Returns
+        -------
+        ImageEmbedding
+
+        Raises
+        ------
+        JobCancelledError
+            If ``cancelled`` returned true.
+        """
+        image = preprocess(rgb, self.image_size)
+        with self._encoder_lock:
+            arrays = self._image_encoder(image, cancelled)
+        kept: type[np.floating] = np.float32 if self.precision == "f32" else np.float16
+        embed, feats_0, feats_1 = (array.astype(kept, copy=False) for array in arrays)
+        height, width = rgb.shape[:2]
+        return ImageEmbedding(embed, (feats_0, feats_1), (height, width))
+
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        point_coords: Float,
+        point_labels: NDArray[np.int32],
+        mask_input: Float | None = None,
+    ) -> DecoderOutput:
+        """Decode B prompt sets of one image.
+
+        Parameters
+        ----------
+        embedding : ImageEmbedding
+        point_coords : ndarray of float32, shape (B, N, 2)
+            Tokens in model space, as laid out by `build_tokens`.
+        point_labels : ndarray of int32, shape (B, N)
+        mask_input : ndarray of float32, shape (B or 1, 1, S / 4, S / 4), optional
+            Logits.
+
+        Returns
+        -------
+        DecoderOutput
+            All four masks, scores and pointers of each set; see `select_masks`.
+        """
+        size = self.mask_input_size
+        if mask_input is None:
+            batch = len(point_coords)
+            mask = np.zeros((batch, 1, size, size), np.float32)
+        else:
+            if mask_input.shape[1:] != (1, size, size):
+                raise InputError(
+                    f"mask_input must have shape (1, {size}, {size}) for model {self.name}, "
+                    f"but has shape {mask_input.shape[1:]}: give back this model's low_res_masks."
+                )
+            point_coords, point_labels, mask = _same_batch(point_coords, point_labels, mask_input)
+            batch = len(mask)
+        has_mask = np.full(batch, mask_input is not None, np.float32)
+        with self._decoder_lock:
+            if self._decoding is not embedding:
+                self._mask_decoder.set_embedding(self._decoder_arrays(embedding))
+                self._decoding = embedding
+            return self._mask_decoder(point_coords, point_labels, mask, has_mask)
+
+    def image_embed(self, embedding: ImageEmbedding) -> Float:
+        """Return the embedding of a single image as the mask decoder takes it.
+
+        Returns
+        -------
+        ndarray of float32, shape (1, D, S / 16, S / 16)
+            With ``no_mem_embed`` added where the model says so.
+        """
+        embed = embedding.image_embed.astype(np.float32)
+        if self.info.config.directly_add_no_mem_embed:
+            embed = embed + self._parameters["no_mem_embed"].reshape(1, -1, 1, 1)
+        return embed
+
+    def _decoder_arrays(self, embedding: ImageEmbedding) -> tuple[Float, Float, Float]:
+        feats_0, feats_1 = (feats.astype(np.float32) for feats in embedding.high_res_feats)
+        return self.image_embed(embedding), feats_0, feats_1
+
+
+def _same_batch(
+    point_coords: Float, point_labels: NDArray[np.int32], mask: Float
+) -> tuple[Float, NDArray[np.int32], Float]:
+    """Repeat whichever of points and mask has batch 1, as broadcasting does in SAM 2."""
+    batch = max(len(point_coords), len(mask))
+    if {len(point_coords), len(mask)} - {1, batch}:
+        raise InputError(
+            "There must be one mask_input for each prompt set, or one for all, but there are "
+            f"{len(mask)} for {len(point_coords)} sets."
+        )
+    coords = np.broadcast_to(point_coords, (batch, *point_coords.shape[1:]))
+    labels = np.broadcast_to(point_labels, (batch, *point_labels.shape[1:]))
+    masks = np.broadcast_to(mask, (batch, *mask.shape[1:]))
+    return (
+        np.ascontiguousarray(coords),
+        np.ascontiguousarray(labels),
+        np.ascontiguousarray(masks),
+    )
+
+
+def _read_parameters(path: Path) -> dict[str, Float]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name].astype(np.float32) for name in PARAMETERS}
+    except (ValueError, KeyError, OSError) as error:
+        raise ModelFormatError(
+            f"{path} is damaged or lacks one of {', '.join(PARAMETERS)}: "
+            "convert the checkpoint again."
+        ) from error

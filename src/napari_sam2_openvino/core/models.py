@@ -1,0 +1,146 @@
+"""Which models there are, where they live, and how one is loaded."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
+from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
+from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info
+from napari_sam2_openvino.core.paths import cache_dir, models_dir, starter_dir
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.core.model import Sam2Model
+
+STARTER = "starter"
+
+
+@dataclass(frozen=True)
+class ModelListing:
+    """One line of the list of models.
+
+    ``folder`` is None for a model of the catalogue that was not converted yet.
+    """
+
+    name: str
+    folder: Path | None
+    description: str
+    image_size: int
+    licence: str
+    weights: str
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model can be loaded."""
+        return self.folder is not None
+
+
+def list_models() -> tuple[ModelListing, ...]:
+    """Return the starter, the converted models, then what the catalogue offers to convert.
+
+    Damaged model folders are left out; `find_model_folder` and `load_model` say what is wrong with
+    one.
+    """
+    ready = [listing for folder in _model_folders() if (listing := _describe(folder)) is not None]
+    known = {listing.name for listing in ready}
+    offered = [
+        ModelListing(
+            entry.name, None, entry.description, entry.image_size, entry.licence, weights=""
+        )
+        for entry in CATALOGUE
+        if entry.name not in known
+    ]
+    return (*ready, *offered)
+
+
+def find_model_folder(model: str | os.PathLike[str] = STARTER) -> Path:
+    """Return the folder of a model.
+
+    Parameters
+    ----------
+    model : str or path-like
+        "starter", the name of a converted model, or a model folder.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is none; the message says how to get it.
+    """
+    name = os.fspath(model)
+    if name == STARTER:
+        return starter_dir()
+    if "/" in name or os.sep in name or isinstance(model, os.PathLike):
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return folder
+        raise ModelNotFoundError(f"There is no model folder {folder}: check the path.")
+    folder = models_dir() / name
+    if name and (folder / INFO_FILE).is_file():
+        return folder
+    if find_entry(name) is not None:
+        raise ModelNotFoundError(
+            f"Model {name} is not converted yet: run `napari-sam2 models download {name}`, then "
+            f"`napari-sam2 models convert {name} --name {name}`."
+        )
+    names = ", ".join(listing.name for listing in list_models())
+    raise ModelNotFoundError(
+        f"There is no model {name!r}: choose one of {names}, or a model folder."
+    )
+
+
+def load_model(
+    model: str | os.PathLike[str] = STARTER, *, device: str = "CPU", precision: str = "auto"
+) -> "Sam2Model":
+    """Load a model for prediction.
+
+    Parameters
+    ----------
+    model : str or path-like, optional
+        "starter", the name of a converted model, or a model folder.
+    device : str, optional
+        A device that OpenVINO lists, such as "CPU" or "GPU".
+    precision : {"auto", "f32", "bf16", "f16"}, optional
+        What the device computes in; "auto" is its own default. ``Sam2Model.precision`` tells what
+        it became.
+
+    Returns
+    -------
+    Sam2Model
+
+    Raises
+    ------
+    ModelNotFoundError, ModelFormatError, DeviceError, InputError
+
+    Examples
+    --------
+    >>> from napari_sam2_openvino import load_model
+    >>> load_model("starter", precision="f32")
+    Sam2Model('starter', device='CPU', precision='f32')
+    """
+    from napari_sam2_openvino.core.model import Sam2Model
+
+    folder = find_model_folder(model)
+    return Sam2Model(folder, device, precision, cache_dir() / "compiled")
+
+
+def _model_folders() -> list[Path]:
+    local = models_dir()
+    found = sorted(path.parent for path in local.glob(f"*/{INFO_FILE}")) if local.is_dir() else []
+    return [starter_dir(), *(folder for folder in found if not folder.name.startswith("."))]
+
+
+def _describe(folder: Path) -> ModelListing | None:
+    try:
+        info = read_model_info(folder)
+    except ModelFormatError:
+        return None
+    entry = find_entry(info.name)
+    return ModelListing(
+        name=folder.name,
+        folder=folder,
+        description=entry.description if entry else info.config.architecture,
+        image_size=info.config.image_size,
+        licence=info.source.licence,
+        weights=info.weights,
+    )

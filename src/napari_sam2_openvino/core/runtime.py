@@ -1,0 +1,230 @@
+"""OpenVINO: compile a graph for a device, run it, cancel it.
+
+The only module of the core that imports openvino. Each graph has one class, which alone spells its
+tensor names.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
+
+if TYPE_CHECKING:
+    import openvino
+
+Float = NDArray[np.float32]
+
+PRECISIONS = ("auto", "f32", "bf16", "f16")
+# How long an encode may go on after it was cancelled: one look at the flag.
+_POLL_MS = 10
+
+
+class Runtime:
+    """One OpenVINO core with the settings that all graphs of a model share.
+
+    Parameters
+    ----------
+    device : str
+        A device that OpenVINO lists, such as "CPU" or "GPU".
+    precision : str
+        "f32", "bf16", "f16", or "auto" for the device's default.
+    cache_dir : Path or None
+        Folder of compiled blobs; None compiles anew each time.
+    """
+
+    def __init__(self, device: str, precision: str, cache_dir: Path | None) -> None:
+        import openvino
+
+        if precision not in PRECISIONS:
+            raise InputError(
+                f"precision must be one of {', '.join(PRECISIONS)}, but is {precision!r}."
+            )
+        self._core = openvino.Core()
+        if device.partition(".")[0] not in self._core.available_devices:
+            raise DeviceError(
+                f"The device must be one of {', '.join(self._core.available_devices)}, "
+                f"but is {device!r}."
+            )
+        self.device = device
+        self._properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision != "auto":
+            self._properties["INFERENCE_PRECISION_HINT"] = precision
+        if cache_dir is not None:
+            # OpenVINO's own key does not tell precisions apart on every device.
+            self._properties["CACHE_DIR"] = str(cache_dir / f"{device}-{precision}")
+
+    def compile(self, path: Path) -> "openvino.CompiledModel":
+        """Compile a graph from its file.
+
+        Raises
+        ------
+        DeviceError
+            If OpenVINO refuses the file on this device.
+        """
+        try:
+            return self._core.compile_model(str(path), self.device, self._properties)
+        except RuntimeError as error:
+            raise DeviceError(
+                f"OpenVINO could not compile {path.name} for {self.device} "
+                f"({_first_line(error)}): choose another device, or convert the model again."
+            ) from error
+
+
+def effective_precision(compiled: "openvino.CompiledModel") -> str:
+    """Return the precision that the device really computes in, such as "bf16"."""
+    return str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+
+
+class ImageEncoder:
+    """The graph ``image_encoder``: an image to its embedding. One thread at a time."""
+
+    INPUT = "image"
+    OUTPUTS = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+
+    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+        self._request = compiled.create_infer_request()
+
+    def __call__(
+        self, image: Float, cancelled: Callable[[], bool] | None = None
+    ) -> tuple[Float, Float, Float]:
+        """Encode one image.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (1, 3, S, S)
+            As returned by `preprocess`.
+        cancelled : callable, optional
+            Asked every few milliseconds; the encode ends soon after it returns true.
+
+        Returns
+        -------
+        tuple of ndarray of float32
+            ``image_embed`` (1, D, S / 16, S / 16) raw, ``high_res_feats_0`` (1, D / 8, S / 4, S /
+            4) and ``high_res_feats_1`` (1, D / 4, S / 8, S / 8).
+
+        Raises
+        ------
+        JobCancelledError
+            If ``cancelled`` returned true.
+        DeviceError
+            If OpenVINO failed.
+        """
+        request = self._request
+        try:
+            request.start_async({self.INPUT: image}, share_inputs=False)
+            while not request.wait_for(_POLL_MS):
+                if cancelled is not None and cancelled():
+                    _cancel(request)
+                    raise JobCancelledError("The encoding of the image was cancelled.")
+        except RuntimeError as error:
+            raise DeviceError(
+                f"OpenVINO could not encode the image ({_first_line(error)}): "
+                "choose another device or precision."
+            ) from error
+        embed, feats_0, feats_1 = (
+            request.get_tensor(name).data.astype(np.float32, copy=True) for name in self.OUTPUTS
+        )
+        return embed, feats_0, feats_1
+
+
+class DecoderOutput(NamedTuple):
+    """What ``mask_decoder`` returns for B prompt sets, before SAM 2's rules choose among it."""
+
+    low_res_masks: Float
+    iou_predictions: Float
+    object_score_logits: Float
+    obj_ptr: Float
+
+
+class MaskDecoder:
+    """The graph ``mask_decoder``: an embedding and tokens to masks. One thread at a time.
+
+    The embedding is handed over once and stays with the request, so that a click costs only its
+    decode.
+    """
+
+    EMBEDDING = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+    POINT_COORDS = "point_coords"
+    POINT_LABELS = "point_labels"
+    MASK_INPUT = "mask_input"
+    HAS_MASK_INPUT = "has_mask_input"
+
+    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+        self._request = compiled.create_infer_request()
+
+    def set_embedding(self, arrays: tuple[Float, Float, Float]) -> None:
+        """Keep a copy of the embedding for the following calls."""
+        import openvino
+
+        for name, array in zip(self.EMBEDDING, arrays, strict=True):
+            self._request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array)))
+
+    def __call__(
+        self,
+        point_coords: Float,
+        point_labels: NDArray[np.int32],
+        mask_input: Float,
+        has_mask_input: Float,
+    ) -> DecoderOutput:
+        """Decode B prompt sets against the embedding that was set.
+
+        Every prompt input is passed each time: OpenVINO keeps the previous value of one that is
+        not.
+
+        Parameters
+        ----------
+        point_coords : ndarray of float32, shape (B, N, 2)
+            Tokens in model space, as laid out by `build_tokens`.
+        point_labels : ndarray of int32, shape (B, N)
+        mask_input : ndarray of float32, shape (B, 1, S / 4, S / 4)
+            Logits; ignored where ``has_mask_input`` is 0.
+        has_mask_input : ndarray of float32, shape (B,)
+            1 or 0.
+
+        Returns
+        -------
+        DecoderOutput
+            Shapes (B, 4, S / 4, S / 4), (B, 4), (B, 1) and (B, 4, D); copies.
+
+        Raises
+        ------
+        DeviceError
+            If OpenVINO failed.
+        """
+        inputs: Mapping[str, NDArray[Any]] = {
+            self.POINT_COORDS: point_coords,
+            self.POINT_LABELS: point_labels,
+            self.MASK_INPUT: mask_input,
+            self.HAS_MASK_INPUT: has_mask_input,
+        }
+        try:
+            self._request.infer(inputs, share_inputs=False)
+        except RuntimeError as error:
+            raise DeviceError(
+                f"OpenVINO could not decode the prompts ({_first_line(error)}): "
+                "choose another device or precision."
+            ) from error
+        return DecoderOutput(
+            *(
+                self._request.get_tensor(name).data.astype(np.float32, copy=True)
+                for name in DecoderOutput._fields
+            )
+        )
+
+
+def _cancel(request: "openvino.InferRequest") -> None:
+    request.cancel()
+    try:
+        request.wait()
+    except RuntimeError:
+        # The way in which OpenVINO says that the request was cancelled.
+        return
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
