@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,8 @@ def sam2_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def starter_model() -> Iterator["Sam2Model"]:
+def starter_model() -> "Sam2Model":
     """Load the model that ships with the package, in full precision."""
     from napari_sam2_openvino import load_model
 
-    yield load_model("starter", precision="f32")
+    return load_model("starter", precision="f32")
