@@ -16,6 +16,7 @@ def test_prompts_are_converted_to_their_types():
     ("arguments", "message"),
     [
         ({"point_coords": [[1, 2]], "point_labels": []}, "each of the 1 points"),
+        ({"point_coords": np.ones((2, 3)), "point_labels": [1, 1, 1]}, r"shape \(n, 2\)"),
         ({"point_coords": [[1, 2]], "point_labels": [2]}, "contains \\[2\\]"),
         ({"point_coords": [[np.nan, 2]], "point_labels": [1]}, "point_coords must be finite"),
         ({"box": [5, 0, 0, 5]}, "x0 < x1"),

@@ -47,7 +47,13 @@ class Prompts:
     mask_input: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        coords = _finite(self.point_coords, "point_coords").reshape(-1, 2)
+        coords = _finite(self.point_coords, "point_coords")
+        if coords.size == 0:
+            coords = coords.reshape(0, 2)
+        if coords.ndim != 2 or coords.shape[1] != 2:
+            raise InputError(
+                f"point_coords must have shape (n, 2), (x, y) each, but has shape {coords.shape}."
+            )
         labels = np.asarray(self.point_labels)
         if labels.shape != (len(coords),):
             raise InputError(
