@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_sam2_openvino.synthetic import KINDS, Kind, SceneParameters, make_scene
+from napari_sam2_openvino.synthetic.outlines import bent, ellipse, lobed
+from napari_sam2_openvino.synthetic.placement import Labels
+
+
+def assert_numbered_in_one_piece(labels: Labels) -> None:
+    ids = np.unique(labels[labels > 0])
+    np.testing.assert_array_equal(ids, np.arange(1, len(ids) + 1))
+    assert len(ids) > 0
+    for obj_id in ids:
+        assert ndimage.label(labels == obj_id)[1] == 1, f"object {obj_id} is in pieces"
+
+
+@pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_image_and_labels_fit(kind: Kind, difficulty: float) -> None:
+    scene = make_scene(kind, seed=3, shape=(96, 130), difficulty=difficulty)
+    channels = (3,) if kind == "tissue" else ()
+    assert scene.image.shape == (96, 130, *channels)
+    assert scene.image.dtype == (np.uint16 if kind in {"fluorescence", "membrane"} else np.uint8)
+    assert scene.labels.shape == (96, 130)
+    assert scene.labels.dtype == np.int32
+    assert scene.object_count == scene.labels.max()
+    assert_numbered_in_one_piece(scene.labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_same_scene(kind: Kind) -> None:
+    first, again, other = (make_scene(kind, seed, shape=(64, 64)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.image, again.image)
+    np.testing.assert_array_equal(first.labels, again.labels)
+    assert not np.array_equal(first.labels, other.labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_can_be_seen(kind: Kind) -> None:
+    """Neither black nor white nor flat, and the edges of objects are where the image changes."""
+    scene = make_scene(kind, seed=1, difficulty=0.0)
+    image = scene.image.astype(float)
+    grey = image.mean(axis=-1) if image.ndim == 3 else image
+    edges = ndimage.gaussian_gradient_magnitude(grey, 1.5)
+    on_edge = np.zeros(scene.labels.shape, bool)
+    on_edge[:-1] |= scene.labels[:-1] != scene.labels[1:]
+    on_edge[:, :-1] |= scene.labels[:, :-1] != scene.labels[:, 1:]
+    near = ndimage.binary_dilation(on_edge, iterations=2)
+    far = ~ndimage.binary_dilation(on_edge, iterations=6)
+    assert edges[near].mean() > 1.5 * edges[far].mean()
+    assert np.mean(scene.image == scene.image.max()) < 0.2
+
+
+def test_easy_objects_keep_apart() -> None:
+    for seed in range(5):
+        labels = make_scene("elongated", seed, difficulty=0.0).labels
+        grown = ndimage.grey_dilation(labels, size=(5, 5))
+        assert np.all((labels == 0) | (grown == labels))
+
+
+def test_hard_scenes_have_more_and_smaller_objects() -> None:
+    easy, hard = (
+        [make_scene("darkfield", seed, difficulty=difficulty) for seed in range(4)]
+        for difficulty in (0.0, 1.0)
+    )
+    assert max(s.object_count for s in easy) < min(s.object_count for s in hard)
+
+
+def test_a_crowded_canvas_is_not_overfilled() -> None:
+    parameters = SceneParameters("brightfield", (48, 48), object_count=(200, 200), radius=(4, 6))
+    scene = make_scene("brightfield", 0, parameters=parameters)
+    assert 3 < scene.object_count < 60
+    assert_numbered_in_one_piece(scene.labels)
+
+
+def test_objects_too_large_for_the_image_leave_one_that_fits() -> None:
+    parameters = SceneParameters("tissue", (32, 32), object_count=(1, 1), radius=(90, 90))
+    scene = make_scene("tissue", 0, parameters=parameters)
+    assert scene.object_count == 1
+    assert 0 < np.count_nonzero(scene.labels) < 32 * 32
+
+
+@pytest.mark.parametrize("draw", [ellipse, lobed, bent])
+def test_outlines_have_the_area_of_their_disc_and_stay_inside_their_field(draw) -> None:  # type: ignore[no-untyped-def]
+    areas = []
+    for seed in range(20):
+        field = draw(np.random.default_rng(seed), 20.0)
+        inside = field < 0
+        areas.append(inside.sum() / (np.pi * 20**2))
+        assert not inside[[0, -1]].any()
+        assert not inside[:, [0, -1]].any()
+    assert 0.75 < np.mean(areas) < 1.25
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "x-ray"}, "kind must be one of"),
+        ({"shape": (8, 64)}, "at least 16 x 16"),
+        ({"object_count": (5, 2)}, "object_count must be"),
+        ({"radius": (0.0, 2.0)}, "radius must be"),
+        ({"gap": -1.0}, "gap must not be negative"),
+        ({"contrast": 1.5}, "contrast must lie between 0 and 1"),
+    ],
+)
+def test_wrong_parameters_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SceneParameters(**{"kind": "tissue"} | wrong)  # type: ignore[arg-type]
+
+
+def test_wrong_difficulty_or_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="difficulty must lie between 0 and 1"):
+        make_scene("tissue", 0, difficulty=2.0)
+    with pytest.raises(ValueError, match="parameters are for kind 'tissue'"):
+        make_scene("membrane", 0, parameters=SceneParameters("tissue"))
