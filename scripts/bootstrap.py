@@ -79,6 +79,7 @@ def ensure_system_packages(*, window: bool) -> None:
     if os.geteuid() != 0:
         sys.exit(
             "Some system packages are missing. Install them and run this again:\n"
+            "sudo apt-get update && "
             f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
         )
     say(f"Installing system packages: {' '.join(missing)}")
