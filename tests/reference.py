@@ -1,7 +1,8 @@
 """The PyTorch reference that results are judged by: seeded SAM 2 models and SAM 2's own predictor.
 
-Freshly built models test little: position embeddings are zero, layer scale is 1e-6, predicted IoUs are all alike and
-masks hardly depend on the prompt. `perturbed_model` moves every parameter and spreads scores and logits.
+Freshly built models test little: position embeddings are zero, layer scale is 1e-6, predicted IoUs
+are all alike and masks hardly depend on the prompt. `perturbed_model` moves every parameter and
+spreads scores and logits.
 """
 
 from pathlib import Path
@@ -30,6 +31,9 @@ def perturbed_model(
 ) -> Any:
     """Build a SAM 2 with seeded weights, every one of them perturbed, and scores that spread.
 
+    The weights are exact in half precision, in which a converted model stores them: what is compared
+    with it is the computation, not the storage.
+
     Parameters
     ----------
     config_file_or_yaml : str or Path
@@ -52,6 +56,8 @@ def perturbed_model(
                 spread = max(0.3 * float(parameter.std(correction=0)), 0.03)
                 parameter.add_(spread * torch.randn_like(parameter))
             _spread_scores(model)
+            for parameter in model.parameters():
+                parameter.copy_(parameter.half())
     return model
 
 
@@ -148,7 +154,7 @@ def _spread_scores(model: Any) -> None:
 
 
 class _Probe:
-    """Decodes the same random prompts again: mask logits, and IoU predictions before the sigmoid."""
+    """Decodes the same random prompts: mask logits, and IoU predictions before the sigmoid."""
 
     def __init__(self, model: Any) -> None:
         size = model.image_size

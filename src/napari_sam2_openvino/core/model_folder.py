@@ -72,19 +72,46 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class SelfCheck:
-    """Largest differences between the converted graphs in f32 and PyTorch on the same inputs.
+class Differences:
+    """Largest differences between two computations of the same prompt sets.
 
-    ``mask_logits`` and ``embedding`` are absolute differences relative to the reference's standard
-    deviation, ``iou_predictions`` is absolute, ``mask_pixels`` the smallest share of equal mask
-    pixels of all sets.
+    Parameters
+    ----------
+    embedding : float
+        Of the image embedding and the high-resolution features, in standard deviations of each.
+    mask_logits : float
+        Of the low-resolution masks, in standard deviations of each prompt set's.
+    iou_predictions : float
+        Of the predicted IoUs, absolute.
+    mask_pixels : float
+        Smallest share of equal pixels of a mask, 1 when all are equal.
     """
 
-    prompt_sets: int
     embedding: float
     mask_logits: float
     iou_predictions: float
     mask_pixels: float
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """The saved graphs on the CPU in f32, compared with PyTorch on the same inputs.
+
+    Parameters
+    ----------
+    prompt_sets : int
+        How many prompt sets were compared.
+    graph : Differences
+        From PyTorch with the weights as they are stored: rounded to half precision. Judges the graphs.
+    checkpoint : Differences
+        From PyTorch with the checkpoint's own weights: what storing them in half precision changes.
+    random_weights : bool
+        Whether the model was never trained, so that equal figures say little about it.
+    """
+
+    prompt_sets: int
+    graph: Differences
+    checkpoint: Differences
     random_weights: bool = False
 
 
