@@ -105,7 +105,8 @@ def render_tissue(
     """Nuclei in a section stained with haematoxylin and eosin, violet in pink; (H, W, 3)."""
     fibres = smooth_noise(rng, labels.shape, 5) * 0.5 + smooth_noise(rng, labels.shape, 24)
     eosin = np.clip(0.30 + 0.10 * fibres, 0.02, None)
-    eosin = np.where(smooth_noise(rng, labels.shape, 40) > 1.6, 0.02, eosin)
+    holes = (smooth_noise(rng, labels.shape, 40) > 1.6) & (labels == 0)
+    eosin = np.where(holes, 0.02, eosin)
     chromatin = 1 + 0.2 * smooth_noise(rng, labels.shape, 3)
     stained = _per_object(rng, labels, 0.55, 1.1) * chromatin
     stained = stained + 0.35 * _blur(_borders(labels).astype(np.float32), 0.8) * (labels > 0)
