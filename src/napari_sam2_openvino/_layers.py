@@ -1,0 +1,374 @@
+"""Between napari's layers and the values of the core.
+
+The one place where (row, column) becomes (x, y). napari's integer coordinate is the centre of a
+pixel and so is SAM 2's, hence data coordinate (y, x) is pixel (x, y), unchanged. Only napari's
+public API is used.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, PlaneIndex, Prompts
+
+POSITIVE = "positive"
+NEGATIVE = "negative"
+POLARITY_FEATURE = "prompt"
+# Two colours of Okabe and Ito's set, which the colour-blind tell apart; the symbol is a second cue.
+POSITIVE_COLOR = "#56b4e9"
+NEGATIVE_COLOR = "#d55e00"
+PREVIEW_COLOR = "#f0e442"
+SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
+COLORS = {POSITIVE: POSITIVE_COLOR, NEGATIVE: NEGATIVE_COLOR}
+# A plain click with the rectangle tool leaves a box of about 1.5 pixels.
+MIN_BOX_SIDE = 3.0
+
+SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_OURS = "napari-sam2-openvino"
+_PREVIEW = "preview"
+
+
+def image_shape(image: Image) -> tuple[int, ...]:
+    """Return the shape of an image in pixels, at full resolution and without RGB's channel axis."""
+    data = image.data[0] if image.multiscale else image.data
+    shape = tuple(int(length) for length in data.shape)
+    return shape[:-1] if image.rgb else shape
+
+
+def plane_in_view(viewer: ViewerModel, image: Image) -> PlaneIndex:
+    """Return the plane of an image that the viewer shows.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        A viewer or its model; ``dims`` and ``layers`` are read.
+    image : Image
+
+    Returns
+    -------
+    PlaneIndex
+
+    Raises
+    ------
+    InputError
+        If no single plane of the image is in view.
+    """
+    dims = viewer.dims
+    if dims.ndisplay != 2:
+        raise InputError("Prompts are placed on a plane: switch the viewer from 3D to 2D.")
+    offset = dims.ndim - image.ndim
+    displayed = [axis - offset for axis in dims.displayed if axis >= offset]
+    if len(displayed) != 2:
+        raise InputError(
+            f"The viewer shows an axis that {image.name} does not have: change the order of axes."
+        )
+    _check_slicing(viewer, image, displayed)
+    position = np.round(image.world_to_data(dims.point)).astype(int)
+    index: list[int | None] = [int(value) for value in position]
+    for axis, length in enumerate(image_shape(image)):
+        if axis in displayed:
+            index[axis] = None
+        elif not 0 <= position[axis] < length:
+            raise InputError(f"{image.name} has no plane here: move the slider into its range.")
+    return PlaneIndex(tuple(index), transposed=displayed[0] > displayed[1])
+
+
+def _check_slicing(viewer: ViewerModel, image: Image, displayed: list[int]) -> None:
+    world_units = viewer.layers.units
+    if world_units is not None and tuple(world_units[-image.ndim :]) != tuple(image.units):
+        raise InputError(
+            f"{image.name} is in {'/'.join(map(str, image.units))}, other layers are in "
+            f"{'/'.join(map(str, world_units))}: give all layers the same units."
+        )
+    matrix = affine_matrix(image)[:-1, :-1]
+    hidden = [axis for axis in range(image.ndim) if axis not in displayed]
+    mixed = matrix[np.ix_(displayed, hidden)], matrix[np.ix_(hidden, displayed)]
+    if any(not np.allclose(block, 0, atol=1e-6 * np.abs(matrix).max()) for block in mixed):
+        raise InputError(
+            f"The plane in view cuts {image.name} at an angle: remove the rotation or shear "
+            "between its displayed and its other axes."
+        )
+
+
+def plane_pixels(image: Image, plane: PlaneIndex) -> NDArray[Any]:
+    """Read one plane of an image, and nothing else of a lazy one. Meant for a worker thread.
+
+    Returns
+    -------
+    ndarray, shape (H, W) or (H, W, 3 or 4)
+        As the viewer shows it: rows are the first displayed axis.
+    """
+    return read_plane(image.data[0] if image.multiscale else image.data, plane)
+
+
+def read_plane(data: Any, plane: PlaneIndex) -> NDArray[Any]:
+    """Read one plane of array-like data (numpy, memmap, dask, zarr).
+
+    Raises
+    ------
+    InputError
+        If the data cannot be read.
+    """
+    index = tuple(slice(None) if value is None else value for value in plane.index)
+    try:
+        pixels = np.asarray(data[index])
+    except OSError as error:
+        raise InputError(
+            f"The plane cannot be read ({error}): check that its file is there."
+        ) from error
+    return np.swapaxes(pixels, 0, 1) if plane.transposed else pixels
+
+
+def affine_matrix(layer: Layer) -> NDArray[np.float64]:
+    """Return the matrix, shape (n + 1, n + 1), from a layer's data to world coordinates."""
+    ndim = layer.ndim
+    matrix = np.eye(ndim + 1)
+    matrix[:-1, -1] = layer.data_to_world(np.zeros(ndim))
+    for axis, unit in enumerate(np.eye(ndim)):
+        matrix[:-1, axis] = np.asarray(layer.data_to_world(unit)) - matrix[:-1, -1]
+    return matrix
+
+
+def prompts_from_layers(
+    points: Points | None, boxes: Shapes | None, image: Image, plane: PlaneIndex
+) -> Prompts:
+    """Read the prompts of one plane.
+
+    The layers are read whole each time: their events tell when something changed, not what.
+
+    Parameters
+    ----------
+    points : Points or None
+        ``features["prompt"]`` is "positive" or "negative".
+    boxes : Shapes or None
+        The newest rectangle on the plane counts; other shapes and the traces of clicks do not.
+    image : Image
+    plane : PlaneIndex
+
+    Returns
+    -------
+    Prompts
+        In (x, y) pixels of the plane.
+
+    Raises
+    ------
+    InputError
+        If a prompt lies outside the image or its polarity is unknown.
+    """
+    coords, labels = _read_points(points, image, plane)
+    return Prompts(coords, labels, _read_box(boxes, image, plane))
+
+
+def on_plane(layer: Points | Shapes | None, image: Image, plane: PlaneIndex) -> list[int]:
+    """Return which points, or which shapes, lie on a plane with all their vertices."""
+    if layer is None:
+        return []
+    items = layer.data[:, None] if isinstance(layer, Points) else layer.data
+    return [
+        index
+        for index, vertices in enumerate(items)
+        if _are_on_plane(_to_image(layer, vertices, image), plane).all()
+    ]
+
+
+def _read_points(
+    points: Points | None, image: Image, plane: PlaneIndex
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    if points is None or len(points.data) == 0:
+        return np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
+    place = _to_image(points, points.data, image)
+    here = _are_on_plane(place, plane)
+    if POLARITY_FEATURE not in points.features:
+        raise InputError(
+            f"{points.name} lacks the feature {POLARITY_FEATURE!r}: "
+            "delete the layer and press Points to get a new one."
+        )
+    polarity = points.features[POLARITY_FEATURE].astype(object).to_numpy()[here]
+    unknown = [value for value in polarity if value not in SYMBOLS]
+    if unknown:
+        raise InputError(
+            f"A point of {points.name} must be {POSITIVE!r} or {NEGATIVE!r}, but is {unknown[0]!r}."
+        )
+    xy = _to_xy(place[here], plane)
+    height, width = _plane_shape(image, plane)
+    for x, y in xy:
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            raise InputError(
+                f"The point at x {x:.0f}, y {y:.0f} is outside the image of {width} x {height} "
+                "pixels: move it inside or delete it."
+            )
+    return xy, np.where(polarity == POSITIVE, FOREGROUND, BACKGROUND).astype(np.int32)
+
+
+def _read_box(boxes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArray[np.float32] | None:
+    if boxes is None:
+        return None
+    height, width = _plane_shape(image, plane)
+    for kind, vertices in reversed(list(zip(boxes.shape_type, boxes.data, strict=False))):
+        corners = _to_image(boxes, vertices, image)
+        if kind != "rectangle" or not _are_on_plane(corners, plane).all():
+            continue
+        xy = _to_xy(corners, plane)
+        low, high = xy.min(axis=0), xy.max(axis=0)
+        if (high - low).min() < MIN_BOX_SIDE:
+            continue
+        low, high = np.maximum(low, -0.5), np.minimum(high, (width - 0.5, height - 0.5))
+        if (low >= high).any():
+            raise InputError(
+                f"The box lies outside the image of {width} x {height} pixels: "
+                "move it inside or delete it."
+            )
+        return np.concatenate([low, high]).astype(np.float32)
+    return None
+
+
+def _plane_shape(image: Image, plane: PlaneIndex) -> tuple[int, int]:
+    shape = image_shape(image)
+    row, column = plane.displayed
+    return shape[row], shape[column]
+
+
+def _to_image(layer: Layer, coords: NDArray[Any], image: Image) -> NDArray[np.float64]:
+    """Carry data coordinates, shape (m, n), from one layer by way of the world to the image."""
+    if layer.ndim != image.ndim:
+        raise InputError(
+            f"{layer.name} has {layer.ndim} axes, but {image.name} has {image.ndim}: "
+            "delete the layer to get a new one."
+        )
+    matrix = np.linalg.solve(affine_matrix(image), affine_matrix(layer))
+    place: NDArray[np.float64] = np.asarray(coords, np.float64) @ matrix[:-1, :-1].T
+    return place + matrix[:-1, -1]
+
+
+def _are_on_plane(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.bool_]:
+    # Rounded as plane_in_view rounds the viewer's position.
+    here = np.ones(len(place), bool)
+    for axis, value in enumerate(plane.index):
+        if value is not None:
+            here &= np.round(place[:, axis]) == value
+    return here
+
+
+def _to_xy(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.float32]:
+    row, column = plane.displayed
+    return place[:, [column, row]].astype(np.float32)
+
+
+def spatial_metadata(image: Layer) -> dict[str, Any]:
+    """Return what places a layer in the world, as keyword arguments of another layer."""
+    return {name: getattr(image, name) for name in SPATIAL}
+
+
+def new_points_layer(image: Image) -> Points:
+    """Make the layer in which the user clicks on an object of an image."""
+    points = Points(
+        ndim=image.ndim,
+        name=f"{image.name} points",
+        features=pd.DataFrame({POLARITY_FEATURE: pd.Series([], dtype=object)}),
+        size=max(4, round(max(image_shape(image)[-2:]) / 50)),
+        border_color="white",
+        **spatial_metadata(image),
+    )
+    set_polarity(points, POSITIVE)
+    return points
+
+
+def new_boxes_layer(image: Image) -> Shapes:
+    """Make the layer in which the user draws a box around an object of an image."""
+    return Shapes(
+        ndim=image.ndim,
+        name=f"{image.name} boxes",
+        edge_color=POSITIVE_COLOR,
+        face_color="transparent",
+        edge_width=max(1, round(max(image_shape(image)[-2:]) / 400)),
+        **spatial_metadata(image),
+    )
+
+
+def polarity(points: Points) -> str:
+    """Return whether the next point is positive or negative."""
+    return str(points.feature_defaults[POLARITY_FEATURE].iloc[0])
+
+
+def set_polarity(points: Points, value: str) -> None:
+    """Make the next point positive or negative; points that are there stay as they are."""
+    # With points selected, napari would change those instead of the next one.
+    points.selected_data = set()
+    points.feature_defaults = {POLARITY_FEATURE: value}
+    points.current_symbol = SYMBOLS[value]
+    points.current_face_color = COLORS[value]
+
+
+def show_polarity(points: Points) -> None:
+    """Give each point the symbol and the colour of its polarity, if it has another one."""
+    values = [str(value) for value in points.features.get(POLARITY_FEATURE, [])]
+    wanted = [SYMBOLS.get(value, "diamond") for value in values]
+    if wanted != [str(symbol) for symbol in points.symbol]:
+        points.symbol = wanted
+        points.face_color = [COLORS.get(value, "white") for value in values]
+
+
+def new_preview_layer(image: Image) -> Labels:
+    """Make the layer that shows the outline of the current object."""
+    return Labels(
+        np.zeros((1,) * image.ndim, np.uint8),
+        name=f"{image.name} preview",
+        colormap=DirectLabelColormap(color_dict={1: PREVIEW_COLOR, None: "transparent"}),
+        opacity=1.0,
+        affine=affine_matrix(image),
+        units=image.units,
+        axis_labels=image.axis_labels,
+        metadata={_OURS: _PREVIEW},
+    )
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer is a preview of ours, which nothing is committed to."""
+    return bool(layer.metadata.get(_OURS) == _PREVIEW)
+
+
+def show_preview(
+    preview: Labels,
+    image: Image,
+    plane: PlaneIndex,
+    outline: NDArray[np.uint8],
+    origin: tuple[int, int],
+) -> None:
+    """Show an outline on a plane. The layer covers no more than the object, so this is quick.
+
+    Parameters
+    ----------
+    preview : Labels
+        From `new_preview_layer`.
+    image : Image
+    plane : PlaneIndex
+    outline : ndarray of uint8, shape (h, w)
+        1 where the outline is; empty to show nothing.
+    origin : tuple of int
+        (row, column) in the plane of the outline's first pixel.
+    """
+    row, column = plane.displayed
+    offset = np.array([value or 0 for value in plane.index], float)
+    offset[[row, column]] = origin
+    shape = np.ones(image.ndim, int)
+    pixels = outline.T if plane.transposed else outline
+    if outline.size:
+        shape[[row, column]] = outline.shape
+    else:
+        pixels = np.zeros(1, np.uint8)
+    matrix = affine_matrix(image)
+    matrix[:-1, -1] += matrix[:-1, :-1] @ offset
+    preview.data = pixels.reshape(tuple(shape))
+    preview.affine = matrix
+
+
+def hide_preview(preview: Labels) -> None:
+    """Show nothing in a preview layer."""
+    if preview.data.any():
+        preview.data = np.zeros((1,) * preview.ndim, np.uint8)

@@ -1,0 +1,1 @@
+"""What the user sees: widgets, worker threads, keys. Nothing else imports from here."""

@@ -1,0 +1,399 @@
+"""What the "SAM 2 Segment" widget does, apart from how it looks."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import show_error
+from napari.viewer import Viewer
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._session import (
+    AnnotationSession,
+    Engine,
+    ObjectMask,
+    PlaneSource,
+    Sam2Engine,
+    State,
+)
+from napari_sam2_openvino.core.errors import InputError, Sam2Error
+from napari_sam2_openvino.core.types import PlaneIndex, Prompts
+
+DEBOUNCE_MS = 30
+KEY_POLARITY = "Q"
+KEY_COMMIT = "W"
+KEY_CLEAR = "N"
+
+_DIMS_EVENTS = ("point", "order", "ndisplay", "ndim")
+_HINT = "Ready: press Points or Box, then click on an object."
+
+
+class Annotator:
+    """Connects one viewer with one session. Lives in the main thread.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    load_engine : callable, optional
+        Makes an engine from a model's name.
+    """
+
+    status_changed = Signal(str)
+    busy_changed = Signal(bool)
+    polarity_changed = Signal(str)
+    image_changed = Signal(object)
+    target_changed = Signal(object)
+
+    def __init__(self, viewer: Viewer, load_engine: Callable[[str], Engine] = Sam2Engine) -> None:
+        self._viewer = viewer
+        self.worker = ComputeWorker()
+        self.session = AnnotationSession(self.worker, load_engine)
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DEBOUNCE_MS)
+        self._timer.timeout.connect(self._on_settled)
+        self._image: Image | None = None
+        self._image_version = 0
+        self._plane: PlaneIndex | None = None
+        self._target: Labels | None = None
+        self._prompt_layers: list[PromptLayers] = []
+        self._polarity = _layers.POSITIVE
+        self._commit_waits = False
+        self._largest: dict[Any, int] = {}
+        self._problem = ""
+        self._last_error = ""
+        self._old_keys: dict[str, Any] = {}
+        self._closed = False
+        self._connect()
+
+    def _connect(self) -> None:
+        self.session.state_changed.connect(self._on_state)
+        self.session.object_changed.connect(self._on_object)
+        self.session.failed.connect(self._report)
+        for name in _DIMS_EVENTS:
+            self._viewer.dims.events[name].connect(self._on_edit)
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._keys: dict[str, Callable[[Any], None]] = {
+            KEY_POLARITY: lambda _: self.toggle_polarity(),
+            KEY_COMMIT: lambda _: self.commit(),
+            KEY_CLEAR: lambda _: self.clear(),
+        }
+        for key, function in self._keys.items():
+            self._old_keys[key] = self._viewer.bind_key(key, function, overwrite=True)
+
+    @property
+    def image(self) -> Image | None:
+        """The image that is segmented."""
+        return self._image
+
+    @property
+    def target(self) -> Labels | None:
+        """The layer that masks are committed to; None for one that is still to be made."""
+        return self._target
+
+    @property
+    def polarity(self) -> str:
+        """Whether the next point is positive or negative."""
+        return self._polarity
+
+    @property
+    def prompt_layers(self) -> PromptLayers | None:
+        """The layers of the image that is segmented."""
+        return next((each for each in self._prompt_layers if each.image == self._image), None)
+
+    def set_image(self, image: Image | None) -> None:
+        """Choose the image to segment."""
+        if self._closed or image == self._image:
+            return
+        if layers := self.prompt_layers:
+            layers.show(None, None)
+        self._connect_image(self._image, connect=False)
+        self._image = image
+        self._connect_image(image, connect=True)
+        if image is not None and self.prompt_layers is None:
+            layers = PromptLayers(self._viewer, image, self._on_edit, self._bind_keys)
+            self._prompt_layers.append(layers)
+        if image is None or (self._target and _targets.fit_problem(self._target, image)):
+            self.set_target(None)
+        self.image_changed.emit(image)
+        self._sync()
+
+    def set_target(self, target: Labels | None) -> None:
+        """Choose the layer that masks are committed to; None for a new one."""
+        if target != self._target:
+            self._target = target
+            if target is not None:
+                self._watch_labels(target)
+            self.target_changed.emit(target)
+
+    def draw_points(self) -> None:
+        """Let the user click on the current object."""
+        if layers := self._layers_or_hint():
+            _layers.set_polarity(layers.draw_points(), self._polarity)
+
+    def draw_box(self) -> None:
+        """Let the user draw a box around the current object."""
+        if layers := self._layers_or_hint():
+            layers.draw_box()
+
+    def set_polarity(self, value: str) -> None:
+        """Make the next point positive or negative."""
+        layers = self.prompt_layers
+        if layers is not None and layers.points is not None:
+            _layers.set_polarity(layers.points, value)
+        if value != self._polarity:
+            self._polarity = value
+            self.polarity_changed.emit(value)
+
+    def toggle_polarity(self) -> None:
+        """Make the next point negative if it was to be positive, and the other way round."""
+        is_positive = self._polarity == _layers.POSITIVE
+        self.set_polarity(_layers.NEGATIVE if is_positive else _layers.POSITIVE)
+
+    def commit(self) -> None:
+        """Write the current object into the target; if its mask is not there yet, when it is."""
+        self._sync()
+        answer = self.session.current_object
+        if answer is not None:
+            self._commit(answer)
+        elif self.session.prompts.is_empty:
+            self.status_changed.emit("Nothing to commit: click on an object first.")
+        else:
+            self._commit_waits = self.session.is_busy
+
+    def clear(self) -> None:
+        """Remove the prompts of the current object."""
+        layers = self.prompt_layers
+        if layers is not None and self._plane is not None:
+            layers.clear(self._plane)
+        self.set_polarity(_layers.POSITIVE)
+        self._sync()
+
+    def cancel(self) -> None:
+        """Stop loading or encoding."""
+        self._commit_waits = False
+        self.session.cancel()
+
+    def close(self) -> None:
+        """Let go of everything; harmless if the viewer is gone, or when called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.session.close()
+        self.worker.close()
+        # The window may be half destroyed already.
+        with suppress(RuntimeError):
+            self._timer.stop()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        for name in _DIMS_EVENTS:
+            self._viewer.dims.events[name].disconnect(self._on_edit)
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self._connect_image(self._image, connect=False)
+        for key, old in self._old_keys.items():
+            self._viewer.bind_key(key, old, overwrite=True)
+        for layers in self._prompt_layers:
+            layers.close()
+
+    def _bind_keys(self, layer: Layer) -> None:
+        for key, function in self._keys.items():
+            layer.bind_key(key, function, overwrite=True)
+
+    def _connect_image(self, image: Image | None, *, connect: bool) -> None:
+        if image is None:
+            return
+        pairs = [("data", self._on_image_data)]
+        pairs += [(name, self._on_image_moved) for name in _layers.SPATIAL]
+        for name, callback in pairs:
+            emitter = image.events[name]
+            (emitter.connect if connect else emitter.disconnect)(callback)
+
+    def _watch_labels(self, labels: Labels) -> None:
+        for emitter in (labels.events.paint, labels.events.data):
+            emitter.disconnect(self._on_labels_edited)
+            emitter.connect(self._on_labels_edited)
+
+    def _layers_or_hint(self) -> PromptLayers | None:
+        if self.prompt_layers is None:
+            self.status_changed.emit("Open an image first, then choose it above.")
+        return self.prompt_layers
+
+    def _on_edit(self, _event: Any = None) -> None:
+        if not self._closed:
+            self._timer.start()
+
+    def _on_settled(self) -> None:
+        if not self._closed:
+            self._sync()
+
+    def _on_image_data(self, _event: Any = None) -> None:
+        self._image_version += 1
+        self._on_edit()
+
+    def _on_image_moved(self, _event: Any = None) -> None:
+        if layers := self.prompt_layers:
+            layers.follow_image()
+            layers.show(self.session.current_object, self._plane)
+        self._on_edit()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        layer = event.value
+        if layer == self._target:
+            self.set_target(None)
+        if layer == self._image:
+            self.set_image(None)
+        for layers in self._prompt_layers:
+            layers.forget(layer)
+        self._prompt_layers = [each for each in self._prompt_layers if each.image != layer]
+        self._on_edit()
+
+    def _on_labels_edited(self, event: Any) -> None:
+        self._largest.pop(event.source.unique_id, None)
+
+    def _sync(self) -> None:
+        """Tell the session what is chosen and drawn now."""
+        before = self.session.generation
+        problem = ""
+        prompts = Prompts()
+        try:
+            self._plane = self._find_plane()
+        except InputError as error:
+            self._plane, problem = None, str(error)
+        source = self._plane_source()
+        try:
+            if self._plane is not None and (layers := self.prompt_layers):
+                prompts = layers.read(self._plane)
+            self._last_error = ""
+        except InputError as error:
+            problem = str(error)
+            self._notify(problem)
+        self.session.request(source, prompts)
+        self._read_polarity()
+        is_new = self.session.generation != before
+        if is_new:
+            self._commit_waits = False
+        if is_new or problem != self._problem:
+            self._problem = problem
+            self._show_status()
+
+    def _find_plane(self) -> PlaneIndex | None:
+        return None if self._image is None else _layers.plane_in_view(self._viewer, self._image)
+
+    def _plane_source(self) -> PlaneSource | None:
+        image, plane = self._image, self._plane
+        if image is None or plane is None:
+            return None
+        data = image.data[0] if image.multiscale else image.data
+        key = (image.unique_id, self._image_version, plane)
+        return PlaneSource(key, partial(_layers.read_plane, data, plane))
+
+    def _read_polarity(self) -> None:
+        layers = self.prompt_layers
+        if layers is not None and layers.points is not None:
+            # napari takes it from a point that is selected.
+            value = _layers.polarity(layers.points)
+            if value in _layers.SYMBOLS and value != self._polarity:
+                self._polarity = value
+                self.polarity_changed.emit(value)
+
+    def _on_state(self, state: State) -> None:
+        self.busy_changed.emit(state in (State.LOADING, State.ENCODING))
+        if state is not State.DECODING:
+            self._show_status()
+
+    def _show_status(self) -> None:
+        if text := self._problem or self._describe(self.session.state):
+            self.status_changed.emit(text)
+
+    def _describe(self, state: State) -> str:
+        name = self.session.model_name
+        if state is State.LOADING:
+            return f"Loading model {name} …"
+        if state is State.ENCODING:
+            seconds = self.session.encode_seconds.get(name or "")
+            return f"Encoding the image (about {seconds:.1f} s) …" if seconds else "Encoding …"
+        if state is State.READY:
+            return self._describe_object(self.session.current_object)
+        if state is State.CANCELLED:
+            return "Cancelled. The next change of the prompts starts again."
+        return "Open an image, then choose it above." if self._image is None else ""
+
+    def _describe_object(self, answer: ObjectMask | None) -> str:
+        if answer is None:
+            return _HINT
+        if answer.mask.size == 0:
+            return "The model sees no object here: move the prompts or add one."
+        return (
+            f"Predicted IoU {answer.iou_prediction:.2f}. "
+            f"{KEY_COMMIT} commits; more points correct the mask."
+        )
+
+    def _on_object(self, answer: ObjectMask | None) -> None:
+        if layers := self.prompt_layers:
+            layers.show(answer, self._plane)
+        if answer is not None and self._commit_waits:
+            self._commit(answer)
+
+    def _commit(self, answer: ObjectMask) -> None:
+        self._commit_waits = False
+        try:
+            self._write(answer)
+        except Sam2Error as error:
+            self._report(error)
+
+    def _write(self, answer: ObjectMask) -> None:
+        if self._image is None or self._plane is None or answer.mask.size == 0:
+            return
+        labels = self._target or self._new_target(self._image)
+        if problem := _targets.fit_problem(labels, self._image):
+            raise InputError(problem)
+        largest = self._largest.get(labels.unique_id)
+        if largest is None:
+            self._look_for_largest(labels)
+            return
+        obj_id = largest + 1
+        count = _targets.commit_mask(labels, answer.mask, obj_id, self._plane, origin=answer.origin)
+        if count == 0:
+            raise InputError("Nothing was written: all pixels belong to objects already.")
+        self._largest[labels.unique_id] = obj_id
+        self.clear()
+        self.status_changed.emit(f"Object {obj_id}: {count} pixels in {labels.name}.")
+
+    def _new_target(self, image: Image) -> Labels:
+        labels = _targets.new_labels_layer(image)
+        active = self._viewer.layers.selection.active
+        # Below the prompts, and the user goes on clicking where they were.
+        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, labels)
+        self._viewer.layers.selection.active = active
+        self._largest[labels.unique_id] = 0
+        self.set_target(labels)
+        return labels
+
+    def _look_for_largest(self, labels: Labels) -> None:
+        """Read the whole layer once, in the worker, to learn which label comes next."""
+
+        def on_done(largest: int) -> None:
+            self._largest[labels.unique_id] = largest
+            self.commit()
+
+        def on_error(error: Exception) -> None:
+            raise error
+
+        self.status_changed.emit(f"Looking for the next free label in {labels.name} …")
+        self.worker(partial(_targets.largest_label, labels.data), on_done, on_error)
+
+    def _report(self, error: Sam2Error) -> None:
+        self._notify(str(error))
+        self.status_changed.emit(str(error))
+
+    def _notify(self, sentence: str) -> None:
+        if sentence != self._last_error:
+            self._last_error = sentence
+            show_error(sentence)

@@ -1,0 +1,128 @@
+"""The Labels layer that masks are committed to: whether it fits, what id comes next, the write."""
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._layers import affine_matrix, image_shape, spatial_metadata
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.types import PlaneIndex
+
+
+def new_labels_layer(image: Image) -> Labels:
+    """Make an empty Labels layer that fits an image.
+
+    Raises
+    ------
+    InputError
+        If there is no memory for one.
+    """
+    shape = image_shape(image)
+    try:
+        data = np.zeros(shape, np.uint16)
+    except MemoryError as error:
+        raise InputError(
+            f"A Labels layer of {' x '.join(map(str, shape))} pixels does not fit into memory: "
+            "choose one that is backed by a zarr array."
+        ) from error
+    return Labels(data, name=f"{image.name} objects", **spatial_metadata(image))
+
+
+def fit_problem(labels: Labels, image: Image) -> str | None:
+    """Return in one sentence why masks of an image cannot be written to a layer, or None."""
+    advice = "choose another layer or a new one"
+    if labels.multiscale:
+        return f"{labels.name} is multiscale, which napari cannot edit: {advice}."
+    if tuple(labels.data.shape) != image_shape(image):
+        return (
+            f"{labels.name} has shape {_times(labels.data.shape)}, but {image.name} has "
+            f"{_times(image_shape(image))}: {advice}."
+        )
+    if tuple(labels.units) != tuple(image.units):
+        return f"{labels.name} and {image.name} are in different units: {advice}."
+    if not np.allclose(affine_matrix(labels), affine_matrix(image)):
+        return (
+            f"{labels.name} lies elsewhere than {image.name} (scale, translate, rotate, shear or "
+            f"affine differ): {advice}."
+        )
+    return _write_problem(labels, advice)
+
+
+def _write_problem(labels: Labels, advice: str) -> str | None:
+    data = labels.data
+    if type(data).__module__.partition(".")[0] == "dask":
+        return f"{labels.name} is a dask array, which cannot be written to: {advice}."
+    flags = getattr(data, "flags", None)
+    if getattr(flags, "writeable", True) is False or getattr(data, "read_only", False):
+        return f"{labels.name} is read-only: {advice}."
+    return None
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def largest_label(data: Any) -> int:
+    """Return the largest label of an array, read plane by plane. Meant for a worker thread."""
+    planes = np.ndindex(*data.shape[:-2])
+    return max((int(np.max(np.asarray(data[index]), initial=0)) for index in planes), default=0)
+
+
+def commit_mask(
+    labels: Labels,
+    mask: NDArray[np.bool_],
+    obj_id: int,
+    plane: PlaneIndex,
+    *,
+    origin: tuple[int, int] = (0, 0),
+    keep_existing: bool = True,
+) -> int:
+    """Write a mask into a Labels layer: the changed pixels only, as one step of napari's undo.
+
+    Parameters
+    ----------
+    labels : Labels
+        Fits the image, see `fit_problem`.
+    mask : ndarray of bool, shape (h, w)
+        A mask of the plane, or the part of it that begins at ``origin``.
+    obj_id : int
+        Label to write.
+    plane : PlaneIndex
+    origin : tuple of int, optional
+        (row, column) in the plane of the mask's first pixel.
+    keep_existing : bool, optional
+        Leave pixels that belong to an object as they are.
+
+    Returns
+    -------
+    int
+        Number of pixels that were written.
+
+    Raises
+    ------
+    InputError
+        If the layer's integers cannot hold the id.
+    """
+    largest = np.iinfo(labels.dtype).max
+    if not 1 <= obj_id <= largest:
+        raise InputError(
+            f"{labels.name} holds labels from 1 to {largest} ({labels.dtype}), but the next is "
+            f"{obj_id}: convert its data type, or choose a new layer."
+        )
+    row, column = plane.displayed
+    window: list[int | slice] = [0 if value is None else value for value in plane.index]
+    window[row] = slice(origin[0], origin[0] + mask.shape[0])
+    window[column] = slice(origin[1], origin[1] + mask.shape[1])
+    current = np.asarray(labels.data[tuple(window)])
+    if plane.transposed:
+        current = current.T
+    changed = mask & ((current == 0) if keep_existing else (current != obj_id))
+    rows, columns = np.nonzero(changed)
+    if len(rows) == 0:
+        return 0
+    indices = [np.full(len(rows), value or 0) for value in plane.index]
+    indices[row], indices[column] = rows + origin[0], columns + origin[1]
+    labels.data_setitem(tuple(indices), obj_id)
+    return len(rows)
