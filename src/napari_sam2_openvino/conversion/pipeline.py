@@ -1,12 +1,12 @@
-"""From a checkpoint to a model folder, step by step, in this process."""
+"""From a checkpoint to the files of a model, step by step, in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sam2_openvino.conversion import architecture, checkpoints, export, self_check, staging
+from napari_sam2_openvino.conversion import architecture, checkpoints, export, self_check
 from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry_by_hash
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
 from napari_sam2_openvino.core.model_folder import (
@@ -25,62 +25,61 @@ _MADE_BY = ("napari-sam2-openvino", "openvino", "torch", "sam2")
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert, and into which folder.
+    """What to convert.
 
     Parameters
     ----------
-    checkpoint : Path
-        The checkpoint's file.
-    destination : Path
-        The model folder; its last part is the model's name.
+    checkpoint : str
+        Path of the checkpoint.
+    name : str
+        Name of the model.
     config : str, optional
         YAML file or config of the sam2 package; not needed for the architectures of Meta's models.
     image_size : int, optional
         Side of the square image in pixels; not needed where a config or the catalogue tells it.
-    overwrite : bool, optional
-        Whether a model of that name may be replaced.
+    sha256 : str, optional
+        What the checkpoint's hash must be.
     """
 
-    checkpoint: Path
-    destination: Path
+    checkpoint: str
+    name: str
     config: str | None = None
     image_size: int | None = None
-    overwrite: bool = False
+    sha256: str | None = None
 
 
-def convert_checkpoint(request: Request) -> Iterator[Progress]:
-    """Convert a checkpoint; the folder exists when the generator ends, and not before.
+def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
+    """Write all files of a model into an empty folder, ``model.json`` last.
 
     Raises
     ------
     ConversionError
-        If the checkpoint, the config, the image size, the name or the disk cannot be used, or if the
-        result differs from PyTorch.
+        If the checkpoint, the config or the image size cannot be used, or if the graphs differ
+        from PyTorch.
     MissingExtraError
         If torch or sam2 is not installed.
     """
-    staging.check_name(request.destination.name)
-    staging.check_free(request.destination, request.overwrite)
     require_extra()
+    path = Path(request.checkpoint)
     yield Progress("Reading the checkpoint", 0.0)
-    sha256 = checkpoints.sha256_of_file(request.checkpoint)
-    weights = checkpoints.read_checkpoint(request.checkpoint)
+    sha256 = checkpoints.sha256_of_file(path)
+    if request.sha256 not in (None, sha256):
+        raise ConversionError(f"{path} is damaged: download it again.")
+    weights = checkpoints.read_checkpoint(path)
     yield Progress("Building the model", 0.05)
     model, name = _build(request, weights, sha256)
-    checkpoints.load_weights(model, weights, request.checkpoint, name)
+    checkpoints.load_weights(model, weights, path, name)
     del weights
+    check = yield from _write_graphs(model, folder)
     entry = find_entry_by_hash(sha256)
-    source = ModelSource(request.checkpoint.name, sha256, entry.licence if entry else "")
-    with staging.staged_folder(request.destination, overwrite=request.overwrite) as folder:
-        check = yield from _fill(model, folder)
-        info = ModelInfo(
-            name=request.destination.name,
-            config=architecture.describe(model, name),
-            source=source,
-            self_check=check,
-            versions=_versions(),
-        )
-        write_model_info(folder, info)
+    info = ModelInfo(
+        name=request.name,
+        config=architecture.describe(model, name),
+        source=ModelSource(path.name, sha256, entry.licence if entry else ""),
+        self_check=check,
+        versions=_versions(),
+    )
+    write_model_info(folder, info)
     yield Progress("Done", 1.0)
 
 
@@ -93,7 +92,6 @@ def require_extra() -> None:
         If it is not; the message says what to install.
     """
     try:
-        import hydra  # noqa: F401 - comes with sam2, and reads its configs
         import sam2  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
@@ -103,8 +101,11 @@ def require_extra() -> None:
         ) from error
 
 
-def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tuple["SAM2Base", str]:
+def _build(
+    request: Request, weights: checkpoints.StateDict, sha256: str
+) -> tuple["SAM2Base", str]:
     """Build the architecture of the weights, or of the config, and name it."""
+    file_name = Path(request.checkpoint).name
     if request.config is not None:
         config = architecture.read_config(request.config)
         known = next((entry for entry in CATALOGUE if entry.config_file == request.config), None)
@@ -114,7 +115,7 @@ def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tup
         recognised = architecture.recognise(weights)
         if recognised is None:
             raise ConversionError(
-                f"{request.checkpoint.name} has none of the architectures of Meta's SAM 2 models: give the "
+                f"{file_name} has none of the architectures of Meta's SAM 2 models: give the "
                 "config (a YAML file) that it was trained with."
             )
         config, name = architecture.read_config(recognised.config_file), recognised.name
@@ -122,27 +123,27 @@ def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tup
         image_size = request.image_size or (published.image_size if published else None)
     if not isinstance(image_size, int):
         raise ConversionError(
-            f"The image size of {request.checkpoint.name} is not written in it: give image_size, 1024 "
-            "for models fine-tuned as Meta's, 512 for MedSAM2."
+            f"The image size of {file_name} is not written in it: give image_size, which is 1024 "
+            "for Meta's models and 512 for MedSAM2."
         )
     return architecture.build(config, image_size, name), name
 
 
-def _fill(model: "SAM2Base", folder: Path) -> Iterator[Any]:
-    """Write all files but ``model.json``, and return the self-check."""
+def _write_graphs(model: "SAM2Base", folder: Path) -> Generator[Progress, None, SelfCheck]:
+    """Write all files but ``model.json``, and compare them with PyTorch."""
     run = self_check.SelfCheckRun(model.image_size)
     random_weights = self_check.is_untrained(model)
     yield Progress("Computing the reference in PyTorch", 0.1)
     original = run.reference(model)
     export.round_to_half(model)
     export.export_parameters(model, folder)
-    yield Progress("Converting the image encoder", 0.2)
+    yield Progress("Converting the image encoder", 0.25)
     export.export_image_encoder(model, folder)
     yield Progress("Converting the mask decoder", 0.45)
     export.export_mask_decoder(model, folder)
-    yield Progress("Comparing with PyTorch", 0.55)
+    yield Progress("Comparing with PyTorch", 0.6)
     stored = run.reference(model)
-    yield Progress("Comparing with PyTorch", 0.7)
+    yield Progress("Comparing with PyTorch", 0.75)
     saved = run.saved_graphs(folder, model, stored)
     check = SelfCheck(
         prompt_sets=len(run.prompt_sets),

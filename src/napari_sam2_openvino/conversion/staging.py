@@ -1,5 +1,6 @@
 """A model folder appears whole or not at all: it is filled under a temporary name and renamed."""
 
+import ctypes
 import errno
 import os
 import re
@@ -8,17 +9,19 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
 
-# ``.converting-<process>-<random>``: the point hides it from the list of models.
-_TEMPORARY = re.compile(r"\.converting-(\d+)-[0-9a-f]+")
+# ``.converting-<process>-<random>`` is being filled; ``.replaced-<process>-<random>-<name>`` is on
+# its way out. The leading point hides both from the list of models.
+_FILLED = re.compile(r"\.converting-(\d+)-[0-9a-f]+")
+_REPLACED = re.compile(r"\.replaced-(\d+)-[0-9a-f]+-(.+)")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_RESERVED = {"starter", "con", "prn", "aux", "nul"} | {
-    f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10)
-}
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)}
 _LONGEST_NAME = 100
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_name(name: str) -> str:
@@ -29,22 +32,22 @@ def check_name(name: str) -> str:
     ConversionError
         If it cannot.
     """
-    if name != name.strip() or not name or name.startswith(".") or name.endswith("."):
+    if not name or name != name.strip() or name.startswith(".") or name.endswith("."):
         raise ConversionError(
-            f"{name!r} cannot be the name of a model: it must not be empty, nor begin or end with a "
-            "space or a point."
+            f"{name!r} cannot be the name of a model: it must not be empty, nor begin or end with "
+            "a space or a point."
         )
     if _FORBIDDEN.search(name) or len(name) > _LONGEST_NAME:
         raise ConversionError(
             f"{name!r} cannot be the name of a model: use at most {_LONGEST_NAME} letters, digits, "
             "spaces, points and dashes."
         )
-    if name.lower().partition(".")[0] in _RESERVED:
-        raise ConversionError(f"{name!r} is reserved: choose another name.")
+    if name.lower().partition(".")[0] in _DEVICES:
+        raise ConversionError(f"{name!r} is reserved by the system: choose another name.")
     return name
 
 
-def check_free(destination: Path, overwrite: bool) -> None:
+def check_free(destination: Path, *, overwrite: bool) -> None:
     """Refuse to replace a model that nobody asked to replace.
 
     Raises
@@ -54,80 +57,111 @@ def check_free(destination: Path, overwrite: bool) -> None:
     """
     if destination.exists() and not overwrite:
         raise ConversionError(
-            f"There is already a model {destination.name}: choose another name, or remove that one first."
+            f"There is already a model {destination.name}: choose another name, or remove that one "
+            "first."
         )
 
 
+@dataclass(frozen=True)
+class StagedFolder:
+    """A temporary folder and where it is going to be."""
+
+    folder: Path
+    destination: Path
+
+    def publish(self, *, overwrite: bool) -> None:
+        """Rename the folder to its destination.
+
+        Raises
+        ------
+        ConversionError
+            If there is a model already, and it is not to be replaced.
+        """
+        check_free(self.destination, overwrite=overwrite)
+        if not self.destination.exists():
+            self.folder.rename(self.destination)
+            return
+        suffix = self.folder.name.removeprefix(".converting-")
+        old = self.destination.with_name(f".replaced-{suffix}-{self.destination.name}")
+        self.destination.rename(old)
+        try:
+            self.folder.rename(self.destination)
+        except OSError:
+            old.rename(self.destination)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
-def staged_folder(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside the destination, and rename it on a clean exit.
+def staged_folder(destination: Path) -> Iterator[StagedFolder]:
+    """Give a temporary folder beside the destination; unless it is published, it is removed.
 
     Raises
     ------
     ConversionError
         If the disk is full or cannot be written.
     """
-    temporary = destination.parent / f".converting-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    parent = destination.parent
+    folder = parent / f".converting-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        sweep(destination.parent)
-        temporary.mkdir(parents=True)
-        yield temporary
-        check_free(destination, overwrite)
-        _replace(temporary, destination)
+        folder.mkdir(parents=True)
+        sweep(parent)
+        yield StagedFolder(folder, destination)
     except Sam2Error:
         raise
     except Exception as error:
-        raise _disk_error(error, destination.parent) or error from error
+        raise disk_error(error, parent) or error from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(folder: Path, process: int | None = None) -> None:
-    """Remove temporary folders of one process, or of all processes that are no more."""
-    for path in folder.glob(".converting-*"):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match is None:
-            continue
-        owner = int(match[1])
-        if owner == process or (process is None and not _is_alive(owner)):
+def sweep(parent: Path) -> None:
+    """Remove what processes that are no more have left half done."""
+    for path in parent.glob(".*-*-*"):
+        if (filled := _FILLED.fullmatch(path.name)) and not _is_alive(int(filled[1])):
             shutil.rmtree(path, ignore_errors=True)
+        if (replaced := _REPLACED.fullmatch(path.name)) and not _is_alive(int(replaced[1])):
+            _put_back_or_remove(path, parent / replaced[2])
 
 
-def _replace(temporary: Path, destination: Path) -> None:
-    """Rename a folder to a name that may be taken by another one."""
-    if not destination.exists():
-        temporary.rename(destination)
-        return
-    old = temporary.with_name(f"{temporary.name}0")
-    destination.rename(old)
-    try:
-        temporary.rename(destination)
-    except OSError:
-        old.rename(destination)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _disk_error(error: Exception, folder: Path) -> ConversionError | None:
-    """Return what to tell the user if a disk is the reason."""
-    # OpenVINO and torch report a full disk as RuntimeError with the system's text, or without any.
-    no_space = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if no_space or shutil.disk_usage(_existing(folder)).free < 2**20:
+def disk_error(error: Exception, folder: Path) -> ConversionError | None:
+    """Return what to tell the user if the disk is the reason of an error."""
+    # torch and OpenVINO report a full disk as a RuntimeError of their own.
+    is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
+    is_full = is_full or os.strerror(errno.ENOSPC) in str(error)
+    if is_full or (isinstance(error, RuntimeError) and _free_bytes(folder) < 2**20):
         return ConversionError(
-            f"The disk of {folder} is full: a model needs up to 1 GB, free some space and convert again."
+            f"The disk of {folder} is full: a model needs up to 1 GB, so free some space and "
+            "convert again."
         )
     if isinstance(error, OSError):
-        return ConversionError(f"{folder} cannot be written ({error.strerror}).")
+        return ConversionError(
+            f"{folder} cannot be written ({error.strerror or error}): check its permissions."
+        )
     return None
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
+def _put_back_or_remove(path: Path, destination: Path) -> None:
+    """Finish a replacement: without a new model in its place, the old one returns."""
+    if destination.exists():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.rename(destination)
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def _is_alive(process: int) -> bool:
     if sys.platform == "win32":
-        return _is_alive_on_windows(process)
+        # os.kill would end the process there.
+        query_limited_information = 0x1000
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(query_limited_information, False, process)
+        if handle:
+            kernel.CloseHandle(handle)
+        return bool(handle)
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -135,15 +169,3 @@ def _is_alive(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _is_alive_on_windows(process: int) -> bool:
-    # os.kill would end it.
-    import ctypes
-
-    query_limited_information = 0x1000
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(query_limited_information, False, process)
-    if handle:
-        kernel.CloseHandle(handle)
-    return bool(handle)

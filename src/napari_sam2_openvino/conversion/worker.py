@@ -1,0 +1,74 @@
+"""The child process that converts: a request on stdin, reports as JSON lines on stdout.
+
+Runs as ``python -m napari_sam2_openvino.conversion.worker``. It ends when stdin is closed, so it never
+outlives the process that started it. Whatever libraries print goes to stderr.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from napari_sam2_openvino.conversion import pipeline, staging
+from napari_sam2_openvino.core.errors import Sam2Error
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+def main() -> None:
+    """Serve one request."""
+    channel = _take_stdout()
+    message = json.loads(_read_line(_STDIN))
+    folder = Path(message["folder"])
+    request = pipeline.Request(**message["request"])
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    try:
+        for progress in pipeline.fill_folder(request, folder):
+            _send(channel, {"progress": asdict(progress)})
+        _send(channel, {"finished": True})
+    except Exception as error:
+        traceback.print_exc()
+        known = error if isinstance(error, Sam2Error) else staging.disk_error(error, folder)
+        reported = known or error
+        _send(channel, {"error": {"kind": type(reported).__name__, "message": str(reported)}})
+    sys.stderr.flush()
+    # The interpreter's own end would wait for the thread, and libraries may crash while they unload.
+    os._exit(0)
+
+
+def _take_stdout() -> TextIO:
+    """Keep stdout for the reports, and let everything else that writes to it write to stderr."""
+    channel = os.fdopen(os.dup(_STDOUT), "w", encoding="ascii")
+    os.dup2(_STDERR, _STDOUT)
+    return channel
+
+
+def _read_line(descriptor: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            sys.exit(1)
+        line += byte
+    return line
+
+
+def _end_with_parent(folder: Path) -> None:
+    while os.read(_STDIN, 1):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def _send(channel: TextIO, message: dict[str, Any]) -> None:
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+if __name__ == "__main__":
+    main()
