@@ -1,0 +1,197 @@
+"""The dialog that turns a checkpoint into a model."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2_openvino._qt.jobs import CancellableJob, LongJob
+from napari_sam2_openvino.core.catalogue import CATALOGUE
+from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.progress import Progress
+
+MakeJob = Callable[[str, str, str | None, int | None], CancellableJob]
+
+_STEPS = 1000
+
+
+class ConvertDialog(QDialog):
+    """Asks for a checkpoint and a name, converts, and says how far it is.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    make_job : callable, optional
+        Makes a job from checkpoint, name, config and image size.
+
+    Signals
+    -------
+    converted : str
+        The name of the new model.
+    """
+
+    converted = QtSignal(str)
+
+    def __init__(self, parent: QWidget | None = None, make_job: MakeJob | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Convert a SAM 2 checkpoint")
+        self._make_job = make_job or _convert_job
+        self._job: LongJob | None = None
+        self._build()
+        self._lay_out()
+        self._show_running(False)
+
+    def _build(self) -> None:
+        self.checkpoint_combo = QComboBox()
+        self.checkpoint_combo.setEditable(True)
+        self.checkpoint_combo.addItems([entry.name for entry in CATALOGUE])
+        self.checkpoint_combo.setCurrentText("")
+        self.checkpoint_combo.currentTextChanged.connect(self._suggest_name)
+        self.browse_button = QPushButton("Browse …")
+        self.browse_button.clicked.connect(self._browse)
+        self.name_edit = QLineEdit()
+        self.size_spin = QSpinBox()
+        self.size_spin.setRange(0, 4096)
+        self.size_spin.setSingleStep(64)
+        self.size_spin.setSpecialValueText("as in the catalogue")
+        self.config_edit = QLineEdit()
+        self.config_edit.setPlaceholderText("only for architectures that Meta does not publish")
+        self.message_label = QLabel("A model from the catalogue is downloaded first.")
+        self.message_label.setWordWrap(True)
+        self.message_label.setMinimumWidth(420)
+        self.progress_bar = QProgressBar()
+        self.progress_bar.setTextVisible(False)
+        self.convert_button = QPushButton("Convert")
+        self.convert_button.clicked.connect(self.start)
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.clicked.connect(self.cancel)
+        self.checkpoint_combo.setToolTip("A .pt file, or the name of one of Meta's models.")
+        self.name_edit.setToolTip("How the model will be called in the list.")
+        self.size_spin.setToolTip(
+            "Side in pixels of the square that the model was trained with. No checkpoint tells it: "
+            "1024 for Meta's models, 512 for MedSAM2."
+        )
+
+    def _lay_out(self) -> None:
+        checkpoint = QHBoxLayout()
+        checkpoint.addWidget(self.checkpoint_combo, 1)
+        checkpoint.addWidget(self.browse_button)
+        form = QFormLayout()
+        form.addRow("Checkpoint", checkpoint)
+        form.addRow("Name", self.name_edit)
+        form.addRow("Image size", self.size_spin)
+        form.addRow("Config", self.config_edit)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(self.convert_button)
+        buttons.addWidget(self.cancel_button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.message_label)
+        layout.addWidget(self.progress_bar)
+        layout.addLayout(buttons)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a checkpoint is being converted."""
+        return self._job is not None
+
+    def start(self) -> None:
+        """Convert what was chosen."""
+        checkpoint = self.checkpoint_combo.currentText().strip()
+        name = self.name_edit.text().strip()
+        if self.is_running or not checkpoint or not name:
+            self.message_label.setText("Choose a checkpoint and a name first.")
+            return
+        config, size = self.config_edit.text().strip() or None, self.size_spin.value() or None
+        try:
+            job = self._make_job(checkpoint, name, config, size)
+        except Sam2Error as error:
+            self.message_label.setText(str(error))
+            return
+        self._job = LongJob(job)
+        self._job.progressed.connect(self._on_progress)
+        self._job.succeeded.connect(partial(self._on_success, name))
+        self._job.failed.connect(self._on_failure)
+        # Closing the viewer destroys the dialog without asking it.
+        self.destroyed.connect(self._job.cancel)
+        self._show_running(True)
+        self._on_progress(Progress("Starting"))
+        self._job.start()
+
+    def cancel(self) -> None:
+        """End the conversion; without one, close the dialog."""
+        if self._job is None:
+            self.reject()
+            return
+        self.message_label.setText("Cancelling …")
+        self._job.cancel()
+
+    def reject(self) -> None:
+        """Close, and end the conversion if there is one."""
+        if self._job is not None:
+            self._job.cancel()
+        super().reject()
+
+    def _suggest_name(self, checkpoint: str) -> None:
+        self.name_edit.setText(Path(checkpoint).stem if "/" in checkpoint else checkpoint)
+
+    def _browse(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Checkpoint", "", "Checkpoints (*.pt *.pth);;All files (*)"
+        )
+        if path:
+            self.checkpoint_combo.setCurrentText(path)
+
+    def _on_progress(self, progress: Progress) -> None:
+        known = not math.isnan(progress.done)
+        self.progress_bar.setRange(0, _STEPS if known else 0)
+        self.progress_bar.setValue(round(progress.done * _STEPS) if known else 0)
+        detail = f" ({progress.detail})" if progress.detail else ""
+        self.message_label.setText(f"{progress.stage}{detail} …")
+
+    def _on_success(self, name: str) -> None:
+        self._job = None
+        self._show_running(False)
+        self.message_label.setText(f"{name} is ready and in the list of models.")
+        self.converted.emit(name)
+
+    def _on_failure(self, error: Exception) -> None:
+        self._job = None
+        self._show_running(False)
+        is_cancelled = isinstance(error, JobCancelledError)
+        self.message_label.setText(
+            "Cancelled: nothing was written." if is_cancelled else str(error)
+        )
+        if not isinstance(error, Sam2Error):
+            raise error
+
+    def _show_running(self, is_running: bool) -> None:
+        self.progress_bar.setVisible(is_running)
+        self.cancel_button.setText("Cancel" if is_running else "Close")
+        inputs = (self.checkpoint_combo, self.name_edit, self.size_spin, self.config_edit)
+        for widget in (*inputs, self.browse_button, self.convert_button):
+            widget.setEnabled(not is_running)
+
+
+def _convert_job(checkpoint: str, name: str, config: str | None, size: int | None) -> Any:
+    from napari_sam2_openvino.conversion import ConvertJob
+
+    return ConvertJob(checkpoint, name, config=config, image_size=size)
