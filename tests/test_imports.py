@@ -28,9 +28,10 @@ PARTS = {
     "synthetic": {"core"},
     "_session": {"core"},
     "_layers": {"core"},
+    "_targets": {"core", "_layers"},
     "_sample_data": {"core", "synthetic"},
     "cli": {"core", "conversion"},
-    "_qt": {"core", "conversion", "_session", "_layers"},
+    "_qt": {"core", "conversion", "_session", "_layers", "_targets"},
 }
 # Packages that the source of a part never names.
 BANNED = {
@@ -39,6 +40,7 @@ BANNED = {
     "synthetic": VIEWER | TORCH | {"openvino"},
     "_session": VIEWER | TORCH | {"openvino"},
     "_layers": QT | TORCH | {"openvino"},
+    "_targets": QT | TORCH | {"openvino"},
     "_sample_data": QT | TORCH | {"openvino"},
     "cli": VIEWER | TORCH | {"openvino"},
     "_qt": {"PyQt6", "PySide6", "openvino"} | TORCH,
