@@ -1,0 +1,100 @@
+"""Finding, listing and loading models."""
+
+import json
+import shutil
+
+import pytest
+from napari_sam2_openvino.core.catalogue import CATALOGUE
+
+from napari_sam2_openvino import list_models, load_model
+from napari_sam2_openvino.core.errors import (
+    DeviceError,
+    InputError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
+from napari_sam2_openvino.core.model_folder import INFO_FILE, PARAMETERS_FILE, read_model_info
+from napari_sam2_openvino.core.models import find_model_folder
+
+
+@pytest.fixture
+def copied_folder(micro_folder, tmp_path):
+    return shutil.copytree(micro_folder, tmp_path / "Modèle à moi")
+
+
+def test_converted_models_are_listed_before_the_catalogue(micro_folder):
+    listings = list_models()
+    by_name = {listing.name: listing for listing in listings}
+    assert by_name["engine-micro"].folder == micro_folder
+    assert by_name["engine-micro"].is_ready
+    offered = [listing for listing in listings if not listing.is_ready]
+    assert {listing.name for listing in offered} == {entry.name for entry in CATALOGUE}
+    assert listings[-len(offered) :] == tuple(offered)
+
+
+def test_a_model_is_found_by_name_and_by_folder(micro_folder, copied_folder):
+    assert find_model_folder("engine-micro") == micro_folder
+    assert find_model_folder(copied_folder) == copied_folder
+    assert find_model_folder(str(copied_folder)) == copied_folder
+    assert load_model(copied_folder, precision="f32").precision == "f32"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-such-model", "choose one of"),
+        ("sam2.1_hiera_large", "napari-sam2 models download sam2.1_hiera_large"),
+        ("no/such/folder", "check the path"),
+        ("", "choose one of"),
+    ],
+)
+def test_a_missing_model_comes_with_the_remedy(name, message):
+    with pytest.raises(ModelNotFoundError, match=message):
+        load_model(name)
+
+
+def test_damaged_folders_are_refused_and_not_listed(copied_folder):
+    (copied_folder / "mask_decoder.xml").unlink()
+    with pytest.raises(ModelFormatError, match=r"lacks mask_decoder\.xml: convert"):
+        load_model(copied_folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format_version", 99, "format 99"),
+        ("config", {"architecture": "x"}, r"config\.image_size"),
+        ("name", None, "name"),
+    ],
+)
+def test_foreign_descriptions_are_refused(copied_folder, key, value, message):
+    content = json.loads((copied_folder / INFO_FILE).read_text())
+    content[key] = value
+    (copied_folder / INFO_FILE).write_text(json.dumps(content))
+    with pytest.raises(ModelFormatError, match=message):
+        read_model_info(copied_folder)
+
+
+def test_damaged_parameters_are_refused(copied_folder):
+    (copied_folder / PARAMETERS_FILE).write_bytes(b"not an archive")
+    with pytest.raises(ModelFormatError, match="damaged"):
+        load_model(copied_folder)
+
+
+def test_a_truncated_graph_is_refused(copied_folder):
+    xml = copied_folder / "image_encoder.xml"
+    xml.write_bytes(xml.read_bytes()[:1000])
+    with pytest.raises(DeviceError, match=r"could not compile image_encoder\.xml"):
+        load_model(copied_folder)
+
+
+def test_devices_and_precisions_are_checked(micro_folder):
+    with pytest.raises(DeviceError, match=r"must be one of .*CPU.*, but is 'TPU'"):
+        load_model(micro_folder, device="TPU")
+    with pytest.raises(InputError, match="precision must be one of"):
+        load_model(micro_folder, precision="int4")
+
+
+def test_the_effective_precision_is_reported(micro_folder):
+    assert load_model(micro_folder, precision="f32").precision == "f32"
+    assert load_model(micro_folder).precision in ("f32", "bf16", "f16")
