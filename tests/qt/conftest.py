@@ -1,0 +1,115 @@
+"""A viewer with the widget in its dock, and a model that draws discs."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.disc_engine import DiscEngine
+
+if sys.platform.startswith("linux") and not (
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+):
+    # Without a display napari cannot show images; scripts/test.py brings one up.
+    collect_ignore_glob = ["test_*.py"]
+
+
+class Window:
+    """A viewer, our widget in it, and what a user would do with them."""
+
+    def __init__(self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscEngine]) -> None:
+        self.viewer = viewer
+        self.widget = widget
+        self.annotator = widget.annotator
+        self.session = widget.annotator.session
+        self.engines = engines
+        self.qtbot = qtbot
+
+    @property
+    def engine(self) -> DiscEngine:
+        return self.engines[self.session.model_name]
+
+    @property
+    def status(self) -> str:
+        return self.widget.status_label.text()
+
+    @property
+    def preview(self) -> Any:
+        layers = self.annotator.prompt_layers
+        return layers.preview if layers else None
+
+    def wait(self, condition: Callable[[], Any], timeout: int = 10_000) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
+
+    def settle(self) -> None:
+        """Wait until the newest edit is answered."""
+        self.qtbot.wait(60)
+        self.wait(lambda: not self.session.is_busy)
+        # Repaint before the next change of layers: software GL crashes otherwise.
+        self.qtbot.wait(20)
+
+    def click(self, *coords: float) -> None:
+        """Add a point where a click would."""
+        self.annotator.draw_points()
+        self.annotator.prompt_layers.points.add(coords)
+
+    def draw_box(self, y0: float, x0: float, y1: float, x1: float) -> None:
+        self.annotator.draw_box()
+        self.annotator.prompt_layers.boxes.add_rectangles(
+            [[y0, x0], [y0, x1], [y1, x1], [y1, x0]]
+        )
+
+    def press(self, key: str) -> None:
+        """Press a key with the active layer as it is."""
+        keymap = {}
+        active = self.viewer.layers.selection.active
+        for owner in (self.viewer, active):
+            if owner is not None:
+                keymap.update({str(name): (call, owner) for name, call in owner.keymap.items()})
+        call, owner = keymap[key]
+        call(owner)
+
+
+@pytest.fixture
+def open_window(
+    make_napari_viewer: Any, qtbot: Any
+) -> Iterator[Callable[..., Window]]:
+    """Return a function that opens a viewer with an image and the docked widget."""
+    windows = []
+
+    def open_it(image: Any = None, *, show: bool = False, proxy: bool = False, **options: Any) -> Window:
+        from napari.utils._proxies import PublicOnlyProxy
+
+        from napari_sam2_openvino._qt.segment_widget import SegmentWidget
+
+        image_options = options.pop("image_options", {})
+        engines: dict[str, DiscEngine] = {}
+
+        def load(name: str) -> DiscEngine:
+            return engines.setdefault(name, DiscEngine(name, **options))
+
+        viewer = make_napari_viewer(show=show)
+        if image is not None:
+            viewer.add_image(image, name="cells", **image_options)
+        widget = SegmentWidget(PublicOnlyProxy(viewer) if proxy else viewer, load_engine=load)
+        viewer.window.add_dock_widget(widget, name="SAM 2 Segment")
+        window = Window(viewer, widget, qtbot, engines)
+        windows.append(window)
+        return window
+
+    yield open_it
+    for window in windows:
+        window.annotator.close()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def window(open_window: Callable[..., Window]) -> Window:
+    """Return a window with a flat image, its embedding ready."""
+    image = np.random.default_rng(0).integers(0, 4000, (120, 160)).astype(np.uint16)
+    window = open_window(image)
+    window.settle()
+    return window
