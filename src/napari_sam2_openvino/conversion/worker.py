@@ -1,7 +1,7 @@
 """The child process that converts: a request on stdin, reports as JSON lines on stdout.
 
-Runs as ``python -m napari_sam2_openvino.conversion.worker``. It ends when stdin is closed, so it never
-outlives the process that started it. Whatever libraries print goes to stderr.
+Runs as ``python -m napari_sam2_openvino.conversion.worker``. It ends when stdin is closed, so it
+never outlives the process that started it. Whatever libraries print goes to stderr.
 """
 
 import json
@@ -22,6 +22,9 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 def main() -> None:
     """Serve one request."""
+    # Without its telemetry package openvino's converter reports to nobody; with it, it does so
+    # unless the user has opted out. None makes the import fail.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     channel = _take_stdout()
     message = json.loads(_read_line(_STDIN))
     folder = Path(message["folder"])
@@ -37,7 +40,7 @@ def main() -> None:
         reported = known or error
         _send(channel, {"error": {"kind": type(reported).__name__, "message": str(reported)}})
     sys.stderr.flush()
-    # The interpreter's own end would wait for the thread, and libraries may crash while they unload.
+    # Not the interpreter's own end: libraries may crash while they unload.
     os._exit(0)
 
 
