@@ -1,4 +1,4 @@
-"""From weights or a config to a SAM 2 module, without instantiating anything that is not listed here."""
+"""From weights or a config to a SAM 2 module; nothing is instantiated that is not listed here."""
 
 import importlib
 import math
@@ -41,7 +41,7 @@ _REFUSED_ARGUMENTS = {"weights_path"}
 # Width of the first stage and number of blocks of Meta's trunks.
 _TRUNKS = {(96, 12): "tiny", (96, 16): "small", (112, 24): "base_plus", (144, 48): "large"}
 
-# What sam2.build_sam adds to the YAML: build_sam2 to the decoder, build_sam2_video_predictor to the rest.
+# What sam2.build_sam adds to the YAML: build_sam2 the first, build_sam2_video_predictor both.
 _DECODER_FLAGS = {
     "dynamic_multimask_via_stability": True,
     "dynamic_multimask_stability_delta": 0.05,
@@ -175,7 +175,7 @@ def _check(node: Any, config: str) -> None:
 
 
 def _instantiate(node: Any) -> Any:
-    """Build the classes of a checked config from the inside out, as ``hydra.utils.instantiate`` does."""
+    """Build the classes of a checked config from the inside out, as ``hydra`` does."""
     if isinstance(node, list):
         return [_instantiate(value) for value in node]
     if not isinstance(node, dict):
@@ -207,13 +207,14 @@ def _check_contract(model: "SAM2Base", name: str) -> None:
 
 
 def _check_image_size(model: "SAM2Base", image_size: int) -> None:
-    # The window embedding is tiled over the patches (stride 4), and the coarsest level (stride 32) is doubled.
+    # The window embedding is tiled over the patches (stride 4), and the coarsest level (stride 32)
+    # is doubled.
     window = int(model.image_encoder.trunk.window_spec[0])
     step = math.lcm(4 * window, 2 * BACKBONE_STRIDE)
     if image_size < step or image_size % step:
         raise ConversionError(
-            f"image_size must be a multiple of {step} for this model, but is {image_size}: give the "
-            "size that it was trained with."
+            f"image_size must be a multiple of {step} for this model, but is {image_size}: give "
+            "the size that it was trained with."
         )
 
 

@@ -22,8 +22,8 @@ def read_checkpoint(path: Path) -> StateDict:
     Parameters
     ----------
     path : Path
-        A file of ``torch.save``: ``{"model": weights, ...}`` or the weights alone; names may start with
-        ``module.``. It is read with ``weights_only=True``: code inside it never runs.
+        A file of ``torch.save``: ``{"model": weights, ...}`` or the weights alone; names may start
+        with ``module.``. It is read with ``weights_only=True``: code inside it never runs.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def load_weights(model: "torch.nn.Module", weights: StateDict, path: Path, fits:
     bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if bad:
         raise ConversionError(
-            f"{path.name} holds weights that are not finite numbers: it {_names('has them in', bad)}."
+            f"{path.name} cannot be used: it {_names('has numbers that are not finite in', bad)}."
         )
     model.load_state_dict(weights)
 
@@ -124,7 +124,8 @@ def _weights(content: Any, path: Path) -> StateDict:
 
 def _foreign(path: Path) -> ConversionError:
     return ConversionError(
-        f"{path.name} holds no SAM 2 weights: expected a dict of tensors, or one under the key 'model'."
+        f"{path.name} holds no SAM 2 weights: expected a dict of tensors, or one under the key "
+        "'model'."
     )
 
 

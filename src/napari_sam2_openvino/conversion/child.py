@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -85,7 +85,7 @@ class ConvertJob:
             raise RuntimeError("the conversion has not ended")
         return self._folder
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, None]:
         """Convert; the model folder is there when the generator ends, and not before.
 
         Closing the generator ends the conversion and leaves nothing behind.
@@ -150,8 +150,13 @@ class ConvertJob:
         return Request(str(path), self._name, self._config, self._image_size, sha256)
 
     def _start(self, temporary: Path) -> "subprocess.Popen[bytes]":
-        # A GPU would only be asked to hold tables that are not used.
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        environment = {
+            # Threads that wait by spinning take the cores from the window (and from each other).
+            "OMP_WAIT_POLICY": "PASSIVE",
+            **os.environ,
+            # A GPU would only be asked to hold tables that are not used.
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         with self._lock:
             self._raise_if_cancelled()
             self._temporary = temporary
@@ -244,7 +249,9 @@ def _attend(
     process: "subprocess.Popen[bytes]", request: Request, temporary: Path
 ) -> Iterator[Progress]:
     """Hand a child its request and pass on its reports."""
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     errors: deque[str] = deque(maxlen=_LAST_LINES)
     drain = threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True)
     drain.start()

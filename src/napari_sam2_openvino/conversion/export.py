@@ -155,8 +155,9 @@ def _convert(
 def _pos_embed_graph(trunk: Any, size: int) -> "openvino.Node":
     """Build ``Hiera._get_pos_embed`` from its small tensors.
 
-    As a constant it would be a third of the file (25 MB for tiny at 1024); from its parts, the plugin
-    computes it when it compiles. Bicubic interpolation is linear: rows and columns are each a matrix.
+    As a constant it would be a third of the file (25 MB for tiny at 1024); from its parts, OpenVINO
+    computes it when it compiles. Bicubic interpolation is linear: a matrix for the rows, and one
+    for the columns.
     """
     import torch
     from openvino import opset13 as ops
@@ -181,8 +182,8 @@ def _pos_embed_graph(trunk: Any, size: int) -> "openvino.Node":
 def _compress(graph: "openvino.Model") -> None:
     """Store every constant that half precision holds exactly in half precision.
 
-    `openvino.save_model` would round the others too: position encodings, whose phases are multiples of 2 pi
-    and which SAM 2 computes in float32.
+    `openvino.save_model` would round the others too: position encodings, whose phases are multiples
+    of 2 pi and which SAM 2 computes in float32.
     """
     import openvino
     from openvino import opset13 as ops

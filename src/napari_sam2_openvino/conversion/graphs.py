@@ -5,8 +5,8 @@ Imported only where torch is already needed.
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+import torch  # noqa: TID253
+from torch import Tensor, nn  # noqa: TID253
 
 IMAGE_ENCODER_INPUTS = ("image",)
 IMAGE_ENCODER_OUTPUTS = ("image_embed", "high_res_feats_0", "high_res_feats_1")
@@ -47,9 +47,9 @@ class ImageEncoderGraph(nn.Module):
 class MaskDecoderGraph(nn.Module):
     """Prompts to all four masks, their scores and pointers.
 
-    Follows ``PromptEncoder.forward`` and ``MaskDecoder.predict_masks``, with three differences that leave every
-    number as it is: no token is appended, embeddings of batch 1 are broadcast instead of copied, and the
-    dense position encoding is a constant.
+    Follows ``PromptEncoder.forward`` and ``MaskDecoder.predict_masks``, with three differences that
+    leave every number as it is: no token is appended, embeddings of batch 1 are broadcast instead
+    of copied, and the dense position encoding is a constant.
     """
 
     image_pe: Tensor
@@ -62,7 +62,7 @@ class MaskDecoderGraph(nn.Module):
         self.image_size = model.image_size
         self.register_buffer("image_pe", self.prompt_encoder.get_dense_pe(), persistent=False)
 
-    def forward(  # noqa: PLR0913 - the inputs of the graph
+    def forward(
         self,
         image_embed: Tensor,
         high_res_feats_0: Tensor,
@@ -124,5 +124,5 @@ class MaskDecoderGraph(nn.Module):
             ],
             dim=1,
         )
-        masks = hyper_in @ upscaled.flatten(2)
+        masks: Tensor = hyper_in @ upscaled.flatten(2)
         return masks.reshape(-1, decoder.num_mask_tokens, 4 * height, 4 * width)

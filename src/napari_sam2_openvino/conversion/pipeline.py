@@ -101,9 +101,7 @@ def require_extra() -> None:
         ) from error
 
 
-def _build(
-    request: Request, weights: checkpoints.StateDict, sha256: str
-) -> tuple["SAM2Base", str]:
+def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tuple["SAM2Base", str]:
     """Build the architecture of the weights, or of the config, and name it."""
     file_name = Path(request.checkpoint).name
     if request.config is not None:

@@ -1,9 +1,10 @@
 """Are the saved graphs the model? They are run beside PyTorch on the same inputs.
 
-The reference is SAM 2's own code (``PromptEncoder.forward``, ``MaskDecoder.predict_masks``), not the modules that
-were traced. OpenVINO computes in f32 from the saved files, whose weights are in half precision; so two
-questions are answered: do the graphs compute what PyTorch computes from the *same, rounded* weights (this
-decides), and how far is that from the checkpoint's own weights (this is reported).
+The reference is SAM 2's own code (``PromptEncoder.forward``, ``MaskDecoder.predict_masks``), not
+the modules that were traced. OpenVINO computes in f32 from the saved files, whose weights are in
+half precision; so two questions are answered: do the graphs compute what PyTorch computes from the
+*same, rounded* weights (this decides), and how far is that from the checkpoint's own weights (this
+is reported).
 """
 
 from dataclasses import astuple, dataclass
@@ -86,7 +87,7 @@ class SelfCheckRun:
     def saved_graphs(self, folder: Path, model: "SAM2Base", reference: Outputs) -> Outputs:
         """Compute with OpenVINO in f32 from the saved files.
 
-        The decoder is given the embeddings of ``reference``, so that each graph is judged by itself.
+        The decoder is given the embeddings of ``reference``: each graph is judged by itself.
         """
         import openvino
 
@@ -147,8 +148,8 @@ def judge(check: SelfCheck) -> None:
     if not (within and pixels >= wanted_pixels):
         raise ConversionError(
             "The converted model does not compute what the checkpoint computes in PyTorch "
-            f"(embedding off by {graph.embedding:.1e}, masks by {graph.mask_logits:.1e}, predicted IoU by "
-            f"{graph.iou_predictions:.1e}), so it was removed: please report this checkpoint."
+            f"(embedding off by {graph.embedding:.1e}, masks by {graph.mask_logits:.1e}, predicted "
+            f"IoU by {graph.iou_predictions:.1e}), so it was removed: please report this."
         )
 
 
@@ -232,4 +233,5 @@ def _decoder_inputs(prompts: PromptSet, low_res_size: int) -> dict[str, NDArray[
 
 
 def _no_mem_embed(model: "SAM2Base") -> "torch.Tensor":
-    return model.no_mem_embed.detach().reshape(1, -1, 1, 1)
+    embed: torch.Tensor = model.no_mem_embed.detach()
+    return embed.reshape(1, -1, 1, 1)

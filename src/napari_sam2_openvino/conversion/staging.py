@@ -1,4 +1,4 @@
-"""A model folder appears whole or not at all: it is filled under a temporary name and renamed."""
+"""Models and checkpoints appear whole or not at all: made in a temporary folder, then renamed."""
 
 import ctypes
 import errno
@@ -14,12 +14,14 @@ from pathlib import Path
 
 from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
 
-# ``.converting-<process>-<random>`` is being filled; ``.replaced-<process>-<random>-<name>`` is on
+# ``.unfinished-<process>-<random>`` is being filled; ``.replaced-<process>-<random>-<name>`` is on
 # its way out. The leading point hides both from the list of models.
-_FILLED = re.compile(r"\.converting-(\d+)-[0-9a-f]+")
+_FILLED = re.compile(r"\.unfinished-(\d+)-[0-9a-f]+")
 _REPLACED = re.compile(r"\.replaced-(\d+)-[0-9a-f]+-(.+)")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_DEVICES = {"con", "prn", "aux", "nul"} | {f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)}
+_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)
+}
 _LONGEST_NAME = 100
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -81,7 +83,7 @@ class StagedFolder:
         if not self.destination.exists():
             self.folder.rename(self.destination)
             return
-        suffix = self.folder.name.removeprefix(".converting-")
+        suffix = self.folder.name.removeprefix(".unfinished-")
         old = self.destination.with_name(f".replaced-{suffix}-{self.destination.name}")
         self.destination.rename(old)
         try:
@@ -90,6 +92,10 @@ class StagedFolder:
             old.rename(self.destination)
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+    def publish_file(self) -> None:
+        """Move the one file of the folder to the destination; one that is there is replaced."""
+        (self.folder / self.destination.name).replace(self.destination)
 
 
 @contextmanager
@@ -102,7 +108,7 @@ def staged_folder(destination: Path) -> Iterator[StagedFolder]:
         If the disk is full or cannot be written.
     """
     parent = destination.parent
-    folder = parent / f".converting-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    folder = parent / f".unfinished-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir(parents=True)
         sweep(parent)
@@ -124,6 +130,21 @@ def sweep(parent: Path) -> None:
             _put_back_or_remove(path, parent / replaced[2])
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a model so that it is never seen half removed.
+
+    Raises
+    ------
+    ConversionError
+        If it cannot be removed.
+    """
+    with staged_folder(folder) as staged:
+        try:
+            folder.rename(staged.folder / "removed")
+        except OSError as error:
+            raise ConversionError(f"{folder} cannot be removed ({error.strerror}).") from error
+
+
 def disk_error(error: Exception, folder: Path) -> ConversionError | None:
     """Return what to tell the user if the disk is the reason of an error."""
     # torch and OpenVINO report a full disk as a RuntimeError of their own.
@@ -132,7 +153,7 @@ def disk_error(error: Exception, folder: Path) -> ConversionError | None:
     if is_full or (isinstance(error, RuntimeError) and _free_bytes(folder) < 2**20):
         return ConversionError(
             f"The disk of {folder} is full: a model needs up to 1 GB, so free some space and "
-            "convert again."
+            "try again."
         )
     if isinstance(error, OSError):
         return ConversionError(
