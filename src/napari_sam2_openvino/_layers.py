@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
@@ -319,7 +319,8 @@ def new_preview_layer(image: Image) -> Labels:
     return Labels(
         np.zeros((1,) * image.ndim, np.uint8),
         name=f"{image.name} preview",
-        colormap=DirectLabelColormap(color_dict={1: PREVIEW_COLOR, None: "transparent"}),
+        # Not the direct kind: napari compiles code for it, for seconds, when it is first used.
+        colormap=CyclicLabelColormap(colors=[PREVIEW_COLOR] * 2),
         opacity=1.0,
         affine=affine_matrix(image),
         units=image.units,

@@ -122,7 +122,12 @@ def commit_mask(
     rows, columns = np.nonzero(changed)
     if len(rows) == 0:
         return 0
-    indices = [np.full(len(rows), value or 0) for value in plane.index]
-    indices[row], indices[column] = rows + origin[0], columns + origin[1]
+    rows += origin[0]
+    columns += origin[1]
+    places = {row: rows, column: columns}
+    indices = [
+        np.full(len(rows), value) if value is not None else places[axis]
+        for axis, value in enumerate(plane.index)
+    ]
     labels.data_setitem(tuple(indices), obj_id)
     return len(rows)

@@ -20,7 +20,9 @@ if sys.platform.startswith("linux") and not (
 class Window:
     """A viewer, our widget in it, and what a user would do with them."""
 
-    def __init__(self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscEngine]) -> None:
+    def __init__(
+        self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscEngine]
+    ) -> None:
         self.viewer = viewer
         self.widget = widget
         self.annotator = widget.annotator
@@ -56,11 +58,11 @@ class Window:
         self.annotator.draw_points()
         self.annotator.prompt_layers.points.add(coords)
 
-    def draw_box(self, y0: float, x0: float, y1: float, x1: float) -> None:
+    def draw_box(self, y0: float, x0: float, y1: float, x1: float, *lead: float) -> None:
+        """Draw a rectangle, of a stack on the plane ``lead``."""
         self.annotator.draw_box()
-        self.annotator.prompt_layers.boxes.add_rectangles(
-            [[y0, x0], [y0, x1], [y1, x1], [y1, x0]]
-        )
+        corners = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+        self.annotator.prompt_layers.boxes.add_rectangles([[*lead, y, x] for y, x in corners])
 
     def press(self, key: str) -> None:
         """Press a key with the active layer as it is."""
@@ -74,13 +76,13 @@ class Window:
 
 
 @pytest.fixture
-def open_window(
-    make_napari_viewer: Any, qtbot: Any
-) -> Iterator[Callable[..., Window]]:
+def open_window(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., Window]]:
     """Return a function that opens a viewer with an image and the docked widget."""
     windows = []
 
-    def open_it(image: Any = None, *, show: bool = False, proxy: bool = False, **options: Any) -> Window:
+    def open_it(
+        image: Any = None, *, show: bool = False, proxy: bool = False, **options: Any
+    ) -> Window:
         from napari.utils._proxies import PublicOnlyProxy
 
         from napari_sam2_openvino._qt.segment_widget import SegmentWidget

@@ -1,0 +1,114 @@
+"""The window stays usable: what our callbacks cost the main thread, and what imports cost."""
+
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components.layerlist import LayerList
+
+from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._qt.segment_widget import SegmentWidget
+
+LIMIT_SECONDS = 0.05
+SIDE = 2048
+
+
+class Stopwatch:
+    """Processor time of the main thread in our callbacks, less what napari takes to add a layer.
+
+    Processor time, because other work on the machine must not fail the test.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self._in_napari = 0.0
+
+    def watch(self, owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = getattr(owner, name)
+        n_parameters = len(inspect.signature(original).parameters)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            # Qt's clicked sends whether a button is checked to whoever takes it.
+            args = args[:n_parameters]
+            assert threading.current_thread() is threading.main_thread()
+            start, napari_before = time.thread_time(), self._in_napari
+            try:
+                return original(*args, **kwargs)
+            finally:
+                spent = time.thread_time() - start - (self._in_napari - napari_before)
+                self.seconds[f"{owner.__name__}.{name}"].append(spent)
+
+        monkeypatch.setattr(owner, name, timed)
+
+    def leave_out(self, owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.thread_time()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self._in_napari += time.thread_time() - start
+
+        monkeypatch.setattr(owner, name, timed)
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    stopwatch = Stopwatch()
+    for owner in (Annotator, SegmentWidget, PromptLayers):
+        for name, value in vars(owner).items():
+            is_callback = name.startswith(("_on_", "_show")) or not name.startswith("_")
+            if is_callback and callable(value) and not isinstance(value, type):
+                stopwatch.watch(owner, name, monkeypatch)
+    stopwatch.leave_out(LayerList, "insert", monkeypatch)
+    return stopwatch
+
+
+def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_window: Any) -> None:
+    stack = np.random.default_rng(0).integers(0, 4000, (3, SIDE, SIDE)).astype(np.uint16)
+    window = open_window(stack, radius=150)
+    window.settle()
+    for step in range(3):
+        if step == 1:
+            # Making layers is napari's business, and happens once.
+            stopwatch.seconds.clear()
+        window.viewer.dims.set_current_step(0, step)
+        window.settle()
+        window.click(step, 900, 800)
+        window.settle()
+        window.draw_box(700, 600, 1200, 1100, step)
+        window.settle()
+        window.press("Q")
+        window.click(step, 950, 850)
+        window.settle()
+        points = window.annotator.prompt_layers.points
+        points.data = points.data + np.array([0, 1, 0])
+        window.settle()
+        window.widget.commit_button.click()
+        window.settle()
+        window.click(step, 300, 300)
+        window.press("N")
+        window.settle()
+    assert window.viewer.layers["cells objects"].data.max() == 3
+    slowest = {name: max(times) for name, times in stopwatch.seconds.items()}
+    assert {name: t for name, t in slowest.items() if t > LIMIT_SECONDS} == {}
+    assert "Annotator._on_object" in slowest
+
+
+def test_importing_the_widget_brings_in_neither_torch_nor_openvino() -> None:
+    program = (
+        "import sys, napari_sam2_openvino._qt.segment_widget\n"
+        "print([name for name in ('torch', 'openvino', 'sam2') if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
