@@ -1,0 +1,59 @@
+"""Real mouse and key events on the canvas of a visible window."""
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+
+def canvas_point(viewer: Any, y: float, x: float) -> QPoint:
+    """Return where on the canvas a world point is seen."""
+    native = viewer.window._qt_viewer.canvas.native
+    camera = viewer.scene.camera
+    _, cy, cx = camera.center
+    return QPoint(
+        round((x - cx) * camera.zoom + native.width() / 2),
+        round((y - cy) * camera.zoom + native.height() / 2),
+    )
+
+
+def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
+    window = open_window(np.zeros((120, 160), np.uint8), show=True)
+    window.viewer.window.resize(1000, 700)
+    window.settle()
+    window.qtbot.wait(300)
+    native = window.viewer.window._qt_viewer.canvas.native
+    left = Qt.MouseButton.LeftButton
+
+    def at(y: float, x: float) -> QPoint:
+        return canvas_point(window.viewer, y, x)
+
+    window.widget.points_button.click()
+    window.qtbot.wait(300)
+    QTest.mouseClick(native, left, pos=at(40, 50))
+    window.settle()
+    np.testing.assert_allclose(window.engine.predicted[-1].point_coords, [[50, 40]], atol=1)
+    QTest.keyClick(native, Qt.Key.Key_Q)
+    QTest.mouseClick(native, left, pos=at(60, 70))
+    window.settle()
+    assert window.engine.predicted[-1].point_labels.tolist() == [1, 0]
+    QTest.keyClick(native, Qt.Key.Key_W)
+    window.settle()
+    data = window.viewer.layers["cells objects"].data
+    assert data[40, 50] == 1
+
+    window.widget.box_button.click()
+    window.qtbot.wait(300)
+    QTest.mousePress(native, left, pos=at(70, 90))
+    for step in np.linspace(0, 1, 5):
+        QTest.mouseMove(native, at(70 + 30 * step, 90 + 40 * step))
+        window.qtbot.wait(10)
+    QTest.mouseRelease(native, left, pos=at(100, 130))
+    window.settle()
+    np.testing.assert_allclose(window.engine.predicted[-1].box, [90, 70, 130, 100], atol=1)
+    QTest.keyClick(native, Qt.Key.Key_N)
+    window.settle()
+    assert len(window.annotator.prompt_layers.boxes.data) == 0
+    assert data.max() == 1
+    assert window.engine.n_encodes == 1
