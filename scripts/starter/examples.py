@@ -19,6 +19,10 @@ FIRST_TRAINING_SEED = 1_000_000
 """Seeds below are kept for evaluation and are never trained on."""
 
 
+_VARIED = 0.6
+"""Part of the examples whose light differs from what the scene's renderer gave."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
     """An image of shape (S, S, 3) and dtype uint8, with its labels of shape (S, S)."""
@@ -52,7 +56,22 @@ def make_example(seed: int, difficulty: float, size: int) -> Example:
     kind = KINDS[int(rng.integers(len(KINDS)))]
     harder = float(difficulty * np.sqrt(rng.random()))
     scene = make_scene(kind, seed, shape=(size, size), difficulty=harder)
-    return Example(to_rgb(scene.image), scene.labels)
+    image = to_rgb(scene.image)
+    return Example(_vary_light(image, rng) if rng.random() < _VARIED else image, scene.labels)
+
+
+def _vary_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Change gamma and illumination, and now and then turn bright to dark."""
+    light = image.astype(np.float32) / 255
+    if rng.random() < 0.2:
+        light = 1 - light
+    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in image.shape[:2])
+    slopes = rng.uniform(-0.25, 0.25, 2)
+    shading = 1 + slopes[0] * y[:, None, None] + slopes[1] * x[:, None]
+    slopes = rng.uniform(-0.15, 0.15, 2)
+    glow = rng.uniform(-0.05, 0.15) + slopes[0] * y[:, None, None] + slopes[1] * x[:, None]
+    varied = light ** rng.uniform(0.6, 1.6) * shading + glow
+    return np.asarray(np.rint(np.clip(varied, 0, 1) * 255), np.uint8)
 
 
 def draw_targets(
