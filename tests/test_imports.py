@@ -149,6 +149,8 @@ def test_everything_that_is_imported_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     always = {_normalised(item) for item in project["dependencies"]}
     to_convert = {_normalised(item) for item in project["optional-dependencies"]["convert"]}
+    # What sam2's models are described and built with.
+    to_convert |= {"hydra-core", "omegaconf"}
     distributions = packages_distributions()
     for module in MODULES:
         foreign = top_level(imported(parse(module))) - sys.stdlib_module_names - {PACKAGE}
