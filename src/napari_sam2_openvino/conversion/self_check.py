@@ -178,7 +178,8 @@ def _random_prompts(rng: np.random.Generator, size: int) -> list[PromptSet]:
 
     def mask(batch: int = 1) -> Float:
         low = rng.standard_normal((batch, 1, size // 32, size // 32)) * 8
-        return low.repeat(8, axis=2).repeat(8, axis=3).astype(np.float32)
+        smooth = low.repeat(8, axis=2).repeat(8, axis=3)
+        return (smooth + rng.standard_normal(smooth.shape)).astype(np.float32)
 
     return [
         PromptSet(*tokens(1, -1)),

@@ -147,10 +147,12 @@ def remove_folder(folder: Path) -> None:
 
 def disk_error(error: Exception, folder: Path) -> ConversionError | None:
     """Return what to tell the user if the disk is the reason of an error."""
-    # torch and OpenVINO report a full disk as a RuntimeError of their own.
     is_full = isinstance(error, OSError) and error.errno in _DISK_FULL
-    is_full = is_full or os.strerror(errno.ENOSPC) in str(error)
-    if is_full or (isinstance(error, RuntimeError) and _free_bytes(folder) < 2**20):
+    # torch and OpenVINO raise a RuntimeError of their own, with a text that tells or does not.
+    if isinstance(error, RuntimeError):
+        texts = (os.strerror(errno.ENOSPC), "iostream error")
+        is_full = any(text in str(error) for text in texts) or _free_bytes(folder) < 2**20
+    if is_full:
         return ConversionError(
             f"The disk of {folder} is full: a model needs up to 1 GB, so free some space and "
             "try again."

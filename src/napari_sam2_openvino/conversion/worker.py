@@ -36,7 +36,7 @@ def main() -> None:
         _send(channel, {"finished": True})
     except Exception as error:
         traceback.print_exc()
-        known = error if isinstance(error, Sam2Error) else staging.disk_error(error, folder)
+        known = error if isinstance(error, Sam2Error) else staging.disk_error(error, folder.parent)
         reported = known or error
         _send(channel, {"error": {"kind": type(reported).__name__, "message": str(reported)}})
     sys.stderr.flush()

@@ -1,0 +1,171 @@
+"""Downloads, from a server on this machine."""
+
+import dataclasses
+import hashlib
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from napari_sam2_openvino.conversion import download
+from napari_sam2_openvino.core.catalogue import CATALOGUE
+from napari_sam2_openvino.core.errors import ConversionError, InputError, JobCancelledError
+from napari_sam2_openvino.core.paths import checkpoints_dir
+
+CONTENT = bytes(range(256)) * 8000
+pytestmark = pytest.mark.usefixtures("sam2_home")
+
+
+class Server(ThreadingHTTPServer):
+    """Sends CONTENT; holds back what follows the first `held_after` bytes until it is released."""
+
+    def __init__(self):
+        self.held_after = len(CONTENT)
+        self.released = threading.Event()
+        self.requests = 0
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests += 1
+        if self.path != "/c.pt":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: self.server.held_after])
+        if self.server.held_after < len(CONTENT):
+            self.server.released.wait(20)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def offer(server, monkeypatch):
+    """Return a function that puts an entry on the server into the catalogue."""
+
+    def offer(**changes):
+        entry = dataclasses.replace(
+            CATALOGUE[0],
+            name="fake",
+            url=f"http://127.0.0.1:{server.server_port}/c.pt",
+            n_bytes=len(CONTENT),
+            sha256=hashlib.sha256(CONTENT).hexdigest(),
+        )
+        monkeypatch.setattr(download, "CATALOGUE", (dataclasses.replace(entry, **changes),))
+
+    return offer
+
+
+def left_behind():
+    folder = checkpoints_dir()
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_download_puts_the_whole_file_in_place(offer):
+    offer()
+    reports = []
+    path = download.download("fake", on_progress=reports.append)
+    assert path == checkpoints_dir() / "c.pt"
+    assert path.read_bytes() == CONTENT
+    assert left_behind() == ["c.pt"]
+    shares = [progress.done for progress in reports]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert reports[0].detail.endswith("of 2 MB")
+
+
+def test_a_second_download_asks_nobody(offer, server):
+    offer()
+    download.download("fake")
+    assert server.requests == 1
+    download.download("fake")
+    assert server.requests == 1
+
+
+def test_a_damaged_file_is_downloaded_again(offer, server):
+    offer()
+    path = download.download("fake")
+    path.write_bytes(b"damaged")
+    download.download("fake")
+    assert path.read_bytes() == CONTENT
+    assert server.requests == 2
+
+
+def test_another_content_is_refused(offer):
+    offer(sha256="0" * 64)
+    with pytest.raises(ConversionError, match="SHA-256"):
+        download.download("fake")
+    assert left_behind() == []
+
+
+def test_a_missing_page_is_one_sentence(offer, server):
+    offer(url=f"http://127.0.0.1:{server.server_port}/gone.pt")
+    with pytest.raises(ConversionError, match="cannot be downloaded"):
+        download.download("fake")
+    assert left_behind() == []
+
+
+def test_no_connection_is_one_sentence(offer):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        offer(url=f"http://127.0.0.1:{unused.getsockname()[1]}/c.pt")
+        with pytest.raises(ConversionError, match="check the connection"):
+            download.download("fake")
+    assert left_behind() == []
+
+
+def test_a_broken_connection_is_one_sentence(offer, server):
+    offer()
+    server.held_after = len(CONTENT) // 2
+    server.released.set()
+    with pytest.raises(ConversionError, match="cannot be downloaded"):
+        download.download("fake")
+    assert left_behind() == []
+
+
+def test_cancel_ends_a_download_that_hangs(offer, server):
+    offer()
+    server.held_after = len(CONTENT) // 2
+    job = download.DownloadJob("fake")
+    reports = job.run()
+    next(reports)
+    timer = threading.Timer(0.3, job.cancel)
+    timer.start()
+    start = time.perf_counter()
+    with pytest.raises(JobCancelledError):
+        for _ in reports:
+            pass
+    assert time.perf_counter() - start < 1.3
+    assert left_behind() == []
+    assert not job.path.exists()
+
+
+def test_closing_the_generator_ends_the_download(offer, server):
+    offer()
+    server.held_after = len(CONTENT) // 2
+    reports = download.DownloadJob("fake").run()
+    next(reports)
+    reports.close()
+    assert left_behind() == []
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"choose one of sam2\.1_hiera_tiny, "):
+        download.DownloadJob("resnet")

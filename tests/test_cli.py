@@ -1,0 +1,171 @@
+"""The command ``napari-sam2``, called in this process and as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tests.reference import build_model, perturbed_model
+from typer.testing import CliRunner
+
+from napari_sam2_openvino.cli import app
+from napari_sam2_openvino.core.paths import models_dir, starter_dir
+
+MICRO_CONFIG = Path(__file__).parent / "conversion" / "micro.yaml"
+COMMANDS = ["list", "path", "download", "convert", "check", "remove"]
+pytestmark = pytest.mark.usefixtures("sam2_home")
+
+
+def call(*args, **options):
+    return CliRunner().invoke(app, [str(arg) for arg in args], **options)
+
+
+def call_process(*args):
+    command = [sys.executable, "-m", "napari_sam2_openvino.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def assert_one_sentence(result, said):
+    """Check that a command failed with one line on stderr (after its progress) and no traceback."""
+    code = (
+        result.returncode if isinstance(result, subprocess.CompletedProcess) else result.exit_code
+    )
+    assert code == 1
+    assert "Traceback" not in result.stderr
+    assert said in result.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def random_checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoints") / "random wéights.pt"
+    torch.save(build_model(MICRO_CONFIG).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(command):
+    result = call("models", command, "--help")
+    assert result.exit_code == 0
+    assert f"napari-sam2 models {command}" in result.stdout.replace("\n", " ").replace("  ", " ")
+
+
+def test_list_names_the_catalogue():
+    result = call("models", "list")
+    assert result.exit_code == 0
+    assert "sam2.1_hiera_tiny" in result.stdout
+    rows = {row["name"]: row for row in json.loads(call("models", "list", "--json").stdout)}
+    assert rows["sam2_hiera_large"]["is_ready"] is False
+    assert rows["sam2_hiera_large"]["image_size"] == 1024
+    assert rows["sam2_hiera_large"]["licence"] == "Apache-2.0"
+
+
+def test_path_of_the_models_and_of_one():
+    assert call("models", "path").stdout.strip() == str(models_dir())
+    assert call("models", "path", "starter").stdout.strip() == str(starter_dir())
+    assert_one_sentence(call("models", "path", "nope"), "There is no model 'nope'")
+
+
+def test_convert_check_list_and_remove(random_checkpoint):
+    name = "random é"
+    result = call_process(
+        *("models", "convert", random_checkpoint, "--name", name),
+        *("--config", MICRO_CONFIG, "--image-size", 64),
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == str(models_dir() / name)
+    assert "Converting the image encoder" in result.stderr
+    assert name in call("models", "list").stdout
+
+    again = call("models", "convert", random_checkpoint, "--name", name)
+    assert_one_sentence(again, "already a model")
+
+    text = call("models", "check", name).stdout
+    assert "image size 64" in text
+    assert "never trained" in text
+    report = json.loads(call("models", "check", name, "--json").stdout)
+    assert report["self_check"]["random_weights"] is True
+    assert report["self_check"]["graph"]["mask_pixels"] > 0.999
+    assert report["seconds"]["decode"] > 0
+
+    declined = call("models", "remove", name, input="n\n")
+    assert declined.exit_code == 1
+    assert (models_dir() / name).is_dir()
+    assert call("models", "remove", name, "--yes").exit_code == 0
+    assert list(models_dir().iterdir()) == []
+
+
+def test_check_needs_no_torch(tmp_path):
+    blocked = tmp_path / "torch"
+    blocked.mkdir()
+    (blocked / "__init__.py").write_text("raise ImportError('torch was imported')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    code = "from napari_sam2_openvino.cli import app; app(['models', 'check', 'starter'])"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "starter" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["convert", "missing é.pt", "--name", "x"], "There is no checkpoint"),
+        (["convert", "sam2_hiera_tiny", "--name", "x"], "is not downloaded yet"),
+        (["convert", "c.pt", "--name", "a/b"], "cannot be the name of a model"),
+        (["download", "resnet"], "choose one of"),
+        (["check", "nope"], "There is no model"),
+        (["remove", "nope", "--yes"], "There is no converted model 'nope'"),
+        (["remove", "../x", "--yes"], "cannot be the name of a model"),
+        (["remove", "starter", "--yes"], "There is no converted model 'starter'"),
+    ],
+)
+def test_errors_are_one_sentence(args, said):
+    assert_one_sentence(call("models", *args), said)
+
+
+def test_errors_of_the_process_are_one_sentence():
+    result = call_process("models", "convert", "missing é.pt", "--name", "x")
+    assert_one_sentence(result, "There is no checkpoint")
+    assert result.stdout == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_the_conversion(tmp_path):
+    checkpoint = tmp_path / "c.pt"
+    torch.save(perturbed_model(MICRO_CONFIG, 0).state_dict(), checkpoint)
+    command = [sys.executable, "-m", "napari_sam2_openvino.cli", "models", "convert"]
+    command += [str(checkpoint), "--name", "x", "--config", str(MICRO_CONFIG)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        seen = ""
+        while "image encoder" not in seen:
+            seen += process.stderr.read(1)
+        start = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=20)
+    assert time.perf_counter() - start < 3
+    assert process.returncode != 0
+    assert "Traceback" not in rest
+    assert list(models_dir().iterdir()) == []
+
+
+def test_importing_the_command_is_light():
+    code = (
+        "import sys, napari_sam2_openvino.cli; "
+        "print(sorted({'torch', 'openvino', 'napari', 'sam2', 'qtpy', 'pooch'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
