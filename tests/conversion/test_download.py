@@ -1,7 +1,9 @@
 """Downloads, from a server on this machine."""
 
 import dataclasses
+import errno
 import hashlib
+import os
 import socket
 import threading
 import time
@@ -169,3 +171,15 @@ def test_closing_the_generator_ends_the_download(offer, server):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match=r"choose one of sam2\.1_hiera_tiny, "):
         download.DownloadJob("resnet")
+
+
+def test_a_full_disk_is_told_from_the_network(offer, monkeypatch):
+    offer()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download._Transfer, "update", full)
+    with pytest.raises(ConversionError, match="is full"):
+        download.download("fake")
+    assert left_behind() == []

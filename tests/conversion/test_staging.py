@@ -65,9 +65,9 @@ def test_nothing_is_left_of_a_failure(error, tmp_path):
 def test_a_model_is_replaced_only_when_asked(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "f").write_text("old")
-    with staging.staged_folder(tmp_path / "m") as staged:
-        with pytest.raises(ConversionError, match="already a model m"):
-            staged.publish(overwrite=False)
+    refused = staging.StagedFolder(tmp_path / "new", tmp_path / "m")
+    with pytest.raises(ConversionError, match="already a model m"):
+        refused.publish(overwrite=False)
     assert (tmp_path / "m" / "f").read_text() == "old"
     with staging.staged_folder(tmp_path / "m") as staged:
         (staged.folder / "f").write_text("new")

@@ -133,7 +133,6 @@ class _Transfer:
     def run(self) -> None:
         """Download into the folder and check the hash."""
         import pooch
-        import requests
 
         entry = self._entry
         try:
@@ -148,11 +147,14 @@ class _Transfer:
             )
         except _AbandonedError:
             pass
-        except requests.exceptions.RequestException as error:
-            self.error = ConversionError(
-                f"{entry.url} cannot be downloaded ({type(error).__name__}): check the connection "
-                "and try again."
-            )
+        except OSError as error:
+            # pooch's HTTP errors are OSErrors without a number; those of the disk have one.
+            self.error = error
+            if error.errno is None:
+                self.error = ConversionError(
+                    f"{entry.url} cannot be downloaded ({type(error).__name__}): check the "
+                    "connection and try again."
+                )
         except ValueError:
             self.error = ConversionError(
                 f"What {entry.url} sent is not the checkpoint that was published (its SHA-256 "
