@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from napari_sam2_openvino.core.catalogue import CATALOGUE
 
 from napari_sam2_openvino import list_models, load_model
+from napari_sam2_openvino.core.catalogue import CATALOGUE
 from napari_sam2_openvino.core.errors import (
     DeviceError,
     InputError,

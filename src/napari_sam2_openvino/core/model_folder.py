@@ -102,9 +102,11 @@ class SelfCheck:
     prompt_sets : int
         How many prompt sets were compared.
     graph : Differences
-        From PyTorch with the weights as they are stored: rounded to half precision. Judges the graphs.
+        From PyTorch with the weights as they are stored: rounded to half precision. Judges the
+        graphs.
     checkpoint : Differences
-        From PyTorch with the checkpoint's own weights: what storing them in half precision changes.
+        From PyTorch with the checkpoint's own weights: what storing them in half precision
+        changes.
     random_weights : bool
         Whether the model was never trained, so that equal figures say little about it.
     """
