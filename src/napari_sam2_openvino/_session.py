@@ -320,7 +320,7 @@ class AnnotationSession:
         assert engine is not None
 
         def is_stale() -> bool:
-            return self._closed or self._paused or self._view != view
+            return self._paused or self._view != view
 
         def encode() -> tuple[str, ImageEmbedding, float | None]:
             rgb = to_rgb(source.load(), limits=view.limits)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from napari.layers import Image, Labels, Layer
@@ -25,7 +26,7 @@ from napari_sam2_openvino._session import (
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.types import PlaneIndex, Prompts
 
-DEBOUNCE_MS = 30
+SETTLE_MS = 30
 KEY_POLARITY = "Q"
 KEY_COMMIT = "W"
 KEY_CLEAR = "N"
@@ -56,7 +57,6 @@ class Annotator:
         self.session = AnnotationSession(self.worker, load_engine)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
-        self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._on_settled)
         self._image: Image | None = None
         self._image_version = 0
@@ -65,6 +65,7 @@ class Annotator:
         self._prompt_layers: list[PromptLayers] = []
         self._polarity = _layers.POSITIVE
         self._commit_waits = False
+        self._last_sync = 0.0
         self._largest: dict[Any, int] = {}
         self._problem = ""
         self._last_error = ""
@@ -226,8 +227,11 @@ class Annotator:
         return self.prompt_layers
 
     def _on_edit(self, _event: Any = None) -> None:
-        if not self._closed:
-            self._timer.start()
+        # At once, but no more often than every 30 ms: the first edit is answered without delay,
+        # and while the user drags the answer follows.
+        if not self._closed and not self._timer.isActive():
+            passed = round((perf_counter() - self._last_sync) * 1000)
+            self._timer.start(max(0, SETTLE_MS - passed))
 
     def _on_settled(self) -> None:
         if not self._closed:
@@ -259,6 +263,7 @@ class Annotator:
 
     def _sync(self) -> None:
         """Tell the session what is chosen and drawn now."""
+        self._last_sync = perf_counter()
         before = self.session.generation
         problem = ""
         prompts = Prompts()

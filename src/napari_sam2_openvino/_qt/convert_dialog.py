@@ -1,10 +1,9 @@
 """The dialog that turns a checkpoint into a model."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2_openvino._qt.jobs import CancellableJob, LongJob
-from napari_sam2_openvino.core.catalogue import CATALOGUE
+from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
@@ -52,7 +51,7 @@ class ConvertDialog(QDialog):
     def __init__(self, parent: QWidget | None = None, make_job: MakeJob | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Convert a SAM 2 checkpoint")
-        self._make_job = make_job or _convert_job
+        self._make_job = make_job or _DownloadAndConvert
         self._job: LongJob | None = None
         self._build()
         self._lay_out()
@@ -191,7 +190,27 @@ class ConvertDialog(QDialog):
             widget.setEnabled(not is_running)
 
 
-def _convert_job(checkpoint: str, name: str, config: str | None, size: int | None) -> Any:
-    from napari_sam2_openvino.conversion import ConvertJob
+class _DownloadAndConvert:
+    """Converts a file, or a model of the catalogue that is downloaded if it is not there yet."""
 
-    return ConvertJob(checkpoint, name, config=config, image_size=size)
+    def __init__(self, checkpoint: str, name: str, config: str | None, size: int | None) -> None:
+        from napari_sam2_openvino.conversion import ConvertJob
+        from napari_sam2_openvino.conversion.download import DownloadJob
+
+        self._jobs: list[CancellableJob] = [ConvertJob(checkpoint, name, config, size)]
+        if find_entry(checkpoint) is not None:
+            self._jobs.insert(0, DownloadJob(checkpoint))
+        self._is_cancelled = False
+
+    def run(self) -> Iterator[Progress]:
+        """Do one after the other."""
+        for job in self._jobs:
+            if self._is_cancelled:
+                raise JobCancelledError("The conversion was cancelled.")
+            yield from job.run()
+
+    def cancel(self) -> None:
+        """End what runs, and do not begin what follows."""
+        self._is_cancelled = True
+        for job in self._jobs:
+            job.cancel()
