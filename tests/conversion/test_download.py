@@ -176,7 +176,7 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_a_full_disk_is_told_from_the_network(offer, monkeypatch):
     offer()
 
-    def full(*args):
+    def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(download._Transfer, "update", full)
