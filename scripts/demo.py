@@ -17,6 +17,7 @@ from bootstrap import (
     ensure_environment,
     ensure_system_packages,
     has_display,
+    say,
 )
 from demo_app import parse_arguments
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     python = ensure_environment(ROOT / ".venv-demo", requirements)
     command = [str(python), str(ROOT / "scripts" / "demo_app.py"), *arguments]
     if headless and not options.headless:
+        say("There is no display, so the sample is segmented without a window.")
         command.append("--headless")
     if not headless:
         command = [*display_command(), *command]
