@@ -39,6 +39,8 @@ def test_a_click_shows_a_preview_and_commit_writes_it(window: Any) -> None:
     labels = labels_of(window)
     disc = np.hypot(*np.mgrid[-40:80, -50:110]) <= 5
     np.testing.assert_array_equal(labels.data, disc)
+    assert window.session.current_object is None
+    window.settle()
     assert len(window.annotator.prompt_layers.points.data) == 0
     assert not window.preview.data.any()
     assert window.status.startswith("Object 1: 81 pixels")
@@ -75,6 +77,21 @@ def test_box_and_negative_point_together(window: Any) -> None:
     assert data[21, 31] == 1
     # The next object begins with a positive point.
     assert window.widget.positive_radio.isChecked()
+
+
+def test_commit_twice_writes_once_and_a_click_right_after_it_is_kept(window: Any) -> None:
+    window.click(40, 50)
+    window.settle()
+    window.press("W")
+    window.press("W")
+    assert window.status == "Nothing to commit: click on an object first."
+    window.click(80, 50)
+    window.settle()
+    window.press("W")
+    window.click(20, 100)
+    window.settle()
+    assert window.engine.predicted[-1].point_coords.tolist() == [[100, 20]]
+    assert np.unique(labels_of(window).data).tolist() == [0, 1, 2]
 
 
 def test_clear_removes_the_prompts_and_the_preview(window: Any) -> None:

@@ -65,6 +65,7 @@ class Annotator:
         self._prompt_layers: list[PromptLayers] = []
         self._polarity = _layers.POSITIVE
         self._commit_waits = False
+        self._used: list[tuple[Any, list[int]]] = []
         self._last_sync = 0.0
         self._largest: dict[Any, int] = {}
         self._problem = ""
@@ -170,9 +171,8 @@ class Annotator:
 
     def clear(self) -> None:
         """Remove the prompts of the current object."""
-        layers = self.prompt_layers
-        if layers is not None and self._plane is not None:
-            layers.clear(self._plane)
+        self._remove_used()
+        self._used = self._prompts_in_view()
         self.set_polarity(_layers.POSITIVE)
         self._sync()
 
@@ -261,8 +261,20 @@ class Annotator:
     def _on_labels_edited(self, event: Any) -> None:
         self._largest.pop(event.source.unique_id, None)
 
+    def _prompts_in_view(self) -> list[tuple[Any, list[int]]]:
+        layers = self.prompt_layers
+        return [] if layers is None or self._plane is None else layers.on_plane(self._plane)
+
+    def _remove_used(self) -> None:
+        """Remove the prompts of an object that is done with."""
+        used, self._used = self._used, []
+        for layer, indices in used:
+            # Not `layer.data = []`: it leaves a selection of points that are gone.
+            layer.remove(indices)
+
     def _sync(self) -> None:
         """Tell the session what is chosen and drawn now."""
+        self._remove_used()
         self._last_sync = perf_counter()
         before = self.session.generation
         problem = ""
@@ -368,7 +380,11 @@ class Annotator:
         if count == 0:
             raise InputError("Nothing was written: all pixels belong to objects already.")
         self._largest[labels.unique_id] = obj_id
-        self.clear()
+        # napari takes a while to remove points: that is left to the next turn of the event loop.
+        self._used = self._prompts_in_view()
+        self.session.request(self.session.source, Prompts())
+        self.set_polarity(_layers.POSITIVE)
+        self._timer.start(0)
         self.status_changed.emit(f"Object {obj_id}: {count} pixels in {labels.name}.")
 
     def _new_target(self, image: Image) -> Labels:

@@ -72,13 +72,14 @@ class PromptLayers:
             _layers.show_polarity(self.points)
         return _layers.prompts_from_layers(self.points, self.boxes, self.image, plane)
 
-    def clear(self, plane: PlaneIndex) -> None:
-        """Remove the prompts on a plane."""
-        # Not `layer.data = []`: it leaves a selection of points that are gone.
-        for layer in (self.points, self.boxes):
-            here = _layers.on_plane(layer, self.image, plane)
-            if layer is not None and here:
-                layer.remove(here)
+    def on_plane(self, plane: PlaneIndex) -> list[tuple[Points | Shapes, list[int]]]:
+        """Return which points and boxes lie on a plane."""
+        found = [
+            (layer, _layers.on_plane(layer, self.image, plane))
+            for layer in (self.points, self.boxes)
+            if layer is not None
+        ]
+        return [(layer, here) for layer, here in found if here]
 
     def show(self, answer: ObjectMask | None, plane: PlaneIndex | None) -> None:
         """Show the outline of an object, or nothing."""
