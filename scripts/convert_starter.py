@@ -35,7 +35,7 @@ def main() -> int:
         for file in folder.iterdir():
             shutil.copyfile(file, starter_dir() / file.name)
     check = info.self_check
-    print(f"{starter_dir()}: {check.prompt_sets} prompt sets agree with PyTorch: {check.graph}")
+    print(f"{starter_dir()}, {check.prompt_sets} prompt sets compared: {check.differences}")
     return 0
 
 

@@ -35,9 +35,6 @@ def perturbed_model(
 ) -> Any:
     """Build a SAM 2 with seeded weights, every one of them perturbed, and scores that spread.
 
-    The weights are exact in half precision, in which a converted model stores them: what is
-    compared with it is the computation, not the storage.
-
     Parameters
     ----------
     config_file_or_yaml : str or Path
@@ -60,8 +57,6 @@ def perturbed_model(
                 spread = max(0.3 * float(parameter.std(correction=0)), 0.03)
                 parameter.add_(spread * torch.randn_like(parameter))
             _spread_scores(model)
-            for parameter in model.parameters():
-                parameter.copy_(parameter.half())
     return model
 
 

@@ -89,7 +89,7 @@ def test_convert_check_list_and_remove(random_checkpoint):
     assert "never trained" in text
     report = json.loads(call("models", "check", name, "--json").stdout)
     assert report["self_check"]["random_weights"] is True
-    assert report["self_check"]["graph"]["mask_pixels"] > 0.999
+    assert report["self_check"]["differences"]["mask_pixels"] > 0.999
     assert report["seconds"]["decode"] > 0
 
     declined = call("models", "remove", name, input="n\n")

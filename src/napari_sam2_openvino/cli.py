@@ -150,9 +150,8 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
     typer.echo(f"folder: {folder}")
     typer.echo(f"weights: {info.weights} of {info.source.checkpoint}")
     typer.echo(f"runs on {model.device} in {model.precision}: {_seconds_text(seconds)}")
-    typer.echo(f"self-check of the conversion, {check.prompt_sets} prompt sets:")
-    typer.echo(f"  from PyTorch with the same weights: {_differences_text(check.graph)}")
-    typer.echo(f"  from PyTorch with the checkpoint's: {_differences_text(check.checkpoint)}")
+    typer.echo(f"differences from PyTorch at conversion, {check.prompt_sets} prompt sets:")
+    typer.echo(f"  {_differences_text(check.differences)}")
     if check.random_weights:
         typer.echo("  the weights are random (never trained): these figures test little")
 

@@ -30,24 +30,19 @@ PARAMETERS = (
     "mask_downsample.weight",
     "mask_downsample.bias",
 )
-# Modules that are inside the image graphs, whose weights are stored in half precision.
+# Modules that are inside the image graphs.
 _NETWORKS = ("image_encoder", "sam_prompt_encoder", "sam_mask_decoder", "obj_ptr_proj")
 # Smaller constants (shapes, biases, scales) are left alone: nothing would be gained.
 _SMALLEST_HALF_CONSTANT = 512
 
 
-def round_to_half(model: "SAM2Base") -> None:
-    """Round the weights of the image graphs to half precision, in place.
-
-    They stay float32 tensors. A rounded model and its exported graphs hold the same numbers.
-    """
-    import torch
-
-    limit = torch.finfo(torch.float16).max
-    with torch.no_grad():
-        for name in _NETWORKS:
-            for parameter in getattr(model, name).parameters():
-                parameter.copy_(parameter.clamp(-limit, limit).half())
+def stored_weights(model: "SAM2Base") -> str:
+    """Return "f16" if half precision holds every weight of the image graphs exactly, else "f32"."""
+    parameters = (
+        parameter for name in _NETWORKS for parameter in getattr(model, name).parameters()
+    )
+    is_half = all(bool((each.half().float() == each).all()) for each in parameters)
+    return "f16" if is_half else "f32"
 
 
 def export_image_encoder(model: "SAM2Base", folder: Path) -> None:
@@ -182,7 +177,8 @@ def _pos_embed_graph(trunk: Any, size: int) -> "openvino.Node":
 def _compress(graph: "openvino.Model") -> None:
     """Store every constant that half precision holds exactly in half precision.
 
-    `openvino.save_model` would round the others too: position encodings, whose phases are multiples
+    Nothing is rounded: the graphs hold the weights of the checkpoint. `openvino.save_model` would
+    round the others too: position encodings, whose phases are multiples
     of 2 pi and which SAM 2 computes in float32.
     """
     import openvino

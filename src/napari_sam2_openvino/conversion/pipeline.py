@@ -77,6 +77,7 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
         config=architecture.describe(model, name),
         source=ModelSource(path.name, sha256, entry.licence if entry else ""),
         self_check=check,
+        weights=export.stored_weights(model),
         versions=_versions(),
     )
     write_model_info(folder, info)
@@ -132,21 +133,17 @@ def _write_graphs(model: "SAM2Base", folder: Path) -> Generator[Progress, None, 
     run = self_check.SelfCheckRun(model.image_size)
     random_weights = self_check.is_untrained(model)
     yield Progress("Computing the reference in PyTorch", 0.1)
-    original = run.reference(model)
-    export.round_to_half(model)
+    reference = run.reference(model)
     export.export_parameters(model, folder)
     yield Progress("Converting the image encoder", 0.25)
     export.export_image_encoder(model, folder)
     yield Progress("Converting the mask decoder", 0.45)
     export.export_mask_decoder(model, folder)
-    yield Progress("Comparing with PyTorch", 0.6)
-    stored = run.reference(model)
-    yield Progress("Comparing with PyTorch", 0.75)
-    saved = run.saved_graphs(folder, model, stored)
+    yield Progress("Comparing with PyTorch", 0.7)
+    saved = run.saved_graphs(folder, model, reference)
     check = SelfCheck(
         prompt_sets=len(run.prompt_sets),
-        graph=self_check.differences(saved, stored),
-        checkpoint=self_check.differences(saved, original),
+        differences=self_check.differences(saved, reference),
         random_weights=random_weights,
     )
     self_check.judge(check)

@@ -101,19 +101,14 @@ class SelfCheck:
     ----------
     prompt_sets : int
         How many prompt sets were compared.
-    graph : Differences
-        From PyTorch with the weights as they are stored: rounded to half precision. Judges the
-        graphs.
-    checkpoint : Differences
-        From PyTorch with the checkpoint's own weights: what storing them in half precision
-        changes.
+    differences : Differences
+        Between the two.
     random_weights : bool
         Whether the model was never trained, so that equal figures say little about it.
     """
 
     prompt_sets: int
-    graph: Differences
-    checkpoint: Differences
+    differences: Differences
     random_weights: bool = False
 
 
