@@ -231,6 +231,11 @@ def test_a_model_that_cannot_be_loaded_is_one_notification(
     viewer.window.add_dock_widget(widget)
     qtbot.waitUntil(lambda: "There is no model" in widget.status_label.text())
     qtbot.wait(60)
+    # The next edit tries again, and fails again.
+    widget.annotator.draw_points()
+    widget.annotator.prompt_layers.points.add((10, 10))
+    qtbot.wait(100)
+    assert widget.annotator.session.state is State.FAILED
     assert shown == ["There is no model starter: install the package again."]
     widget.annotator.close()
 

@@ -287,7 +287,6 @@ class Annotator:
         try:
             if self._plane is not None and (layers := self.prompt_layers):
                 prompts = layers.read(self._plane)
-            self._last_error = ""
         except InputError as error:
             problem = str(error)
             self._notify(problem)
@@ -355,11 +354,15 @@ class Annotator:
     def _on_object(self, answer: ObjectMask | None) -> None:
         if layers := self.prompt_layers:
             layers.show(answer, self._plane)
-        if answer is not None and self._commit_waits:
+        if answer is None:
+            return
+        self._last_error = ""
+        if self._commit_waits:
             self._commit(answer)
 
     def _commit(self, answer: ObjectMask) -> None:
         self._commit_waits = False
+        self._last_error = ""
         try:
             self._write(answer)
         except Sam2Error as error:

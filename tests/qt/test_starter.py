@@ -1,0 +1,80 @@
+"""The widget with the model that ships, in its real worker thread."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_sam2_openvino import _sample_data
+from napari_sam2_openvino._qt.segment_widget import SegmentWidget
+from napari_sam2_openvino._session import Sam2Engine, State
+from napari_sam2_openvino.core.errors import JobCancelledError
+
+
+@pytest.fixture
+def sample(make_napari_viewer: Any) -> Any:
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-sam2-openvino", "nuclei")
+    return viewer
+
+
+def dock(viewer: Any, **options: Any) -> Any:
+    widget = SegmentWidget(viewer, **options)
+    viewer.window.add_dock_widget(widget, name="SAM 2 Segment")
+    return widget
+
+
+def test_clicks_on_the_sample_become_its_objects(sample: Any, qtbot: Any) -> None:
+    annotator = dock(sample).annotator
+    truth = sample.layers["nuclei ground truth"].data
+    annotator.draw_points()
+    ious = []
+    for obj_id, prompts in _sample_data.example_prompts(truth, count=4).items():
+        annotator.prompt_layers.points.add(prompts.point_coords[0, ::-1])
+        qtbot.waitUntil(lambda: annotator.session.current_object is not None, timeout=30_000)
+        annotator.commit()
+        found = sample.layers["nuclei objects"].data == len(ious) + 1
+        ious.append((found & (truth == obj_id)).sum() / (found | (truth == obj_id)).sum())
+        qtbot.wait(20)
+    # That the model is good is tested elsewhere; that x and y are right shows here.
+    assert np.median(ious) > 0.5
+    annotator.close()
+
+
+def test_an_encode_is_cancelled_within_a_second_and_the_window_goes_on(
+    sample: Any, qtbot: Any
+) -> None:
+    ended: list[float] = []
+
+    class SlowEngine(Sam2Engine):
+        """Encodes the image again and again, as a model does that is a hundred times as large."""
+
+        def encode(self, rgb: Any, *, cancelled: Any) -> Any:
+            end = time.perf_counter() + 30
+            try:
+                while time.perf_counter() < end:
+                    embedding = super().encode(rgb, cancelled=cancelled)
+            except JobCancelledError:
+                ended.append(time.perf_counter())
+                raise
+            return embedding
+
+    widget = dock(sample, load_engine=SlowEngine)
+    session = widget.annotator.session
+    qtbot.waitUntil(lambda: session.state is State.ENCODING, timeout=30_000)
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(10)
+    qtbot.wait(1000)
+    timer.stop()
+    # Half of the two cores' time is enough for a window that answers.
+    assert len(ticks) > 20
+    asked = time.perf_counter()
+    widget.cancel_button.click()
+    qtbot.waitUntil(lambda: bool(ended), timeout=5000)
+    assert ended[0] - asked < 1
+    assert session.state is State.CANCELLED
+    widget.annotator.close()
