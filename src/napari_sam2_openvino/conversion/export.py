@@ -178,8 +178,7 @@ def _compress(graph: "openvino.Model") -> None:
     """Store every constant that half precision holds exactly in half precision.
 
     Nothing is rounded: the graphs hold the weights of the checkpoint. `openvino.save_model` would
-    round the others too: position encodings, whose phases are multiples
-    of 2 pi and which SAM 2 computes in float32.
+    round the others too, among them position encodings, whose phases are multiples of 2 pi.
     """
     import openvino
     from openvino import opset13 as ops
