@@ -296,3 +296,38 @@ def test_an_empty_mask_is_an_object_of_no_pixels() -> None:
         np.zeros((1, 8, 8), bool), np.ones(1, np.float32), np.zeros((1, 2, 2), np.float32)
     )
     assert ObjectMask.best_of(prediction).mask.size == 0
+
+
+def test_whatever_happens_the_object_answers_the_newest_intent() -> None:
+    rng = np.random.default_rng(0)
+    bench = Bench()
+    undelivered: list[Callable[[], None]] = []
+    for _ in range(2000):
+        step = rng.integers(8)
+        if step == 0:
+            bench.session.set_model(str(rng.choice(["disc", "other"])))
+        elif step <= 2:
+            prompts = click(*rng.integers(6, 34, 2)) if rng.random() < 0.8 else None
+            plane = None if rng.random() < 0.1 else int(rng.integers(1, 4))
+            bench.request(plane, prompts)
+        elif step == 3:
+            bench.session.cancel()
+        elif undelivered:
+            undelivered.pop()()
+        elif bench.steps.jobs:
+            undelivered.append(bench.steps.work())
+        answer = bench.session.current_object
+        if answer is not None:
+            (place,) = bench.session.prompts.point_coords
+            assert answer.origin == (place[1] - 5, place[0] - 5)
+            assert bench.session.source is not None
+    while undelivered or bench.steps.jobs:
+        undelivered = undelivered or [bench.steps.work()]
+        undelivered.pop()()
+    bench.session.set_model("disc")
+    bench.request(1, click(20, 20))
+    bench.request(1, click(21, 20))
+    bench.steps.all()
+    assert bench.session.current_object is not None
+    assert max(len(bench.steps.jobs), len(bench.errors)) == 0
+    assert sum(engine.n_encodes - engine.n_cancelled for engine in bench.engines.values()) <= 6

@@ -287,6 +287,9 @@ def test_layers_may_be_renamed_removed_and_made_again(window: Any) -> None:
 
 
 def test_each_image_keeps_its_prompts(window: Any) -> None:
+    window.click(80, 90)
+    window.settle()
+    window.widget.commit_button.click()
     window.click(40, 50)
     window.settle()
     second = window.viewer.add_image(np.ones((30, 40)), name="second")
@@ -294,6 +297,7 @@ def test_each_image_keeps_its_prompts(window: Any) -> None:
     window.widget.image_combo.value = second
     window.settle()
     assert window.session.current_object is None
+    assert window.annotator.target is window.widget.target_combo.value is None
     window.click(5, 6)
     window.settle()
     assert window.engine.predicted[-1].point_coords.tolist() == [[6, 5]]
@@ -304,9 +308,11 @@ def test_each_image_keeps_its_prompts(window: Any) -> None:
 
 def test_the_image_is_removed_in_the_middle_of_an_encode(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=5)
+    window.annotator.draw_points()
     window.wait(lambda: window.session.state is State.ENCODING)
     window.viewer.layers.remove("cells")
     window.settle()
+    assert names(window) == ["cells points"]
     assert window.session.state is State.IDLE
     assert window.engine.n_cancelled == 1
     assert window.annotator.image is None

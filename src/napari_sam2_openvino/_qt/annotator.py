@@ -255,6 +255,10 @@ class Annotator:
             self.set_image(None)
         for layers in self._prompt_layers:
             layers.forget(layer)
+            if layers.image == layer:
+                # Not while napari is in the middle of removing a layer. Qt does not keep the owner
+                # of a method alive, a partial does.
+                QTimer.singleShot(0, partial(PromptLayers.close, layers))
         self._prompt_layers = [each for each in self._prompt_layers if each.image != layer]
         self._on_edit()
 

@@ -1,6 +1,7 @@
 """The dock widget "SAM 2 Segment"."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from magicgui.widgets import ComboBox
@@ -48,8 +49,8 @@ class SegmentWidget(QWidget):
         self.annotator = Annotator(napari_viewer, load_engine)
         self._build()
         self._connect()
-        # A plain method: a slot of this widget would be gone before it is destroyed.
-        self.destroyed.connect(self.annotator.close)
+        # Not a slot of this widget: that would be gone before the widget is.
+        self.destroyed.connect(partial(Annotator.close, self.annotator))
         self._choose_first_image()
         self.annotator.session.set_model(STARTER)
         self.refresh_models()
