@@ -57,9 +57,13 @@ def example_prompts(labels: NDArray[Any], count: int = 8) -> dict[int, Prompts]:
     by_size = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
     steps = np.linspace(0, len(by_size) - 1, min(count, len(by_size))).astype(int)
     prompts = {}
+    windows = ndimage.find_objects(labels)
     for obj_id in by_size[steps]:
-        depth = ndimage.distance_transform_edt(np.pad(labels == obj_id, 1))[1:-1, 1:-1]
-        y, x = np.unravel_index(np.argmax(depth), depth.shape)
+        rows, columns = windows[obj_id - 1]
+        depth = ndimage.distance_transform_edt(np.pad(labels[rows, columns] == obj_id, 1))
+        y, x = np.unravel_index(np.argmax(depth), depth.shape) + np.array(
+            [rows.start - 1, columns.start - 1]
+        )
         prompts[int(obj_id)] = Prompts(
             np.array([[x, y]], np.float32), np.array([FOREGROUND], np.int32)
         )
