@@ -99,6 +99,7 @@ def test_every_accepted_image_size_runs(image_size, micro_config):
     ("change", "said"),
     [
         (lambda c: c["model"]["image_encoder"].update(_target_="os.system"), "os.system"),
+        (lambda c: c["model"]["image_encoder"].update(_target_=["os.system"]), "os.system"),
         (lambda c: c["model"].update(_target_="builtins.exec"), "not a SAM 2 config"),
         (lambda c: c["model"].update(extra={"_target_": "subprocess.run", "args": "true"}), "subp"),
         (lambda c: c["model"].update(extra=[{"_target_": "subprocess.run"}]), "subprocess.run"),

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from napari_sam2_openvino.conversion import ConvertJob, convert
+from napari_sam2_openvino.conversion.pipeline import require_extra
 from napari_sam2_openvino.core.errors import (
     ConversionError,
     JobCancelledError,
@@ -234,6 +235,12 @@ def test_a_damaged_download_is_not_used(micro_checkpoint):
     path = checkpoints_dir() / "sam2_hiera_tiny.pt"
     path.write_bytes(micro_checkpoint.read_bytes())
     assert "is damaged: download it again" in refused("sam2_hiera_tiny", "x")
+
+
+def test_a_pytorch_that_reads_checkpoints_unsafely_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.__version__", "2.5.1+cpu")
+    with pytest.raises(MissingExtraError, match=r"2\.10 or newer, but 2\.5\.1\+cpu is installed"):
+        require_extra()
 
 
 @pytest.mark.parametrize("package", ["torch", "sam2"])

@@ -77,16 +77,20 @@ def test_a_model_is_replaced_only_when_asked(tmp_path):
 
 
 def test_what_dead_processes_left_is_swept(tmp_path, dead_process):
-    ours = f".unfinished-{os.getpid()}-abc123"
-    for name in (f".unfinished-{dead_process}-abc123", ours, "m", ".unfinished-note", ".git-1-2"):
+    dead = f".unfinished-{staging._HOST}-{dead_process}-abc123"
+    ours = f".unfinished-{staging._HOST}-{os.getpid()}-abc123"
+    # On another host that process may well live.
+    elsewhere = f".unfinished-0123abcd-{dead_process}-abc123"
+    kept = [ours, elsewhere, "m", ".unfinished-note", ".git-1-2"]
+    for name in (dead, *kept):
         (tmp_path / name).mkdir()
     staging.sweep(tmp_path)
-    assert content(tmp_path) == sorted([ours, "m", ".unfinished-note", ".git-1-2"])
+    assert content(tmp_path) == sorted(kept)
 
 
 @pytest.mark.parametrize("new_is_there", [True, False])
 def test_an_interrupted_replacement_loses_nothing(new_is_there, tmp_path, dead_process):
-    old = tmp_path / f".replaced-{dead_process}-abc123-my model"
+    old = tmp_path / f".replaced-{staging._HOST}-{dead_process}-abc123-my model"
     old.mkdir()
     (old / "f").write_text("old")
     if new_is_there:

@@ -162,9 +162,10 @@ def _check(node: Any, config: str) -> None:
             if is_private or key in _REFUSED_ARGUMENTS:
                 raise ConversionError(f"{config} sets {key}, which is not read: remove it.")
             _check(value, config)
-        if "_target_" in node and node["_target_"] not in _CLASSES:
+        target = node.get("_target_")
+        if "_target_" in node and not (isinstance(target, str) and target in _CLASSES):
             raise ConversionError(
-                f"{config} names the class {node['_target_']}, but only SAM 2's own classes are "
+                f"{config} names the class {target}, but only SAM 2's own classes are "
                 "built from a config."
             )
     elif isinstance(node, list):

@@ -173,9 +173,12 @@ class _Transfer:
         if self._cancelled.is_set() or self._abandoned.is_set():
             raise _AbandonedError
         total = self.total or self._entry.n_bytes or 0
-        self._done_bytes = min(self._done_bytes + n_bytes, total)
-        share = self._done_bytes / total if total else float("nan")
-        detail = f"{self._done_bytes / _MEGABYTE:.0f} of {total / _MEGABYTE:.0f} MB"
+        self._done_bytes += n_bytes
+        share = min(self._done_bytes / total, 1.0) if total else float("nan")
+        detail = f"{self._done_bytes / _MEGABYTE:.0f}"
+        if total:
+            detail += f" of {total / _MEGABYTE:.0f}"
+        detail += " MB"
         self.reports.put(Progress(f"Downloading {self._entry.name}", share, detail))
 
     def reset(self) -> None:

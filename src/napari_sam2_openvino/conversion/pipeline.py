@@ -6,6 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from napari_sam2_openvino.conversion import architecture, checkpoints, export, self_check
 from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry_by_hash
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
@@ -20,6 +22,8 @@ from napari_sam2_openvino.core.progress import Progress
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
+# In older ones a checkpoint can get round ``weights_only`` (CVE-2025-32434, CVE-2026-24747).
+SAFE_TORCH = Version("2.10")
 _MADE_BY = ("napari-sam2-openvino", "openvino", "torch", "sam2")
 
 
@@ -94,12 +98,17 @@ def require_extra() -> None:
     """
     try:
         import sam2  # noqa: F401
-        import torch  # noqa: F401
+        import torch
     except ImportError as error:
         raise MissingExtraError(
             "Converting a checkpoint needs PyTorch and sam2, which are not installed: run "
             'pip install "napari-sam2-openvino[convert]".'
         ) from error
+    if Version(torch.__version__) < SAFE_TORCH:
+        raise MissingExtraError(
+            f"Converting a checkpoint needs PyTorch {SAFE_TORCH} or newer, but {torch.__version__} "
+            'is installed: run pip install --upgrade "napari-sam2-openvino[convert]".'
+        )
 
 
 def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tuple["SAM2Base", str]:

@@ -2,7 +2,9 @@
 
 import ctypes
 import errno
+import hashlib
 import os
+import platform
 import re
 import shutil
 import sys
@@ -14,10 +16,12 @@ from pathlib import Path
 
 from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
 
-# ``.unfinished-<process>-<random>`` is being filled; ``.replaced-<process>-<random>-<name>`` is on
-# its way out. The leading point hides both from the list of models.
-_FILLED = re.compile(r"\.unfinished-(\d+)-[0-9a-f]+")
-_REPLACED = re.compile(r"\.replaced-(\d+)-[0-9a-f]+-(.+)")
+# ``.unfinished-<host>-<process>-<random>`` is being filled, and
+# ``.replaced-<host>-<process>-<random>-<name>`` is on its way out. The leading point hides both
+# from the list of models. Whether a process lives is known on its own host only.
+_HOST = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+_FILLED = re.compile(rf"\.unfinished-{_HOST}-(\d+)-[0-9a-f]+")
+_REPLACED = re.compile(rf"\.replaced-{_HOST}-(\d+)-[0-9a-f]+-(.+)")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)
@@ -108,7 +112,7 @@ def staged_folder(destination: Path) -> Iterator[StagedFolder]:
         If the disk is full or cannot be written.
     """
     parent = destination.parent
-    folder = parent / f".unfinished-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    folder = parent / f".unfinished-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir(parents=True)
         sweep(parent)

@@ -1,5 +1,6 @@
 """A loaded model: its graphs, its parameters, and the two things it does."""
 
+import hashlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,9 @@ class Sam2Model:
         self.folder = folder
         self.info: ModelInfo = read_model_info(folder)
         self.device = device
+        # The same checkpoint makes another encoder with another config or image size.
+        graph = (folder / IMAGE_ENCODER_FILE).read_bytes()
+        self._encoder_hash = hashlib.blake2b(graph, digest_size=8).hexdigest()
         runtime = Runtime(device, precision, cache_dir)
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
@@ -79,9 +83,8 @@ class Sam2Model:
 
     @property
     def key(self) -> str:
-        """What an embedding depends on beside the image: weights, device and precision."""
-        source = self.info.source.sha256[:16]
-        parts = (source, self.info.weights, self.image_size, self.device, self.precision)
+        """What an embedding depends on beside the image: encoder, device and precision."""
+        parts = (self._encoder_hash, self.info.source.sha256[:16], self.device, self.precision)
         return "-".join(map(str, parts))
 
     def encode(

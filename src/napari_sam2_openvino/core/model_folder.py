@@ -1,8 +1,6 @@
 """A converted model on disk: which files it has, and what its ``model.json`` says."""
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -142,6 +140,10 @@ def read_model_info(folder: Path) -> ModelInfo:
         )
     try:
         info = TypeAdapter(ModelInfo).validate_json((folder / INFO_FILE).read_bytes())
+    except OSError as error:
+        raise ModelFormatError(
+            f"{folder / INFO_FILE} cannot be read ({error.strerror}): check its permissions."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -159,8 +161,6 @@ def read_model_info(folder: Path) -> ModelInfo:
 
 def write_model_info(folder: Path, info: ModelInfo) -> None:
     """Write ``model.json`` under a temporary name and rename it."""
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(info), file, indent=2)
-        file.write("\n")
-    Path(temporary).replace(folder / INFO_FILE)
+    temporary = folder / f"{INFO_FILE}.tmp"
+    temporary.write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / INFO_FILE)

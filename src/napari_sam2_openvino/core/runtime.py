@@ -4,6 +4,7 @@ The only module of the core that imports openvino. Each graph has one class, whi
 tensor names.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import openvino
 
 Float = NDArray[np.float32]
+
+_LOGGER = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 # How long an encode may go on after it was cancelled: one look at the flag.
@@ -55,7 +58,15 @@ class Runtime:
             self._properties["INFERENCE_PRECISION_HINT"] = precision
         if cache_dir is not None:
             # OpenVINO's own key does not tell precisions apart on every device.
-            self._properties["CACHE_DIR"] = str(cache_dir / f"{device}-{precision}")
+            self._use_cache(cache_dir / f"{device}-{precision}")
+
+    def _use_cache(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _LOGGER.warning("Each load compiles anew: no cache in %s (%s)", folder, error)
+        else:
+            self._properties["CACHE_DIR"] = str(folder)
 
     def compile(self, path: Path) -> "openvino.CompiledModel":
         """Compile a graph from its file.
