@@ -264,6 +264,7 @@ def test_a_new_labels_layer_fits_its_image() -> None:
         (lambda: Labels(np.zeros((60, 80), int), units=("nm", "nm")), "different units"),
         (lambda: Labels(da.zeros((60, 80), dtype=int)), "dask"),
         (lambda: Labels([np.zeros((60, 80), int), np.zeros((30, 40), int)]), "multiscale"),
+        (lambda: Labels(np.zeros((60, 80), int), visible=False), "is hidden"),
         (lambda: Labels(np.broadcast_to(np.zeros((1, 1), int), (60, 80))), "read-only"),
     ],
 )
@@ -320,6 +321,19 @@ def test_ids_that_do_not_fit_are_refused_and_nothing_is_written() -> None:
     labels = Labels(np.zeros((8, 8), np.uint8))
     with pytest.raises(InputError, match="from 1 to 255"):
         _targets.commit_mask(labels, np.ones((2, 2), bool), 256, FLAT)
+    assert not labels.data.any()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint16])
+def test_nothing_is_written_to_a_hidden_layer_until_it_is_shown(dtype: Any) -> None:
+    labels = Labels(np.zeros((3, 60, 80), dtype), visible=False)
+    mask, plane = np.ones((4, 4), bool), PlaneIndex((1, None, None))
+    with pytest.raises(InputError, match="is hidden"):
+        _targets.commit_mask(labels, mask, 300, plane, origin=(9, 18))
+    assert not labels.data.any()
+    labels.visible = True
+    assert _targets.commit_mask(labels, mask, 300, plane, origin=(9, 18)) == 16
+    labels.undo()
     assert not labels.data.any()
 
 

@@ -10,6 +10,8 @@ from napari_sam2_openvino._layers import affine_matrix, image_shape, spatial_met
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.types import PlaneIndex
 
+_ADVICE = "choose another layer or a new one"
+
 
 def new_labels_layer(image: Image) -> Labels:
     """Make an empty Labels layer that fits an image.
@@ -32,31 +34,33 @@ def new_labels_layer(image: Image) -> Labels:
 
 def fit_problem(labels: Labels, image: Image) -> str | None:
     """Return in one sentence why masks of an image cannot be written to a layer, or None."""
-    advice = "choose another layer or a new one"
     if labels.multiscale:
-        return f"{labels.name} is multiscale, which napari cannot edit: {advice}."
+        return f"{labels.name} is multiscale, which napari cannot edit: {_ADVICE}."
     if tuple(labels.data.shape) != image_shape(image):
         return (
             f"{labels.name} has shape {_times(labels.data.shape)}, but {image.name} has "
-            f"{_times(image_shape(image))}: {advice}."
+            f"{_times(image_shape(image))}: {_ADVICE}."
         )
     if tuple(labels.units) != tuple(image.units):
-        return f"{labels.name} and {image.name} are in different units: {advice}."
+        return f"{labels.name} and {image.name} are in different units: {_ADVICE}."
     if not np.allclose(affine_matrix(labels), affine_matrix(image)):
         return (
             f"{labels.name} lies elsewhere than {image.name} (scale, translate, rotate, shear or "
-            f"affine differ): {advice}."
+            f"affine differ): {_ADVICE}."
         )
-    return _write_problem(labels, advice)
+    return _write_problem(labels)
 
 
-def _write_problem(labels: Labels, advice: str) -> str | None:
+def _write_problem(labels: Labels) -> str | None:
+    if not labels.visible:
+        # napari's write takes the data type and the size from what the layer shows.
+        return f"{labels.name} is hidden, and napari cannot edit it: show it or {_ADVICE}."
     data = labels.data
     if type(data).__module__.partition(".")[0] == "dask":
-        return f"{labels.name} is a dask array, which cannot be written to: {advice}."
+        return f"{labels.name} is a dask array, which cannot be written to: {_ADVICE}."
     flags = getattr(data, "flags", None)
     if getattr(flags, "writeable", True) is False or getattr(data, "read_only", False):
-        return f"{labels.name} is read-only: {advice}."
+        return f"{labels.name} is read-only: {_ADVICE}."
     return None
 
 
@@ -103,8 +107,10 @@ def commit_mask(
     Raises
     ------
     InputError
-        If the layer's integers cannot hold the id.
+        If the layer's integers cannot hold the id, or the layer cannot be written to.
     """
+    if problem := _write_problem(labels):
+        raise InputError(problem)
     largest = np.iinfo(labels.dtype).max
     if not 1 <= obj_id <= largest:
         raise InputError(
