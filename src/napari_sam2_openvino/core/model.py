@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.core.errors import InputError, ModelFormatError
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
+    INFO_FILE,
     MASK_DECODER_FILE,
     PARAMETERS_FILE,
     ModelInfo,
@@ -53,6 +54,8 @@ class Sam2Model:
         # The same checkpoint makes another encoder with another config or image size.
         graph = (folder / IMAGE_ENCODER_FILE).read_bytes()
         self._encoder_hash = hashlib.blake2b(graph, digest_size=8).hexdigest()
+        if cache_dir is not None:
+            cache_dir = cache_dir / _content_hash(folder)
         runtime = Runtime(device, precision, cache_dir)
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
@@ -177,6 +180,18 @@ class Sam2Model:
     def _decoder_arrays(self, embedding: ImageEmbedding) -> tuple[Float, Float, Float]:
         feats_0, feats_1 = (feats.astype(np.float32) for feats in embedding.high_res_feats)
         return self.image_embed(embedding), feats_0, feats_1
+
+
+def _content_hash(folder: Path) -> str:
+    """Return a hash that changes with the weights, without reading them.
+
+    OpenVINO finds a compiled graph by path, time and size of its ``.xml``, which an update of the
+    package may leave as they are: files of a wheel all have the same time.
+    """
+    hasher = hashlib.blake2b(digest_size=8)
+    for name in (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE):
+        hasher.update((folder / name).read_bytes())
+    return hasher.hexdigest()
 
 
 def _same_batch(

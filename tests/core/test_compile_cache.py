@@ -1,0 +1,54 @@
+"""Compiled graphs are kept between loads, and never taken for those of other weights."""
+
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_sam2_openvino import load_model
+from napari_sam2_openvino.core.model_folder import read_model_info, write_model_info
+from napari_sam2_openvino.core.paths import cache_dir, starter_dir
+
+
+def encode(folder):
+    model = load_model(folder, precision="f32")
+    return model.encode(np.full((64, 64, 3), 90, np.uint8)).image_embed
+
+
+def halve_largest_constant(graph):
+    """Change weights in the ``.bin`` and leave the ``.xml`` as it is."""
+    constants = re.findall(
+        r'type="f16" shape="[^"]*" offset="(\d+)" size="(\d+)"', graph.read_text()
+    )
+    offset, size = max(
+        ((int(start), int(length)) for start, length in constants), key=lambda c: c[1]
+    )
+    weights = np.memmap(graph.with_suffix(".bin"), np.float16, "r+", offset, (size // 2,))
+    weights[:] *= 0.5
+    weights.flush()
+
+
+def test_new_weights_under_the_same_path_time_and_size_are_compiled_anew(sam2_home, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(starter_dir(), folder)
+    before = encode(folder)
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    halve_largest_constant(folder / "image_encoder.xml")
+    info = read_model_info(folder)
+    write_model_info(folder, replace(info, source=replace(info.source, sha256="0" * 64)))
+    for path, time in times.items():
+        os.utime(path, ns=(time, time))
+    assert not np.allclose(encode(folder), before)
+    assert cache_dir().is_relative_to(sam2_home)
+
+
+@pytest.mark.usefixtures("sam2_home")
+def test_a_second_load_compiles_nothing():
+    encode(starter_dir())
+    blobs = {path: path.stat().st_mtime_ns for path in cache_dir().rglob("*.blob")}
+    assert len(blobs) == 2
+    encode(starter_dir())
+    assert {path: path.stat().st_mtime_ns for path in cache_dir().rglob("*.blob")} == blobs
