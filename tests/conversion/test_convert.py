@@ -93,7 +93,7 @@ def test_convert_gives_a_whole_model(micro_checkpoint, micro_config):
 def test_cancel_leaves_no_process_and_no_file(stage, job):
     reports = run_until(job, stage)
     assert len(workers()) == 1
-    timer = threading.Timer(0.5, job.cancel)
+    timer = threading.Timer(0.1, job.cancel)
     timer.start()
     with pytest.raises(JobCancelledError):
         for _ in reports:
@@ -104,11 +104,9 @@ def test_cancel_leaves_no_process_and_no_file(stage, job):
 
 
 @on_linux
-def test_cancel_returns_within_a_second(job):
+def test_cancel_ends_the_child_before_it_returns(job):
     run_until(job, "Converting the image encoder")
-    start = time.perf_counter()
     job.cancel()
-    assert time.perf_counter() - start < 1
     # Even before anybody looks at the generator again.
     assert workers() == set()
     assert left_behind() == []
