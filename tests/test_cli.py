@@ -142,7 +142,12 @@ def test_errors_of_the_process_are_one_sentence():
 def test_ctrl_c_ends_the_conversion(tmp_path):
     checkpoint = tmp_path / "c.pt"
     torch.save(perturbed_model(MICRO_CONFIG, 0).state_dict(), checkpoint)
-    command = [sys.executable, "-m", "napari_sam2_openvino.cli", "models", "convert"]
+    # A suite that was started in the background hands on that SIGINT is ignored.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from napari_sam2_openvino.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "models", "convert"]
     command += [str(checkpoint), "--name", "x", "--config", str(MICRO_CONFIG)]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
