@@ -51,11 +51,9 @@ class Sam2Model:
         self.folder = folder
         self.info: ModelInfo = read_model_info(folder)
         self.device = device
-        # The same checkpoint makes another encoder with another config or image size.
-        graph = (folder / IMAGE_ENCODER_FILE).read_bytes()
-        self._encoder_hash = hashlib.blake2b(graph, digest_size=8).hexdigest()
+        self._content = _content_hash(folder)
         if cache_dir is not None:
-            cache_dir = cache_dir / _content_hash(folder)
+            cache_dir = cache_dir / self._content
         runtime = Runtime(device, precision, cache_dir)
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
@@ -86,8 +84,8 @@ class Sam2Model:
 
     @property
     def key(self) -> str:
-        """What an embedding depends on beside the image: encoder, device and precision."""
-        parts = (self._encoder_hash, self.info.source.sha256[:16], self.device, self.precision)
+        """What an embedding depends on beside the image: the model, device and precision."""
+        parts = (self._content, self.device, self.precision)
         return "-".join(map(str, parts))
 
     def encode(
