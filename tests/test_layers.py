@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
 from napari_sam2_openvino import _layers, _targets
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 
 ANGLE = np.deg2rad(30)
@@ -342,3 +342,31 @@ def test_the_largest_label_is_found_plane_by_plane() -> None:
     assert _targets.largest_label(data) == 0
     data[2, 5, 5] = 41
     assert _targets.largest_label(data) == 41
+
+
+def test_the_search_for_the_largest_label_ends_when_told_to(monkeypatch: Any) -> None:
+    monkeypatch.setattr(_targets, "PART_PIXELS", 100)
+    data = np.zeros((40, 50), np.uint16)
+    data[33, 7] = 41
+    assert _targets.largest_label(data) == 41
+    answers = iter([False, False, True])
+    with pytest.raises(JobCancelledError):
+        _targets.largest_label(data, lambda: next(answers))
+
+
+def test_labels_whose_file_is_gone_are_one_sentence() -> None:
+    class Gone:
+        shape, ndim = (8, 8), 2
+
+        def __getitem__(self, _index: Any) -> Any:
+            raise OSError("no such file")
+
+    with pytest.raises(InputError, match=r"cannot be read \(no such file\)"):
+        _targets.largest_label(Gone())
+
+
+def test_only_what_is_in_memory_is_looked_at_before_a_write() -> None:
+    plane = PlaneIndex((1, None, None))
+    for data, expected in ((np.zeros((3, 8, 8), int), 7), (zarr_array((3, 8, 8)), 0)):
+        data[1, 2, 3], data[0, 0, 0] = 7, 9
+        assert _targets.largest_in_memory(Labels(data), plane) == expected

@@ -1,5 +1,6 @@
 """The Labels layer that masks are committed to: whether it fits, what id comes next, the write."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,11 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._layers import affine_matrix, image_shape, spatial_metadata
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 
+# What is read between two looks at whether to go on.
+PART_PIXELS = 2**24
 _ADVICE = "choose another layer or a new one"
 
 
@@ -68,10 +71,47 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def largest_label(data: Any) -> int:
-    """Return the largest label of an array, read plane by plane. Meant for a worker thread."""
-    planes = np.ndindex(*data.shape[:-2])
-    return max((int(np.max(np.asarray(data[index]), initial=0)) for index in planes), default=0)
+def largest_label(data: Any, cancelled: Callable[[], bool] = lambda: False) -> int:
+    """Return the largest label of an array, read in parts. Meant for a worker thread.
+
+    Parameters
+    ----------
+    data : array_like
+        At least two axes.
+    cancelled : callable, optional
+        Asked before each part; to say True ends the search.
+
+    Raises
+    ------
+    JobCancelledError
+    InputError
+        If the labels cannot be read.
+    """
+    *lead, height, width = data.shape
+    # Whole chunks, so that none is unpacked twice.
+    chunk = (getattr(data, "chunks", None) or (1,) * data.ndim)[-2]
+    rows = chunk * max(1, PART_PIXELS // (chunk * max(1, width)))
+    largest = 0
+    for index in np.ndindex(*lead):
+        for start in range(0, height, rows):
+            if cancelled():
+                raise JobCancelledError("The search for the largest label was cancelled.")
+            try:
+                part = np.asarray(data[(*index, slice(start, start + rows))])
+            except OSError as error:
+                raise InputError(
+                    f"The labels cannot be read ({error}): check that their file is there."
+                ) from error
+            largest = max(largest, int(part.max(initial=0)))
+    return largest
+
+
+def largest_in_memory(labels: Labels, plane: PlaneIndex) -> int:
+    """Return the largest label of a plane; 0 if that would mean to read a file."""
+    if not isinstance(labels.data, np.ndarray):
+        return 0
+    index = tuple(slice(None) if value is None else value for value in plane.index)
+    return int(labels.data[index].max(initial=0))
 
 
 def commit_mask(

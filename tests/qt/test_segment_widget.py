@@ -109,15 +109,6 @@ def test_clear_removes_the_prompts_and_the_preview(window: Any) -> None:
     assert window.engine.predicted[-1].box is None
 
 
-def test_commit_before_the_mask_is_there_waits_for_it(open_window: Any) -> None:
-    window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=0.3)
-    window.click(30, 40)
-    window.widget.commit_button.click()
-    assert "cells objects" not in names(window)
-    window.wait(lambda: "cells objects" in names(window))
-    assert labels_of(window).data.sum() == 81
-
-
 def test_commit_goes_to_the_layer_that_was_chosen_above_its_largest_label(window: Any) -> None:
     mine = window.viewer.add_labels(np.zeros((120, 160), np.int32), name="mine")
     mine.data[0, 0] = 41

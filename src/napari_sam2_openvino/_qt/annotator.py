@@ -6,14 +6,16 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino._qt.committing import Committer
 from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session import (
     AnnotationSession,
@@ -61,17 +63,21 @@ class Annotator:
         self._image: Image | None = None
         self._image_version = 0
         self._plane: PlaneIndex | None = None
-        self._target: Labels | None = None
         self._prompt_layers: list[PromptLayers] = []
         self._polarity = _layers.POSITIVE
-        self._commit_waits = False
         self._used: list[tuple[Any, list[int]]] = []
         self._last_sync = 0.0
-        self._largest: dict[Any, int] = {}
         self._problem = ""
         self._last_error = ""
-        self._old_keys: dict[str, Any] = {}
         self._closed = False
+        self._committer = Committer(viewer, self.session, self._sync)
+        self._keys = Keys(
+            {
+                KEY_POLARITY: self.toggle_polarity,
+                KEY_COMMIT: self.commit,
+                KEY_CLEAR: self.clear,
+            }
+        )
         self._connect()
 
     def _connect(self) -> None:
@@ -81,13 +87,12 @@ class Annotator:
         for name in _DIMS_EVENTS:
             self._viewer.dims.events[name].connect(self._on_edit)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
-        self._keys: dict[str, Callable[[Any], None]] = {
-            KEY_POLARITY: lambda _: self.toggle_polarity(),
-            KEY_COMMIT: lambda _: self.commit(),
-            KEY_CLEAR: lambda _: self.clear(),
-        }
-        for key, function in self._keys.items():
-            self._old_keys[key] = self._viewer.bind_key(key, function, overwrite=True)
+        self._committer.target_changed.connect(self.target_changed)
+        self._committer.status_changed.connect(self.status_changed)
+        self._committer.scanning_changed.connect(self._show_busy)
+        self._committer.committed.connect(self._on_committed)
+        self._committer.failed.connect(self._report)
+        self._keys.bind(self._viewer)
 
     @property
     def image(self) -> Image | None:
@@ -97,7 +102,7 @@ class Annotator:
     @property
     def target(self) -> Labels | None:
         """The layer that masks are committed to; None for one that is still to be made."""
-        return self._target
+        return self._committer.target
 
     @property
     def polarity(self) -> str:
@@ -119,20 +124,17 @@ class Annotator:
         self._image = image
         self._connect_image(image, connect=True)
         if image is not None and self.prompt_layers is None:
-            layers = PromptLayers(self._viewer, image, self._on_edit, self._bind_keys)
+            layers = PromptLayers(self._viewer, image, self._on_edit, self._keys)
             self._prompt_layers.append(layers)
-        if image is None or (self._target and _targets.fit_problem(self._target, image)):
+        if image is None or (self.target and _targets.fit_problem(self.target, image)):
             self.set_target(None)
         self.image_changed.emit(image)
         self._sync()
 
     def set_target(self, target: Labels | None) -> None:
         """Choose the layer that masks are committed to; None for a new one."""
-        if target != self._target:
-            self._target = target
-            if target is not None:
-                self._watch_labels(target)
-            self.target_changed.emit(target)
+        if not self._closed:
+            self._committer.set_target(target)
 
     def draw_points(self) -> None:
         """Let the user click on the current object."""
@@ -146,6 +148,8 @@ class Annotator:
 
     def set_polarity(self, value: str) -> None:
         """Make the next point positive or negative."""
+        if self._closed:
+            return
         layers = self.prompt_layers
         if layers is not None and layers.points is not None:
             _layers.set_polarity(layers.points, value)
@@ -159,27 +163,36 @@ class Annotator:
         self.set_polarity(_layers.NEGATIVE if is_positive else _layers.POSITIVE)
 
     def commit(self) -> None:
-        """Write the current object into the target; if its mask is not there yet, when it is."""
+        """Write the current object into the target, if its mask is there."""
+        if self._closed:
+            return
+        # A click that was not read yet is part of the object: its mask is what is committed.
         self._sync()
         answer = self.session.current_object
-        if answer is not None:
-            self._commit(answer)
-        elif self.session.prompts.is_empty:
+        if self.session.prompts.is_empty:
             self.status_changed.emit("Nothing to commit: click on an object first.")
+        elif answer is None and self.session.is_busy:
+            self.status_changed.emit(f"Wait for the mask, then commit ({KEY_COMMIT}).")
+        elif answer is None or self._image is None or self._plane is None or not answer.mask.size:
+            self._show_status()
         else:
-            self._commit_waits = self.session.is_busy
+            self._last_error = ""
+            self._committer.commit(self._image, self._plane, answer)
 
     def clear(self) -> None:
         """Remove the prompts of the current object."""
+        if self._closed:
+            return
         self._remove_used()
         self._used = self._prompts_in_view()
         self.set_polarity(_layers.POSITIVE)
         self._sync()
 
     def cancel(self) -> None:
-        """Stop loading or encoding."""
-        self._commit_waits = False
-        self.session.cancel()
+        """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
+        if not self._closed:
+            self._committer.cancel()
+            self.session.cancel()
 
     def close(self) -> None:
         """Let go of everything; harmless if the viewer is gone, or when called twice."""
@@ -188,6 +201,7 @@ class Annotator:
         self._closed = True
         self.session.close()
         self.worker.close()
+        self._committer.close()
         # The window may be half destroyed already.
         with suppress(RuntimeError):
             self._timer.stop()
@@ -198,14 +212,9 @@ class Annotator:
             self._viewer.dims.events[name].disconnect(self._on_edit)
         self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._connect_image(self._image, connect=False)
-        for key, old in self._old_keys.items():
-            self._viewer.bind_key(key, old, overwrite=True)
         for layers in self._prompt_layers:
             layers.close()
-
-    def _bind_keys(self, layer: Layer) -> None:
-        for key, function in self._keys.items():
-            layer.bind_key(key, function, overwrite=True)
+        self._keys.release(self._viewer)
 
     def _connect_image(self, image: Image | None, *, connect: bool) -> None:
         if image is None:
@@ -216,12 +225,9 @@ class Annotator:
             emitter = image.events[name]
             (emitter.connect if connect else emitter.disconnect)(callback)
 
-    def _watch_labels(self, labels: Labels) -> None:
-        for emitter in (labels.events.paint, labels.events.data):
-            emitter.disconnect(self._on_labels_edited)
-            emitter.connect(self._on_labels_edited)
-
     def _layers_or_hint(self) -> PromptLayers | None:
+        if self._closed:
+            return None
         if self.prompt_layers is None:
             self.status_changed.emit("Open an image first, then choose it above.")
         return self.prompt_layers
@@ -249,7 +255,7 @@ class Annotator:
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
-        if layer == self._target:
+        if layer == self.target:
             self.set_target(None)
         if layer == self._image:
             self.set_image(None)
@@ -261,9 +267,6 @@ class Annotator:
                 QTimer.singleShot(0, partial(PromptLayers.close, layers))
         self._prompt_layers = [each for each in self._prompt_layers if each.image != layer]
         self._on_edit()
-
-    def _on_labels_edited(self, event: Any) -> None:
-        self._largest.pop(event.source.unique_id, None)
 
     def _prompts_in_view(self) -> list[tuple[Any, list[int]]]:
         layers = self.prompt_layers
@@ -297,8 +300,6 @@ class Annotator:
         self.session.request(source, prompts)
         self._read_polarity()
         is_new = self.session.generation != before
-        if is_new:
-            self._commit_waits = False
         if is_new or problem != self._problem:
             self._problem = problem
             self._show_status()
@@ -324,9 +325,13 @@ class Annotator:
                 self.polarity_changed.emit(value)
 
     def _on_state(self, state: State) -> None:
-        self.busy_changed.emit(state in (State.LOADING, State.ENCODING))
+        self._show_busy()
         if state is not State.DECODING:
             self._show_status()
+
+    def _show_busy(self, _is_scanning: bool = False) -> None:
+        is_slow = self.session.state in (State.LOADING, State.ENCODING)
+        self.busy_changed.emit(is_slow or self._committer.is_scanning)
 
     def _show_status(self) -> None:
         if text := self._problem or self._describe(self.session.state):
@@ -358,64 +363,15 @@ class Annotator:
     def _on_object(self, answer: ObjectMask | None) -> None:
         if layers := self.prompt_layers:
             layers.show(answer, self._plane)
-        if answer is None:
-            return
-        self._last_error = ""
-        if self._commit_waits:
-            self._commit(answer)
+        if answer is not None:
+            self._last_error = ""
 
-    def _commit(self, answer: ObjectMask) -> None:
-        self._commit_waits = False
-        self._last_error = ""
-        try:
-            self._write(answer)
-        except Sam2Error as error:
-            self._report(error)
-
-    def _write(self, answer: ObjectMask) -> None:
-        if self._image is None or self._plane is None or answer.mask.size == 0:
-            return
-        labels = self._target or self._new_target(self._image)
-        if problem := _targets.fit_problem(labels, self._image):
-            raise InputError(problem)
-        largest = self._largest.get(labels.unique_id)
-        if largest is None:
-            self._look_for_largest(labels)
-            return
-        obj_id = largest + 1
-        count = _targets.commit_mask(labels, answer.mask, obj_id, self._plane, origin=answer.origin)
-        if count == 0:
-            raise InputError("Nothing was written: all pixels belong to objects already.")
-        self._largest[labels.unique_id] = obj_id
+    def _on_committed(self) -> None:
         # napari takes a while to remove points: that is left to the next turn of the event loop.
         self._used = self._prompts_in_view()
         self.session.request(self.session.source, Prompts())
         self.set_polarity(_layers.POSITIVE)
         self._timer.start(0)
-        self.status_changed.emit(f"Object {obj_id}: {count} pixels in {labels.name}.")
-
-    def _new_target(self, image: Image) -> Labels:
-        labels = _targets.new_labels_layer(image)
-        active = self._viewer.layers.selection.active
-        # Below the prompts, and the user goes on clicking where they were.
-        self._viewer.layers.insert(self._viewer.layers.index(image) + 1, labels)
-        self._viewer.layers.selection.active = active
-        self._largest[labels.unique_id] = 0
-        self.set_target(labels)
-        return labels
-
-    def _look_for_largest(self, labels: Labels) -> None:
-        """Read the whole layer once, in the worker, to learn which label comes next."""
-
-        def on_done(largest: int) -> None:
-            self._largest[labels.unique_id] = largest
-            self.commit()
-
-        def on_error(error: Exception) -> None:
-            raise error
-
-        self.status_changed.emit(f"Looking for the next free label in {labels.name} …")
-        self.worker(partial(_targets.largest_label, labels.data), on_done, on_error)
 
     def _report(self, error: Sam2Error) -> None:
         self._notify(str(error))

@@ -7,6 +7,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2_openvino import _layers
+from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._session import ObjectMask
 from napari_sam2_openvino.core.types import PlaneIndex, Prompts
 
@@ -23,8 +24,8 @@ class PromptLayers:
     image : Image
     on_edit : callable
         Bound method that is called, often, when prompts may have changed.
-    bind_keys : callable
-        Gives a new layer the keys of the widget.
+    keys : Keys
+        Keys of the widget, which new layers are given.
     """
 
     def __init__(
@@ -32,12 +33,12 @@ class PromptLayers:
         viewer: Viewer,
         image: Image,
         on_edit: Callable[..., None],
-        bind_keys: Callable[[Layer], None],
+        keys: Keys,
     ) -> None:
         self._viewer = viewer
         self.image = image
         self._on_edit = on_edit
-        self._bind_keys = bind_keys
+        self._keys = keys
         self.points: Points | None = None
         self.boxes: Shapes | None = None
         self.preview: Labels | None = None
@@ -121,10 +122,11 @@ class PromptLayers:
     def _add(self, layer: Any) -> Any:
         for name in _EDIT_EVENTS:
             layer.events[name].connect(self._on_edit)
-        self._bind_keys(layer)
+        self._keys.bind(layer)
         self._viewer.add_layer(layer)
         return layer
 
     def _disconnect(self, layer: Layer) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].disconnect(self._on_edit)
+        self._keys.release(layer)
