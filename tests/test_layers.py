@@ -130,6 +130,25 @@ def test_only_prompts_on_the_plane_in_view_count() -> None:
     assert _layers.on_plane(boxes, image, plane) == [0]
 
 
+def test_many_prompts_are_placed_at_once(monkeypatch: Any) -> None:
+    viewer, image = stack_viewer((0, 1, 2))
+    plane = _layers.plane_in_view(viewer, image)
+    points = Points(np.tile([3.0, 10, 20], (300, 1)), scale=image.scale)
+    boxes = _layers.new_boxes_layer(image)
+    # Traces of clicks, which do not count, are looked at all the same.
+    boxes.add([box_vertices(1, 1, 2, 2, 3)] * 30, shape_type="rectangle")
+    boxes.add([box_vertices(10, 20, 30, 50, 4)], shape_type="rectangle")
+    matrices: list[Any] = []
+    affine_matrix = _layers.affine_matrix
+    monkeypatch.setattr(
+        _layers, "affine_matrix", lambda layer: matrices.append(layer) or affine_matrix(layer)
+    )
+    assert _layers.on_plane(points, image, plane) == list(range(300))
+    assert _layers.on_plane(boxes, image, plane) == list(range(30))
+    assert _layers.prompts_from_layers(None, boxes, image, plane).box is None
+    assert len(matrices) == 6
+
+
 def test_transposed_axes_swap_x_and_y() -> None:
     viewer, image = stack_viewer((0, 2, 1))
     plane = _layers.plane_in_view(viewer, image)
@@ -152,7 +171,7 @@ def test_pixels_are_those_that_napari_shows(order: tuple[int, ...]) -> None:
     viewer.dims.set_point(order[0], image.data_to_world((2, 2, 2))[order[0]])
     plane = _layers.plane_in_view(viewer, image)
     shown = np.asarray(image._slice.image.view)
-    np.testing.assert_array_equal(_layers.plane_pixels(image, plane), shown)
+    np.testing.assert_array_equal(_layers.read_plane(_layers.image_data(image), plane), shown)
 
 
 def test_one_plane_of_a_lazy_image_is_read() -> None:
@@ -172,12 +191,12 @@ def test_rgb_and_multiscale_images_are_read_at_full_resolution() -> None:
     rgb = Image(np.zeros((5, 30, 40, 3), np.uint8), rgb=True)
     plane = PlaneIndex((2, None, None))
     assert _layers.image_shape(rgb) == (5, 30, 40)
-    assert _layers.plane_pixels(rgb, plane).shape == (30, 40, 3)
-    assert _layers.plane_pixels(rgb, PlaneIndex((2, None, None), True)).shape == (40, 30, 3)
+    assert _layers.read_plane(rgb.data, plane).shape == (30, 40, 3)
+    assert _layers.read_plane(rgb.data, PlaneIndex((2, None, None), True)).shape == (40, 30, 3)
     levels = [np.zeros((64, 48)), np.zeros((32, 24))]
     multiscale = Image(levels, multiscale=True)
     assert _layers.image_shape(multiscale) == (64, 48)
-    assert _layers.plane_pixels(multiscale, FLAT).shape == (64, 48)
+    assert _layers.read_plane(_layers.image_data(multiscale), FLAT).shape == (64, 48)
 
 
 def test_views_without_a_plane_of_the_image_are_refused() -> None:
@@ -302,13 +321,10 @@ def test_commit_writes_the_object_and_undo_restores_every_bit(
     np.testing.assert_array_equal(labels.data[:], before)
 
 
-def test_commit_overwrites_only_when_asked_to() -> None:
+def test_commit_leaves_what_belongs_to_an_object() -> None:
     labels = Labels(np.full((8, 8), 3, np.uint8))
-    mask = np.ones((2, 2), bool)
-    assert _targets.commit_mask(labels, mask, 4, FLAT) == 0
-    assert labels.data.max() == 3
-    assert _targets.commit_mask(labels, mask, 4, FLAT, keep_existing=False) == 4
-    assert (labels.data == 4).sum() == 4
+    assert _targets.commit_mask(labels, np.ones((2, 2), bool), 4, FLAT) == 0
+    assert (labels.data == 3).all()
 
 
 def test_commit_does_not_paint_other_dimensions_of_the_label_tools() -> None:

@@ -34,10 +34,14 @@ _OURS = "napari-sam2-openvino"
 _PREVIEW = "preview"
 
 
+def image_data(image: Image) -> Any:
+    """Return the pixels of an image at full resolution."""
+    return image.data[0] if image.multiscale else image.data
+
+
 def image_shape(image: Image) -> tuple[int, ...]:
     """Return the shape of an image in pixels, at full resolution and without RGB's channel axis."""
-    data = image.data[0] if image.multiscale else image.data
-    shape = tuple(int(length) for length in data.shape)
+    shape = tuple(int(length) for length in image_data(image).shape)
     return shape[:-1] if image.rgb else shape
 
 
@@ -96,19 +100,15 @@ def _check_slicing(viewer: ViewerModel, image: Image, displayed: list[int]) -> N
         )
 
 
-def plane_pixels(image: Image, plane: PlaneIndex) -> NDArray[Any]:
-    """Read one plane of an image, and nothing else of a lazy one. Meant for a worker thread.
+def read_plane(data: Any, plane: PlaneIndex) -> NDArray[Any]:
+    """Read one plane of array-like data (numpy, memmap, dask, zarr), and nothing else of it.
+
+    Meant for a worker thread.
 
     Returns
     -------
     ndarray, shape (H, W) or (H, W, 3 or 4)
         As the viewer shows it: rows are the first displayed axis.
-    """
-    return read_plane(image.data[0] if image.multiscale else image.data, plane)
-
-
-def read_plane(data: Any, plane: PlaneIndex) -> NDArray[Any]:
-    """Read one plane of array-like data (numpy, memmap, dask, zarr).
 
     Raises
     ------
@@ -167,13 +167,15 @@ def prompts_from_layers(
 
 def on_plane(layer: Points | Shapes | None, image: Image, plane: PlaneIndex) -> list[int]:
     """Return which points, or which shapes, lie on a plane with all their vertices."""
-    if layer is None:
+    if layer is None or len(layer.data) == 0:
         return []
-    items = layer.data[:, None] if isinstance(layer, Points) else layer.data
+    if isinstance(layer, Points):
+        here = _are_on_plane(_to_image(layer, layer.data, image), plane)
+        return [int(index) for index in np.flatnonzero(here)]
     return [
         index
-        for index, vertices in enumerate(items)
-        if _are_on_plane(_to_image(layer, vertices, image), plane).all()
+        for index, corners in enumerate(_shapes_in_image(layer, image))
+        if _are_on_plane(corners, plane).all()
     ]
 
 
@@ -207,11 +209,11 @@ def _read_points(
 
 
 def _read_box(boxes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArray[np.float32] | None:
-    if boxes is None:
+    if boxes is None or len(boxes.data) == 0:
         return None
     height, width = _plane_shape(image, plane)
-    for kind, vertices in reversed(list(zip(boxes.shape_type, boxes.data, strict=False))):
-        corners = _to_image(boxes, vertices, image)
+    shapes = _shapes_in_image(boxes, image)
+    for kind, corners in reversed(list(zip(boxes.shape_type, shapes, strict=True))):
         if kind != "rectangle" or not _are_on_plane(corners, plane).all():
             continue
         xy = _to_xy(corners, plane)
@@ -244,6 +246,12 @@ def _to_image(layer: Layer, coords: NDArray[Any], image: Image) -> NDArray[np.fl
     matrix = np.linalg.solve(affine_matrix(image), affine_matrix(layer))
     place: NDArray[np.float64] = np.asarray(coords, np.float64) @ matrix[:-1, :-1].T
     return place + matrix[:-1, -1]
+
+
+def _shapes_in_image(shapes: Shapes, image: Image) -> list[NDArray[np.float64]]:
+    """Carry the vertices of all shapes to the image, at once: each call costs a solve."""
+    ends = np.cumsum([len(vertices) for vertices in shapes.data])
+    return np.split(_to_image(shapes, np.concatenate(shapes.data), image), ends[:-1])
 
 
 def _are_on_plane(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.bool_]:

@@ -121,9 +121,10 @@ def commit_mask(
     plane: PlaneIndex,
     *,
     origin: tuple[int, int] = (0, 0),
-    keep_existing: bool = True,
 ) -> int:
     """Write a mask into a Labels layer: the changed pixels only, as one step of napari's undo.
+
+    Pixels that belong to an object stay as they are.
 
     Parameters
     ----------
@@ -136,8 +137,6 @@ def commit_mask(
     plane : PlaneIndex
     origin : tuple of int, optional
         (row, column) in the plane of the mask's first pixel.
-    keep_existing : bool, optional
-        Leave pixels that belong to an object as they are.
 
     Returns
     -------
@@ -164,7 +163,7 @@ def commit_mask(
     current = np.asarray(labels.data[tuple(window)])
     if plane.transposed:
         current = current.T
-    changed = mask & ((current == 0) if keep_existing else (current != obj_id))
+    changed = mask & (current == 0)
     rows, columns = np.nonzero(changed)
     if len(rows) == 0:
         return 0

@@ -251,6 +251,18 @@ def test_prompts_follow_the_image_when_it_is_scaled(window: Any) -> None:
     assert corner == pytest.approx((35 * 0.5, 45 * 2))
 
 
+def test_units_of_the_image_may_change(window: Any) -> None:
+    window.click(40, 50)
+    window.settle()
+    window.viewer.layers["cells"].units = ("um", "um")
+    window.viewer.layers["cells"].axis_labels = ("y", "x")
+    window.click(60, 70)
+    window.settle()
+    assert window.status.startswith("Predicted IoU")
+    assert len(window.engine.predicted[-1].point_coords) == 2
+    assert window.preview.axis_labels == ("y", "x")
+
+
 def test_layers_may_be_renamed_removed_and_made_again(window: Any) -> None:
     layers = window.viewer.layers
     window.click(40, 50)

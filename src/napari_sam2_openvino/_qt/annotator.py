@@ -311,7 +311,7 @@ class Annotator:
         image, plane = self._image, self._plane
         if image is None or plane is None:
             return None
-        data = image.data[0] if image.multiscale else image.data
+        data = _layers.image_data(image)
         key = (image.unique_id, self._image_version, plane)
         return PlaneSource(key, partial(_layers.read_plane, data, plane))
 

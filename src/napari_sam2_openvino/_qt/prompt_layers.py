@@ -92,11 +92,15 @@ class PromptLayers:
             _layers.show_preview(self.preview, self.image, plane, answer.outline, answer.origin)
 
     def follow_image(self) -> None:
-        """Give prompts the place in the world that the image has now."""
+        """Give our layers the place in the world that the image has now."""
         for layer in (self.points, self.boxes):
             if layer is not None:
                 for name, value in _layers.spatial_metadata(self.image).items():
                     setattr(layer, name, value)
+        if self.preview is not None:
+            # Its place is set whenever it shows something.
+            self.preview.units = self.image.units
+            self.preview.axis_labels = self.image.axis_labels
 
     def forget(self, layer: Layer) -> None:
         """Note that a layer was removed from the viewer."""
