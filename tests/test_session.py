@@ -238,6 +238,58 @@ def test_an_answer_that_comes_after_cancel_is_dropped(bench: Bench) -> None:
     assert bench.objects == []
 
 
+def test_an_edit_after_cancel_is_seen_and_goes_on_when_the_cancelled_job_has_ended(
+    bench: Bench,
+) -> None:
+    bench.request(1)
+    bench.steps.one()
+    bench.session.cancel()
+    bench.request(1, click(20, 10))
+    assert bench.session.state is State.ENCODING
+    assert bench.session.is_busy
+    # Wanted again, but cancelled for good.
+    bench.steps.one()
+    assert bench.engine.n_cancelled == 1
+    bench.steps.all()
+    assert bench.session.current_object is not None
+    assert bench.engine.n_encodes == 2
+
+
+def test_what_was_resumed_can_be_cancelled_again(bench: Bench) -> None:
+    bench.request(1)
+    bench.steps.one()
+    bench.session.cancel()
+    bench.request(1, click(20, 10))
+    bench.session.cancel()
+    assert bench.session.state is State.CANCELLED
+    bench.steps.all()
+    assert bench.session.state is State.CANCELLED
+    assert bench.objects == []
+
+
+def test_a_model_whose_loading_was_cancelled_is_dropped(bench: Bench) -> None:
+    n_loads = 0
+    load = bench.session._load_engine
+
+    def count(name: str) -> Any:
+        nonlocal n_loads
+        n_loads += 1
+        return load(name)
+
+    bench.session._load_engine = count
+    bench.session.set_model("other")
+    bench.request(1)
+    bench.session.cancel()
+    assert bench.session.is_loading
+    bench.steps.all()
+    assert bench.session.state is State.CANCELLED
+    before = n_loads
+    bench.request(1, click(20, 10))
+    bench.steps.all()
+    assert n_loads == before + 1
+    assert bench.session.current_object is not None
+
+
 def test_an_error_is_told_once_and_the_next_change_tries_again(bench: Bench) -> None:
     bench.session.set_model("missing")
     bench.request(1, click(20, 10))

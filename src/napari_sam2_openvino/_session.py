@@ -9,6 +9,7 @@ the newest costs anything, and an answer to an older intent is dropped. No napar
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -150,6 +151,16 @@ class _View:
     limits: Limits | None
 
 
+class _Job:
+    """The job that runs."""
+
+    def __init__(self, state: State, generation: int) -> None:
+        self.state = state
+        self.generation = generation
+        # Never taken back, also if what it was doing is wanted again.
+        self.is_cancelled = False
+
+
 class AnnotationSession:
     """Keeps predictions in step with model, plane and prompts.
 
@@ -188,7 +199,7 @@ class AnnotationSession:
         self._object: ObjectMask | None = None
         self._object_generation = -1
         self._state = State.IDLE
-        self._running = False
+        self._job: _Job | None = None
         self._paused = False
         self._closed = False
         self.encode_seconds: dict[str, float] = {}
@@ -224,6 +235,11 @@ class AnnotationSession:
         return self._state in (State.LOADING, State.ENCODING, State.DECODING)
 
     @property
+    def is_loading(self) -> bool:
+        """Whether a model is being loaded, be it one that was cancelled."""
+        return self._job is not None and self._job.state is State.LOADING
+
+    @property
     def current_object(self) -> ObjectMask | None:
         """The answer to the newest intent, or None while there is none."""
         return self._object if self._object_generation == self._generation else None
@@ -256,9 +272,12 @@ class AnnotationSession:
             self._changed(forget=is_new_plane or prompts.is_empty)
 
     def cancel(self) -> None:
-        """Stop the job that runs; the next change of intent goes on."""
-        if self._running and not self._paused:
-            self._paused = True
+        """Stop the job that runs; the next change of intent goes on.
+
+        An encode ends at once. To load a model cannot be interrupted; its result is dropped.
+        """
+        if self._job is not None and not self._paused:
+            self._job.is_cancelled = self._paused = True
             self._generation += 1
             self._set_state(State.CANCELLED)
 
@@ -282,7 +301,11 @@ class AnnotationSession:
 
     def _advance(self) -> None:
         """Submit the first step that is missing between what is wanted and what is there."""
-        if self._running or self._paused or self._closed:
+        if self._paused or self._closed:
+            return
+        if self._job is not None:
+            # Also one that was cancelled: what is wanted comes after it.
+            self._set_state(self._job.state)
             return
         view = self._view
         if self._model_name is not None and self._engine_for(self._model_name) is None:
@@ -313,23 +336,20 @@ class AnnotationSession:
         def keep(engine: Engine) -> None:
             self._engine = (name, engine)
 
-        self._submit(State.LOADING, lambda: self._load_engine(name), keep)
+        self._submit(State.LOADING, lambda _: self._load_engine(name), keep)
 
     def _encode(self, view: _View, source: PlaneSource) -> None:
         engine = self._engine_for(view.model_name)
         assert engine is not None
 
-        def is_stale() -> bool:
-            return self._paused or self._view != view
-
-        def encode() -> tuple[str, ImageEmbedding, float | None]:
+        def encode(job: _Job) -> tuple[str, ImageEmbedding, float | None]:
             rgb = to_rgb(source.load(), limits=view.limits)
             key = engine.embedding_key(rgb)
             embedding = self._cache.get(key)
             if embedding is not None:
                 return key, embedding, None
             start = perf_counter()
-            embedding = engine.encode(rgb, cancelled=is_stale)
+            embedding = engine.encode(rgb, cancelled=lambda: job.is_cancelled or self._view != view)
             return key, embedding, perf_counter() - start
 
         def keep(answer: tuple[str, ImageEmbedding, float | None]) -> None:
@@ -353,25 +373,26 @@ class AnnotationSession:
                 self._publish(answer)
 
         self._submit(
-            State.DECODING, lambda: ObjectMask.best_of(engine.predict(embedding, prompts)), keep
+            State.DECODING, lambda _: ObjectMask.best_of(engine.predict(embedding, prompts)), keep
         )
 
-    def _submit(self, state: State, job: Callable[[], Any], keep: Outcome) -> None:
-        self._running = True
+    def _submit(self, state: State, work: Callable[[_Job], Any], keep: Outcome) -> None:
+        job = self._job = _Job(state, self._generation)
         self._set_state(state)
-        generation = self._generation
 
         def on_done(value: Any) -> None:
-            self._running = False
-            if not self._closed:
-                keep(value)
-                self._advance()
-
-        def on_error(error: BaseException) -> None:
-            self._running = False
+            self._job = None
             if self._closed:
                 return
-            is_stale = isinstance(error, JobCancelledError) or generation != self._generation
+            if not job.is_cancelled:
+                keep(value)
+            self._advance()
+
+        def on_error(error: BaseException) -> None:
+            self._job = None
+            if self._closed:
+                return
+            is_stale = isinstance(error, JobCancelledError) or job.generation != self._generation
             if isinstance(error, Sam2Error) and is_stale:
                 # Nobody waits for it any more; what is wanted now gets its own chance.
                 self._advance()
@@ -382,7 +403,7 @@ class AnnotationSession:
                 raise error
             self.failed.emit(error)
 
-        self._run(job, on_done, on_error)
+        self._run(partial(work, job), on_done, on_error)
 
     def _publish(self, answer: ObjectMask | None) -> None:
         self._object = answer

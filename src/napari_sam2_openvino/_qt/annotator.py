@@ -347,8 +347,14 @@ class Annotator:
         if state is State.READY:
             return self._describe_object(self.session.current_object)
         if state is State.CANCELLED:
-            return "Cancelled. The next change of the prompts starts again."
+            return self._describe_cancelled()
         return "Open an image, then choose it above." if self._image is None else ""
+
+    def _describe_cancelled(self) -> str:
+        again = "The next change of the prompts starts again."
+        if self.session.is_loading:
+            return f"Cancelled: the model ends loading and is dropped. {again}"
+        return f"Cancelled. {again}"
 
     def _describe_object(self, answer: ObjectMask | None) -> str:
         if answer is None:

@@ -109,7 +109,8 @@ class SegmentWidget(QWidget):
             self.commit_button: f"Write the mask as a new object. Key {KEY_COMMIT}.",
             self.clear_button: f"Remove the prompts of the current object. Key {KEY_CLEAR}.",
             self.convert_button: "Turn a SAM 2 checkpoint into a model for this list.",
-            self.cancel_button: "Stop loading or encoding.",
+            self.cancel_button: "Stop encoding at once. A model that loads cannot be "
+            "interrupted: it is dropped when it is there.",
         }
         for widget, tip in tips.items():
             widget.setToolTip(tip)
