@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import PureWindowsPath
+from time import monotonic
 
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
@@ -29,6 +30,9 @@ from napari_sam2_openvino.core.progress import Progress
 MakeJob = Callable[[str, str, str | None, int | None], CancellableJob]
 
 _STEPS = 1000
+# Before, an estimate would be a guess.
+_ESTIMATE_AFTER_SECONDS = 3
+_ESTIMATE_AFTER_SHARE = 0.05
 
 
 class ConvertDialog(QDialog):
@@ -53,6 +57,8 @@ class ConvertDialog(QDialog):
         self.setWindowTitle("Convert a SAM 2 checkpoint")
         self._make_job = make_job or _DownloadAndConvert
         self._job: LongJob | None = None
+        self._name_is_typed = False
+        self._began = self._done = 0.0
         self._build()
         self._lay_out()
         self._show_running(False)
@@ -66,6 +72,7 @@ class ConvertDialog(QDialog):
         self.browse_button = QPushButton("Browse …")
         self.browse_button.clicked.connect(self._browse)
         self.name_edit = QLineEdit()
+        self.name_edit.textEdited.connect(self._on_name_typed)
         self.size_spin = QSpinBox()
         self.size_spin.setRange(0, 4096)
         self.size_spin.setSingleStep(64)
@@ -76,7 +83,6 @@ class ConvertDialog(QDialog):
         self.message_label.setWordWrap(True)
         self.message_label.setMinimumWidth(420)
         self.progress_bar = QProgressBar()
-        self.progress_bar.setTextVisible(False)
         self.convert_button = QPushButton("Convert")
         self.convert_button.clicked.connect(self.start)
         self.cancel_button = QPushButton("Cancel")
@@ -132,6 +138,7 @@ class ConvertDialog(QDialog):
         # Closing the viewer destroys the dialog without asking it.
         self.destroyed.connect(self._job.cancel)
         self._show_running(True)
+        self._began, self._done = monotonic(), 0.0
         self._on_progress(Progress("Starting"))
         self._job.start()
 
@@ -149,8 +156,14 @@ class ConvertDialog(QDialog):
             self._job.cancel()
         super().reject()
 
+    def _on_name_typed(self, name: str) -> None:
+        self._name_is_typed = bool(name)
+
     def _suggest_name(self, checkpoint: str) -> None:
-        self.name_edit.setText(Path(checkpoint).stem if "/" in checkpoint else checkpoint)
+        if not self._name_is_typed:
+            is_path = "/" in checkpoint or "\\" in checkpoint
+            # Windows' paths have both kinds of slashes.
+            self.name_edit.setText(PureWindowsPath(checkpoint).stem if is_path else checkpoint)
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
@@ -161,10 +174,27 @@ class ConvertDialog(QDialog):
 
     def _on_progress(self, progress: Progress) -> None:
         known = not math.isnan(progress.done)
+        self.progress_bar.setTextVisible(known)
         self.progress_bar.setRange(0, _STEPS if known else 0)
         self.progress_bar.setValue(round(progress.done * _STEPS) if known else 0)
         detail = f" ({progress.detail})" if progress.detail else ""
-        self.message_label.setText(f"{progress.stage}{detail} …")
+        left = self._time_left(progress.done) if known else ""
+        self.message_label.setText(f"{progress.stage}{detail} …{left}")
+
+    def _time_left(self, done: float) -> str:
+        if done < self._done:
+            # The second of two jobs.
+            self._began = monotonic()
+        self._done = done
+        passed = monotonic() - self._began
+        if passed < _ESTIMATE_AFTER_SECONDS or not _ESTIMATE_AFTER_SHARE <= done < 1:
+            return ""
+        seconds = passed * (1 - done) / done
+        return (
+            f" about {seconds / 60:.0f} min left"
+            if seconds > 90
+            else f" about {seconds:.0f} s left"
+        )
 
     def _on_success(self, name: str) -> None:
         self._job = None

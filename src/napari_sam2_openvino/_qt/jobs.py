@@ -11,7 +11,7 @@ from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QCoreApplication, QObject, Qt
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 
 from napari_sam2_openvino.core.progress import Progress
@@ -96,16 +96,24 @@ class LongJob(QObject):
         super().__init__(parent)
         self.job = job
         self._relay = _Relay()
-        self._thread = Thread(target=self._work, name="sam2-job")
+        # Neither thread keeps Python alive: a child process ends with its parent.
+        self._thread = Thread(target=self._work, name="sam2-job", daemon=True)
 
     def start(self) -> None:
         """Begin."""
+        if app := QCoreApplication.instance():
+            app.aboutToQuit.connect(self._on_quit)
         self._thread.start()
 
     def cancel(self) -> None:
         """Ask the job to end; ``failed`` follows."""
         # Ending a child process takes up to a second, which the window must not wait for.
-        Thread(target=self.job.cancel, name="sam2-cancel").start()
+        Thread(target=self.job.cancel, name="sam2-cancel", daemon=True).start()
+
+    def _on_quit(self) -> None:
+        # There is no later in which a thread could do it.
+        if self.is_running():
+            self.job.cancel()
 
     def is_running(self) -> bool:
         """Whether the job has neither ended nor failed."""

@@ -1,6 +1,7 @@
 """The dock widget "SAM 2 Segment"."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2_openvino import _layers
 from napari_sam2_openvino._qt.annotator import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY, Annotator
+from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._session import Engine, Sam2Engine
 
 STARTER = "starter"
@@ -46,6 +48,7 @@ class SegmentWidget(QWidget):
         self._viewer = napari_viewer
         self._models: list[str] = [STARTER]
         self._was_docked = self._closed = False
+        self.convert_dialog: ConvertDialog | None = None
         self.annotator = Annotator(napari_viewer, load_engine)
         self._build()
         self._connect()
@@ -169,6 +172,10 @@ class SegmentWidget(QWidget):
     def _close_down(self) -> None:
         self._closed = True
         self.annotator.close()
+        if self.convert_dialog is not None:
+            # The viewer may have destroyed it already, which ends what it does as well.
+            with suppress(RuntimeError):
+                self.convert_dialog.reject()
 
     def _choose_first_image(self) -> None:
         self.reset_choices()
@@ -215,11 +222,11 @@ class SegmentWidget(QWidget):
         self.annotator.set_polarity(_layers.NEGATIVE)
 
     def _on_convert(self) -> None:
-        from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
-
-        dialog = ConvertDialog(self)
-        dialog.converted.connect(self.refresh_models)
-        dialog.show()
+        if self.convert_dialog is None:
+            self.convert_dialog = ConvertDialog(self)
+            self.convert_dialog.converted.connect(self.refresh_models)
+        self.convert_dialog.show()
+        self.convert_dialog.raise_()
 
 
 def _combo(label: str, choices: Callable[[Any], Any]) -> ComboBox:
