@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _HOME = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME.name, "settings.yaml"))
 os.environ["NAPARI_SAM2_HOME"] = str(Path(_HOME.name, "sam2"))
+# PyTorch's threads that wait by spinning make small models several times slower on busy cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture

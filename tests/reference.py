@@ -5,12 +5,8 @@ are all alike and masks hardly depend on the prompt. `perturbed_model` moves eve
 spreads scores and logits.
 """
 
-import os
 from pathlib import Path
 from typing import Any
-
-# Threads that wait by spinning make small models several times slower on busy cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch import nn

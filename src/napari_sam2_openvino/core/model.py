@@ -86,7 +86,7 @@ class Sam2Model:
     def key(self) -> str:
         """What an embedding depends on beside the image: the model, device and precision."""
         parts = (self._content, self.device, self.precision)
-        return "-".join(map(str, parts))
+        return "-".join(parts)
 
     def encode(
         self, rgb: NDArray[np.uint8], *, cancelled: Callable[[], bool] | None = None
