@@ -10,6 +10,7 @@ from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.masks import fill_holes_and_remove_sprinkles
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import to_rgb
+from napari_sam2_openvino.core.prompt_arrays import read_boxes, read_mask_input, read_points
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,
     build_tokens,
@@ -145,9 +146,9 @@ class SAM2ImagePredictor:
             raise InputError("No image is set: call set_image before predict.")
         return self._predict(
             self._embeddings[-1],
-            _points(point_coords, point_labels),
-            _boxes(box),
-            _mask_input(mask_input),
+            read_points(point_coords, point_labels),
+            read_boxes(box),
+            read_mask_input(mask_input),
             multimask_output=multimask_output,
             return_logits=return_logits,
             normalize_coords=normalize_coords,
@@ -214,9 +215,9 @@ class SAM2ImagePredictor:
         results = [
             self._predict(
                 embedding,
-                _points(_entry(point_coords_batch, i), _entry(point_labels_batch, i)),
-                _boxes(_entry(box_batch, i)),
-                _mask_input(_entry(mask_input_batch, i)),
+                read_points(_entry(point_coords_batch, i), _entry(point_labels_batch, i)),
+                read_boxes(_entry(box_batch, i)),
+                read_mask_input(_entry(mask_input_batch, i)),
                 multimask_output=multimask_output,
                 return_logits=return_logits,
                 normalize_coords=normalize_coords,
@@ -295,51 +296,3 @@ class SAM2ImagePredictor:
 
 def _entry(column: Sequence[ArrayLike] | None, index: int) -> ArrayLike | None:
     return None if column is None else column[index]
-
-
-def _floats(values: ArrayLike, name: str) -> Float:
-    array = np.asarray(values, dtype=np.float32)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} must be finite numbers, but contains NaN or infinity.")
-    return array
-
-
-def _points(
-    point_coords: ArrayLike | None, point_labels: ArrayLike | None
-) -> tuple[Float, NDArray[np.int32]] | None:
-    if point_coords is None:
-        return None
-    if point_labels is None:
-        raise InputError("point_labels must be given with point_coords: a 1 or a 0 for each point.")
-    coords = _floats(point_coords, "point_coords")
-    labels = np.asarray(point_labels, dtype=np.int32)
-    if coords.ndim == 2:
-        coords, labels = coords[None], labels[None]
-    if coords.ndim != 3 or coords.shape[2] != 2 or labels.shape != coords.shape[:2]:
-        raise InputError(
-            "point_coords must have shape (n, 2) or (B, n, 2) and point_labels one entry for each "
-            f"point, but they have shapes {np.shape(point_coords)} and {np.shape(point_labels)}."
-        )
-    return coords, labels
-
-
-def _boxes(box: ArrayLike | None) -> Float | None:
-    if box is None:
-        return None
-    boxes = _floats(box, "box")
-    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4:
-        raise InputError(f"box must have shape (4,) or (B, 4), but has shape {boxes.shape}.")
-    return boxes.reshape(-1, 2, 2)
-
-
-def _mask_input(mask_input: ArrayLike | None) -> Float | None:
-    if mask_input is None:
-        return None
-    mask = _floats(mask_input, "mask_input")
-    if mask.ndim == 3:
-        mask = mask[None]
-    if mask.ndim != 4:
-        raise InputError(
-            f"mask_input must have shape (1, h, w) or (B, 1, h, w), but has shape {mask.shape}."
-        )
-    return mask

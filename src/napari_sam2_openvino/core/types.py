@@ -47,7 +47,7 @@ class Prompts:
     mask_input: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        coords = _finite(self.point_coords, "point_coords")
+        coords = finite_array(self.point_coords, "point_coords")
         if coords.size == 0:
             coords = coords.reshape(0, 2)
         if coords.ndim != 2 or coords.shape[1] != 2:
@@ -70,7 +70,7 @@ class Prompts:
         if self.box is not None:
             object.__setattr__(self, "box", _valid_box(self.box))
         if self.mask_input is not None:
-            mask_input = _finite(self.mask_input, "mask_input")
+            mask_input = finite_array(self.mask_input, "mask_input")
             if mask_input.ndim != 3 or mask_input.shape[0] != 1:
                 raise InputError(
                     f"mask_input must have shape (1, h, w), but has shape {mask_input.shape}."
@@ -185,7 +185,8 @@ class PlaneIndex:
         return (second, first) if self.transposed else (first, second)
 
 
-def _finite(values: ArrayLike, name: str) -> NDArray[np.float32]:
+def finite_array(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Return float32 values, of which none is NaN or infinite, or raise InputError."""
     array = np.asarray(values, dtype=np.float32)
     if not np.isfinite(array).all():
         raise InputError(f"{name} must be finite numbers, but contains NaN or infinity.")
@@ -193,7 +194,7 @@ def _finite(values: ArrayLike, name: str) -> NDArray[np.float32]:
 
 
 def _valid_box(values: ArrayLike) -> NDArray[np.float32]:
-    box = _finite(values, "box")
+    box = finite_array(values, "box")
     if box.shape != (4,):
         raise InputError(f"box must be (x0, y0, x1, y1), but has shape {box.shape}.")
     if box[0] >= box[2] or box[1] >= box[3]:

@@ -1,0 +1,53 @@
+"""The prompts of `SAM2ImagePredictor.predict` as arrays of one form; each raises InputError."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.types import finite_array
+
+Float = NDArray[np.float32]
+
+
+def read_points(
+    point_coords: ArrayLike | None, point_labels: ArrayLike | None
+) -> tuple[Float, NDArray[np.int32]] | None:
+    """Return float32 (B, n, 2) and int32 (B, n) from (n, 2) or (B, n, 2) and their labels."""
+    if point_coords is None:
+        return None
+    if point_labels is None:
+        raise InputError("point_labels must be given with point_coords: a 1 or a 0 for each point.")
+    coords = finite_array(point_coords, "point_coords")
+    labels = np.asarray(point_labels, dtype=np.int32)
+    if coords.ndim == 2:
+        coords, labels = coords[None], labels[None]
+    if coords.ndim != 3 or coords.shape[2] != 2 or labels.shape != coords.shape[:2]:
+        raise InputError(
+            "point_coords must have shape (n, 2) or (B, n, 2) and point_labels one entry for each "
+            f"point, but they have shapes {np.shape(point_coords)} and {np.shape(point_labels)}."
+        )
+    return coords, labels
+
+
+def read_boxes(box: ArrayLike | None) -> Float | None:
+    """Return float32 (B, 2, 2), two corners each, from xyxy of shape (4,) or (B, 4)."""
+    if box is None:
+        return None
+    boxes = finite_array(box, "box")
+    if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4:
+        raise InputError(f"box must have shape (4,) or (B, 4), but has shape {boxes.shape}.")
+    return boxes.reshape(-1, 2, 2)
+
+
+def read_mask_input(mask_input: ArrayLike | None) -> Float | None:
+    """Return float32 (B, 1, h, w) from (1, h, w) or (B, 1, h, w)."""
+    if mask_input is None:
+        return None
+    mask = finite_array(mask_input, "mask_input")
+    if mask.ndim == 3:
+        mask = mask[None]
+    if mask.ndim != 4:
+        raise InputError(
+            f"mask_input must have shape (1, h, w) or (B, 1, h, w), but has shape {mask.shape}."
+        )
+    return mask
