@@ -13,9 +13,10 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Committer
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._qt.keys import Keys
+from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY, Keys
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session import (
     AnnotationSession,
@@ -29,12 +30,8 @@ from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.types import PlaneIndex, Prompts
 
 SETTLE_MS = 30
-KEY_POLARITY = "Q"
-KEY_COMMIT = "W"
-KEY_CLEAR = "N"
 
 _DIMS_EVENTS = ("point", "order", "ndisplay", "ndim")
-_HINT = "Ready: press Points or Box, then click on an object."
 
 
 class Annotator:
@@ -170,9 +167,9 @@ class Annotator:
         self._sync()
         answer = self.session.current_object
         if self.session.prompts.is_empty:
-            self.status_changed.emit("Nothing to commit: click on an object first.")
+            self.status_changed.emit(status.NOTHING)
         elif answer is None and self.session.is_busy:
-            self.status_changed.emit(f"Wait for the mask, then commit ({KEY_COMMIT}).")
+            self.status_changed.emit(status.WAIT)
         elif answer is None or self._image is None or self._plane is None or not answer.mask.size:
             self._show_status()
         else:
@@ -229,7 +226,7 @@ class Annotator:
         if self._closed:
             return None
         if self.prompt_layers is None:
-            self.status_changed.emit("Open an image first, then choose it above.")
+            self.status_changed.emit(status.NO_IMAGE)
         return self.prompt_layers
 
     def _on_edit(self, _event: Any = None) -> None:
@@ -334,37 +331,10 @@ class Annotator:
         self.busy_changed.emit(is_slow or self._committer.is_scanning)
 
     def _show_status(self) -> None:
-        if text := self._problem or self._describe(self.session.state):
+        if text := self._problem or status.describe(
+            self.session, has_image=self._image is not None
+        ):
             self.status_changed.emit(text)
-
-    def _describe(self, state: State) -> str:
-        name = self.session.model_name
-        if state is State.LOADING:
-            return f"Loading model {name} …"
-        if state is State.ENCODING:
-            seconds = self.session.encode_seconds.get(name or "")
-            return f"Encoding the image (about {seconds:.1f} s) …" if seconds else "Encoding …"
-        if state is State.READY:
-            return self._describe_object(self.session.current_object)
-        if state is State.CANCELLED:
-            return self._describe_cancelled()
-        return "Open an image, then choose it above." if self._image is None else ""
-
-    def _describe_cancelled(self) -> str:
-        again = "The next change of the prompts starts again."
-        if self.session.is_loading:
-            return f"Cancelled: the model ends loading and is dropped. {again}"
-        return f"Cancelled. {again}"
-
-    def _describe_object(self, answer: ObjectMask | None) -> str:
-        if answer is None:
-            return _HINT
-        if answer.mask.size == 0:
-            return "The model sees no object here: move the prompts or add one."
-        return (
-            f"Predicted IoU {answer.iou_prediction:.2f}. "
-            f"{KEY_COMMIT} commits; more points correct the mask."
-        )
 
     def _on_object(self, answer: ObjectMask | None) -> None:
         if layers := self.prompt_layers:

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+KEY_POLARITY = "Q"
+KEY_COMMIT = "W"
+KEY_CLEAR = "N"
+
 # Not an object that is called: behind napari's proxy it would come back as another one.
 _MARK = "napari_sam2_openvino"
 
