@@ -27,6 +27,8 @@ def test_converted_models_are_listed_before_the_catalogue(micro_folder):
     by_name = {listing.name: listing for listing in listings}
     assert by_name["engine-micro"].folder == micro_folder
     assert by_name["engine-micro"].is_ready
+    assert listings[0].name == "starter"
+    assert listings[0].description.startswith("Comes with the package")
     offered = [listing for listing in listings if not listing.is_ready]
     assert {listing.name for listing in offered} == {entry.name for entry in CATALOGUE}
     assert listings[-len(offered) :] == tuple(offered)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2_openvino.core.model import Sam2Model
 
 STARTER = "starter"
+_STARTER_DESCRIPTION = "Comes with the package: small and quick, for compact objects"
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,11 @@ def _describe(folder: Path) -> ModelListing | None:
     except ModelFormatError:
         return None
     entry = find_entry(info.name)
+    description = entry.description if entry else info.config.architecture
     return ModelListing(
         name=folder.name,
         folder=folder,
-        description=entry.description if entry else info.config.architecture,
+        description=_STARTER_DESCRIPTION if folder == starter_dir() else description,
         image_size=info.config.image_size,
         licence=info.source.licence,
         weights=info.weights,
