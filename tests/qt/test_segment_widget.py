@@ -251,7 +251,8 @@ def test_prompts_follow_the_image_when_it_is_scaled(window: Any) -> None:
     assert corner == pytest.approx((35 * 0.5, 45 * 2))
 
 
-def test_units_of_the_image_may_change(window: Any) -> None:
+def test_units_of_the_image_may_change(open_window: Any) -> None:
+    window = open_window(np.zeros((120, 160), np.uint8), image_options={"units": ("nm", "nm")})
     window.click(40, 50)
     window.settle()
     window.viewer.layers["cells"].units = ("um", "um")
