@@ -26,18 +26,20 @@ PARTS = {
     "core": set(),
     "conversion": {"core"},
     "synthetic": {"core"},
-    "_session": {"core"},
+    "_engine": {"core"},
+    "_session": {"core", "_engine"},
     "_layers": {"core"},
     "_targets": {"core", "_layers"},
     "_sample_data": {"core", "synthetic"},
     "cli": {"core", "conversion"},
-    "_qt": {"core", "conversion", "_session", "_layers", "_targets"},
+    "_qt": {"core", "conversion", "_engine", "_session", "_layers", "_targets"},
 }
 # Packages that the source of a part never names.
 BANNED = {
     "core": VIEWER | TORCH,
     "conversion": VIEWER,
     "synthetic": VIEWER | TORCH | {"openvino"},
+    "_engine": VIEWER | TORCH | {"openvino"},
     "_session": VIEWER | TORCH | {"openvino"},
     "_layers": QT | TORCH | {"openvino"},
     "_targets": QT | TORCH | {"openvino"},

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tests.disc_engine import DiscEngine
 
-from napari_sam2_openvino._session import AnnotationSession, ObjectMask, PlaneSource, State
+from napari_sam2_openvino._engine import ObjectMask
+from napari_sam2_openvino._session import AnnotationSession, PlaneSource, State
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import ModelNotFoundError
 from napari_sam2_openvino.core.types import MaskPrediction, Prompts

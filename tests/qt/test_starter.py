@@ -8,8 +8,9 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _sample_data
+from napari_sam2_openvino._engine import Sam2Engine
 from napari_sam2_openvino._qt.segment_widget import SegmentWidget
-from napari_sam2_openvino._session import Sam2Engine, State
+from napari_sam2_openvino._session import State
 from napari_sam2_openvino.core.errors import JobCancelledError
 
 

@@ -13,19 +13,13 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino._engine import Engine, ObjectMask, Sam2Engine
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Committer
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY, Keys
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
-from napari_sam2_openvino._session import (
-    AnnotationSession,
-    Engine,
-    ObjectMask,
-    PlaneSource,
-    Sam2Engine,
-    State,
-)
+from napari_sam2_openvino._session import AnnotationSession, PlaneSource, State
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.types import PlaneIndex, Prompts
 

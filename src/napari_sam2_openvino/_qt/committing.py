@@ -10,8 +10,9 @@ from napari.viewer import Viewer
 from psygnal import Signal
 
 from napari_sam2_openvino import _targets
+from napari_sam2_openvino._engine import ObjectMask
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._session import AnnotationSession, ObjectMask
+from napari_sam2_openvino._session import AnnotationSession
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.types import PlaneIndex
 

@@ -7,8 +7,8 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2_openvino import _layers
+from napari_sam2_openvino._engine import ObjectMask
 from napari_sam2_openvino._qt.keys import Keys
-from napari_sam2_openvino._session import ObjectMask
 from napari_sam2_openvino.core.types import PlaneIndex, Prompts
 
 # Between them they tell of every edit, paste included; which one it was does not matter.

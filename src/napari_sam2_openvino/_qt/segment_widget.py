@@ -23,10 +23,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2_openvino import _layers
+from napari_sam2_openvino._engine import Engine, Sam2Engine
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY
-from napari_sam2_openvino._session import Engine, Sam2Engine
 
 STARTER = "starter"
 _NEW_LAYER = "new layer"

@@ -1,7 +1,8 @@
 """What a session does, in a sentence for the user."""
 
+from napari_sam2_openvino._engine import ObjectMask
 from napari_sam2_openvino._qt.keys import KEY_COMMIT
-from napari_sam2_openvino._session import AnnotationSession, ObjectMask, State
+from napari_sam2_openvino._session import AnnotationSession, State
 
 NO_IMAGE = "Open an image, then choose it above."
 NOTHING = "Nothing to commit: click on an object first."
