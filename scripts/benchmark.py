@@ -26,27 +26,21 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.parity import IMAGE_SIZES, SETS_PER_IMAGE, Comparison, compare, make_image  # noqa: E402
-from tests.reference import build_model, perturbed_model, reference_predictor  # noqa: E402
+from tests.reference import perturbed_model, reference_predictor, starter_model  # noqa: E402
 
 from napari_sam2_openvino import SAM2ImagePredictor, convert, load_model  # noqa: E402
 from napari_sam2_openvino.core.catalogue import find_entry  # noqa: E402
+from napari_sam2_openvino.core.models import STARTER  # noqa: E402
 from napari_sam2_openvino.core.paths import HOME_VARIABLE, models_dir  # noqa: E402
 
-STARTER = "starter"
-STARTER_FOLDER = ROOT / "scripts" / "starter"
 PARITY_MODELS = ("sam2.1_hiera_tiny", "sam2_hiera_tiny", STARTER)
 SEED = 1
 
 
 def reference_model(name: str) -> Any:
     """Return the PyTorch model of that name, with the weights that the engine gets."""
-    import torch
-
     if name == STARTER:
-        model = build_model(STARTER_FOLDER / "starter.yaml")
-        checkpoint = torch.load(STARTER_FOLDER / "checkpoint.pt", weights_only=True)
-        model.load_state_dict({key: value.float() for key, value in checkpoint["model"].items()})
-        return model
+        return starter_model()
     entry = find_entry(name)
     if entry is None:
         raise SystemExit(f"There is no model {name!r} in the catalogue.")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+STARTER_FOLDER = Path(__file__).parents[1] / "scripts" / "starter"
 # What SAM 2's builder adds to every YAML (``apply_postprocessing``).
 BUILDER_FLAGS = {
     "dynamic_multimask_via_stability": True,
@@ -75,6 +76,14 @@ def build_model(config_file_or_yaml: str | Path, image_size: int | None = None) 
         for attention in (layer.self_attention, layer.cross_attention):
             attention.feat_sizes = [image_size // 16, image_size // 16]
     return instantiate(config.model, _recursive_=True).eval()
+
+
+def starter_model() -> Any:
+    """Build the starter from the checkpoint that it was converted from."""
+    model = build_model(STARTER_FOLDER / "starter.yaml")
+    weights = torch.load(STARTER_FOLDER / "checkpoint.pt", weights_only=True)["model"]
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return model
 
 
 def reference_predictor(model: Any, **options: Any) -> Any:

@@ -1,27 +1,22 @@
 """The model that ships, beside its own weights in PyTorch."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
-import torch
 from tests.parity import compare
-from tests.reference import build_model, reference_predictor
+from tests.reference import STARTER_FOLDER, reference_predictor
+from tests.reference import starter_model as build_starter
 
-SOURCE = Path(__file__).parents[2] / "scripts" / "starter"
 SIZES = ((64, 64), (300, 451), (700, 512))
 
 
 @pytest.fixture(scope="module")
 def starter_reference():
-    model = build_model(SOURCE / "starter.yaml")
-    weights = torch.load(SOURCE / "checkpoint.pt", weights_only=True)["model"]
-    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    return reference_predictor(model)
+    return reference_predictor(build_starter())
 
 
 def test_it_was_made_from_the_checkpoint_of_the_repository(starter_model):
-    checkpoint = (SOURCE / "checkpoint.pt").read_bytes()
+    checkpoint = (STARTER_FOLDER / "checkpoint.pt").read_bytes()
     assert starter_model.info.source.sha256 == hashlib.sha256(checkpoint).hexdigest()
     assert len(checkpoint) <= 12e6
 

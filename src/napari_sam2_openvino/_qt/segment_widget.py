@@ -27,8 +27,8 @@ from napari_sam2_openvino._engine import Engine, Sam2Engine
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY
+from napari_sam2_openvino.core.models import STARTER
 
-STARTER = "starter"
 _NEW_LAYER = "new layer"
 
 

@@ -8,16 +8,11 @@ from typing import Any
 import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 
-IMAGE_ENCODER_INPUTS = ("image",)
-IMAGE_ENCODER_OUTPUTS = ("image_embed", "high_res_feats_0", "high_res_feats_1")
-MASK_DECODER_INPUTS = (
-    *IMAGE_ENCODER_OUTPUTS,
-    "point_coords",
-    "point_labels",
-    "mask_input",
-    "has_mask_input",
-)
-MASK_DECODER_OUTPUTS = ("low_res_masks", "iou_predictions", "object_score_logits", "obj_ptr")
+from napari_sam2_openvino.core.runtime import DecoderOutput, ImageEncoder
+
+# The engine's classes own the names; the inputs are the parameters of ``forward`` below.
+IMAGE_ENCODER_OUTPUTS = ImageEncoder.OUTPUTS
+MASK_DECODER_OUTPUTS = DecoderOutput._fields
 
 # An input of the traced encoder that is replaced by its value before the graph is saved.
 POS_EMBED_INPUT = "pos_embed"

@@ -158,7 +158,7 @@ class MaskDecoder:
     decode.
     """
 
-    EMBEDDING = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+    EMBEDDING = ImageEncoder.OUTPUTS
     POINT_COORDS = "point_coords"
     POINT_LABELS = "point_labels"
     MASK_INPUT = "mask_input"
