@@ -28,11 +28,12 @@ PARTS = {
     "synthetic": {"core"},
     "_engine": {"core"},
     "_session": {"core", "_engine"},
-    "_layers": {"core"},
-    "_targets": {"core", "_layers"},
+    "_planes": {"core"},
+    "_layers": {"core", "_planes"},
+    "_targets": {"core", "_layers", "_planes"},
     "_sample_data": {"core", "synthetic"},
     "cli": {"core", "conversion"},
-    "_qt": {"core", "conversion", "_engine", "_session", "_layers", "_targets"},
+    "_qt": {"core", "conversion", "_engine", "_session", "_layers", "_targets", "_planes"},
 }
 # Packages that the source of a part never names.
 BANNED = {
@@ -41,6 +42,7 @@ BANNED = {
     "synthetic": VIEWER | TORCH | {"openvino"},
     "_engine": VIEWER | TORCH | {"openvino"},
     "_session": VIEWER | TORCH | {"openvino"},
+    "_planes": QT | TORCH | {"openvino"},
     "_layers": QT | TORCH | {"openvino"},
     "_targets": QT | TORCH | {"openvino"},
     "_sample_data": QT | TORCH | {"openvino"},

@@ -9,7 +9,7 @@ import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
-from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino import _layers, _planes, _targets
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence() -> None:
 
 def test_only_prompts_on_the_plane_in_view_count() -> None:
     viewer, image = stack_viewer((0, 1, 2))
-    plane = _layers.plane_in_view(viewer, image)
+    plane = _planes.plane_in_view(viewer, image)
     assert plane == PlaneIndex((3, None, None))
     points = points_of(image, (3, 10, 20), (3.4, 11, 21), (2, 12, 22), (4, 13, 23))
     boxes = _layers.new_boxes_layer(image)
@@ -132,7 +132,7 @@ def test_only_prompts_on_the_plane_in_view_count() -> None:
 
 def test_many_prompts_are_placed_at_once(monkeypatch: Any) -> None:
     viewer, image = stack_viewer((0, 1, 2))
-    plane = _layers.plane_in_view(viewer, image)
+    plane = _planes.plane_in_view(viewer, image)
     points = Points(np.tile([3.0, 10, 20], (300, 1)), scale=image.scale)
     boxes = _layers.new_boxes_layer(image)
     # Traces of clicks, which do not count, are looked at all the same.
@@ -151,7 +151,7 @@ def test_many_prompts_are_placed_at_once(monkeypatch: Any) -> None:
 
 def test_transposed_axes_swap_x_and_y() -> None:
     viewer, image = stack_viewer((0, 2, 1))
-    plane = _layers.plane_in_view(viewer, image)
+    plane = _planes.plane_in_view(viewer, image)
     assert plane == PlaneIndex((3, None, None), transposed=True)
     boxes = _layers.new_boxes_layer(image)
     boxes.add_rectangles(box_vertices(10, 20, 30, 50, 3))
@@ -160,78 +160,6 @@ def test_transposed_axes_swap_x_and_y() -> None:
     assert prompts.point_coords.tolist() == [[10, 20]]
     assert prompts.box is not None
     assert prompts.box.tolist() == [10, 20, 30, 50]
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 0, 1), (2, 1, 0)])
-def test_pixels_are_those_that_napari_shows(order: tuple[int, ...]) -> None:
-    viewer = ViewerModel()
-    data = np.arange(5 * 6 * 7, dtype=np.uint16).reshape(5, 6, 7)
-    image = viewer.add_image(data, scale=(3, 1, 0.5))
-    viewer.dims.order = order
-    viewer.dims.set_point(order[0], image.data_to_world((2, 2, 2))[order[0]])
-    plane = _layers.plane_in_view(viewer, image)
-    shown = np.asarray(image._slice.image.view)
-    np.testing.assert_array_equal(_layers.read_plane(_layers.image_data(image), plane), shown)
-
-
-def test_one_plane_of_a_lazy_image_is_read() -> None:
-    read: list[Any] = []
-
-    def block(block_info: Any = None) -> Any:
-        read.append(block_info[None]["chunk-location"][0])
-        return np.full((1, 8, 8), block_info[None]["chunk-location"][0], np.uint8)
-
-    data = da.map_blocks(block, chunks=((1,) * 9, 8, 8), dtype=np.uint8, meta=np.zeros((0, 0, 0)))
-    pixels = _layers.read_plane(data, PlaneIndex((4, None, None)))
-    assert pixels.shape == (8, 8)
-    assert read == [4]
-
-
-def test_rgb_and_multiscale_images_are_read_at_full_resolution() -> None:
-    rgb = Image(np.zeros((5, 30, 40, 3), np.uint8), rgb=True)
-    plane = PlaneIndex((2, None, None))
-    assert _layers.image_shape(rgb) == (5, 30, 40)
-    assert _layers.read_plane(rgb.data, plane).shape == (30, 40, 3)
-    assert _layers.read_plane(rgb.data, PlaneIndex((2, None, None), True)).shape == (40, 30, 3)
-    levels = [np.zeros((64, 48)), np.zeros((32, 24))]
-    multiscale = Image(levels, multiscale=True)
-    assert _layers.image_shape(multiscale) == (64, 48)
-    assert _layers.read_plane(_layers.image_data(multiscale), FLAT).shape == (64, 48)
-
-
-def test_views_without_a_plane_of_the_image_are_refused() -> None:
-    viewer, image = stack_viewer((0, 1, 2))
-    viewer.add_points([[60, 1, 1]])
-    viewer.dims.set_point(0, 60)
-    with pytest.raises(InputError, match="has no plane here"):
-        _layers.plane_in_view(viewer, image)
-    viewer.dims.ndisplay = 3
-    with pytest.raises(InputError, match="from 3D to 2D"):
-        _layers.plane_in_view(viewer, image)
-
-
-def test_a_plane_at_an_angle_is_refused() -> None:
-    viewer, image = stack_viewer((0, 1, 2))
-    image.rotate = (0, 30, 0)
-    with pytest.raises(InputError, match="at an angle"):
-        _layers.plane_in_view(viewer, image)
-
-
-def test_an_axis_that_the_image_lacks_is_refused() -> None:
-    viewer, _ = stack_viewer((1, 0, 2))
-    flat = viewer.add_image(np.zeros((60, 80)), name="flat")
-    with pytest.raises(InputError, match="an axis that flat does not have"):
-        _layers.plane_in_view(viewer, flat)
-
-
-def test_other_units_are_refused() -> None:
-    viewer = ViewerModel()
-    viewer.add_image(np.zeros((8, 8)), name="a", units=("nm", "nm"))
-    image = viewer.add_image(np.zeros((8, 8)), name="b", units=("um", "um"))
-    images = [each for each in (image, viewer.layers["a"]) if each.units != viewer.layers.units]
-    assert images
-    with pytest.raises(InputError, match="same units"):
-        _layers.plane_in_view(viewer, images[0])
 
 
 def test_polarity_has_a_colour_and_a_symbol_and_touches_the_next_point_only() -> None:
@@ -254,7 +182,7 @@ def test_the_preview_lies_on_the_object(order: tuple[int, ...], rotate: float) -
     if rotate and order[0] == 0:
         image.rotate = (0, 0, rotate)
     viewer.dims.set_point(order[0], image.data_to_world((3, 3, 3))[order[0]])
-    plane = _layers.plane_in_view(viewer, image)
+    plane = _planes.plane_in_view(viewer, image)
     preview = _layers.new_preview_layer(image)
     outline = np.zeros((4, 6), np.uint8)
     outline[1, 2] = 1

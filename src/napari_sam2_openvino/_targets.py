@@ -7,7 +7,8 @@ import numpy as np
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._layers import affine_matrix, image_shape, spatial_metadata
+from napari_sam2_openvino._layers import spatial_metadata
+from napari_sam2_openvino._planes import affine_matrix, image_shape
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 

@@ -12,7 +12,7 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino import _layers, _targets
+from napari_sam2_openvino import _layers, _planes, _targets
 from napari_sam2_openvino._engine import Engine, ObjectMask, Sam2Engine
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Committer
@@ -296,15 +296,15 @@ class Annotator:
             self._show_status()
 
     def _find_plane(self) -> PlaneIndex | None:
-        return None if self._image is None else _layers.plane_in_view(self._viewer, self._image)
+        return None if self._image is None else _planes.plane_in_view(self._viewer, self._image)
 
     def _plane_source(self) -> PlaneSource | None:
         image, plane = self._image, self._plane
         if image is None or plane is None:
             return None
-        data = _layers.image_data(image)
+        data = _planes.image_data(image)
         key = (image.unique_id, self._image_version, plane)
-        return PlaneSource(key, partial(_layers.read_plane, data, plane))
+        return PlaneSource(key, partial(_planes.read_plane, data, plane))
 
     def _read_polarity(self) -> None:
         layers = self.prompt_layers
