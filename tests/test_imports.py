@@ -32,8 +32,18 @@ PARTS = {
     "_layers": {"core", "_planes"},
     "_targets": {"core", "_layers", "_planes"},
     "_sample_data": {"core", "synthetic"},
+    "_settings": {"core"},
     "cli": {"core", "conversion"},
-    "_qt": {"core", "conversion", "_engine", "_session", "_layers", "_targets", "_planes"},
+    "_qt": {
+        "core",
+        "conversion",
+        "_engine",
+        "_session",
+        "_layers",
+        "_targets",
+        "_planes",
+        "_settings",
+    },
 }
 # Packages that the source of a part never names.
 BANNED = {
@@ -46,6 +56,7 @@ BANNED = {
     "_layers": QT | TORCH | {"openvino"},
     "_targets": QT | TORCH | {"openvino"},
     "_sample_data": QT | TORCH | {"openvino"},
+    "_settings": QT | TORCH | {"openvino"},
     "cli": VIEWER | TORCH | {"openvino"},
     "_qt": {"PyQt6", "PySide6", "openvino"} | TORCH,
 }

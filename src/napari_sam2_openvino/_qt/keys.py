@@ -1,14 +1,103 @@
 """Keys of viewer and layers, bound by several widgets and given back in any order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
+
+from napari.utils.key_bindings import coerce_keybinding
+
+from napari_sam2_openvino._qt.actions import ACTIONS, Action, find_action
 
 KEY_POLARITY = "Q"
 KEY_COMMIT = "W"
 KEY_CLEAR = "N"
 
+_NO_KEYS = ("UNKNOWN", "Ctrl", "Shift", "Alt", "Meta")
 # Not an object that is called: behind napari's proxy it would come back as another one.
 _MARK = "napari_sam2_openvino"
+
+
+def rebind(overrides: Mapping[str, str]) -> tuple[tuple[Action, ...], list[str]]:
+    """Return the actions with keys that the user prefers.
+
+    Parameters
+    ----------
+    overrides : dict
+        Keys by verb; "" for none. Verbs with several keys, and those that do not exist, are
+        left alone.
+
+    Returns
+    -------
+    actions : tuple of Action
+    problems : list of str
+        A sentence for each key that cannot be used; its action keeps the usual key.
+    """
+    actions, problems = {each.verb: each for each in ACTIONS}, []
+    for verb, wanted in overrides.items():
+        action = actions.get(verb)
+        if action is None or len(action.keys) != 1 or wanted == action.keys[0]:
+            continue
+        key = _spelled(wanted)
+        if not wanted.strip():
+            actions[verb] = replace(action, keys=())
+        elif key is None:
+            problems.append(
+                f"Key for “{action.title}” must be one like Q or Shift+U, but is {wanted!r}: "
+                f"{action.keys[0]} is used."
+            )
+        else:
+            actions[verb] = replace(action, keys=(key,))
+    return _without_clashes(actions, problems), problems
+
+
+def bindings(
+    verbs: Mapping[str, Callable[..., None]], actions: Iterable[Action] = ACTIONS
+) -> dict[str, Callable[[], None]]:
+    """Return what each key does, for `Keys`.
+
+    Parameters
+    ----------
+    verbs : dict
+        What is called, by verb. Actions of other verbs are not bound.
+    actions : iterable of Action, optional
+        As returned by `rebind`.
+    """
+    bound: dict[str, Callable[[], None]] = {}
+    for action in actions:
+        if action.verb in verbs:
+            call = verbs[action.verb]
+            for number, key in enumerate(action.keys):
+                bound[key] = partial(call, number) if len(action.keys) > 1 else call
+    return bound
+
+
+def _spelled(key: str) -> str | None:
+    """Return a key in napari's spelling, None if it is no key."""
+    try:
+        binding = coerce_keybinding(key.strip())
+    except (ValueError, KeyError, AttributeError):
+        return None
+    is_known = len(binding.parts) == 1 and binding.part0.key.name not in _NO_KEYS
+    return str(binding) if is_known else None
+
+
+def _without_clashes(actions: dict[str, Action], problems: list[str]) -> tuple[Action, ...]:
+    """Give back their usual key to actions that were moved to a key of another one."""
+    for verb, action in actions.items():
+        others = {key for each in actions.values() if each.verb != verb for key in each.keys}
+        usual = find_action(verb).keys
+        if action.keys != usual and others & set(action.keys):
+            problems.append(
+                f"Key {action.key_text} for “{action.title}” has another use: {usual[0]} is used."
+            )
+            actions[verb] = replace(action, keys=usual)
+    # Two actions may have changed places with a third one that was refused: then all are as usual.
+    every = [key for each in actions.values() for key in each.keys]
+    if len(set(every)) < len(every):
+        problems.append("Keys in the preferences clash: the usual ones are used.")
+        return ACTIONS
+    return tuple(actions.values())
 
 
 class Keys:
