@@ -3,7 +3,6 @@ import pytest
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic import KINDS, Kind, SceneParameters, make_scene
-from napari_sam2_openvino.synthetic.outlines import bent, ellipse, lobed
 from napari_sam2_openvino.synthetic.placement import Labels
 
 
@@ -19,7 +18,7 @@ def assert_numbered_in_one_piece(labels: Labels) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_image_and_labels_fit(kind: Kind, difficulty: float) -> None:
     scene = make_scene(kind, seed=3, shape=(96, 130), difficulty=difficulty)
-    channels = (3,) if kind == "tissue" else ()
+    channels = (3,) if kind in {"tissue", "smear", "cytoplasm"} else ()
     assert scene.image.shape == (96, 130, *channels)
     assert scene.image.dtype == (np.uint16 if kind in {"fluorescence", "membrane"} else np.uint8)
     assert scene.labels.shape == (96, 130)
@@ -61,10 +60,12 @@ def test_easy_objects_keep_apart() -> None:
 
 def test_hard_scenes_have_more_and_smaller_objects() -> None:
     easy, hard = (
-        [make_scene("darkfield", seed, difficulty=difficulty) for seed in range(4)]
+        [make_scene("darkfield", seed, difficulty=difficulty).object_count for seed in range(12)]
         for difficulty in (0.0, 1.0)
     )
-    assert max(s.object_count for s in easy) < min(s.object_count for s in hard)
+    assert max(easy) < np.median(hard)
+    assert max(hard) > 100
+    assert min(hard) < 20
 
 
 def test_a_crowded_canvas_is_not_overfilled() -> None:
@@ -79,18 +80,6 @@ def test_objects_too_large_for_the_image_leave_one_that_fits() -> None:
     scene = make_scene("tissue", 0, parameters=parameters)
     assert scene.object_count == 1
     assert 0 < np.count_nonzero(scene.labels) < 32 * 32
-
-
-@pytest.mark.parametrize("draw", [ellipse, lobed, bent])
-def test_outlines_have_the_area_of_their_disc_and_stay_inside_their_field(draw) -> None:  # type: ignore[no-untyped-def]
-    areas = []
-    for seed in range(20):
-        field = draw(np.random.default_rng(seed), 20.0)
-        inside = field < 0
-        areas.append(inside.sum() / (np.pi * 20**2))
-        assert not inside[[0, -1]].any()
-        assert not inside[:, [0, -1]].any()
-    assert 0.75 < np.mean(areas) < 1.25
 
 
 @pytest.mark.parametrize(

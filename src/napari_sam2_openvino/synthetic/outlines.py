@@ -1,88 +1,206 @@
 """Outlines of single objects.
 
-An outline is a field: about the distance in pixels from the object's edge, negative inside. Fields
-are square, of odd side, with the object's origin in the middle.
+A form is drawn around the origin at any scale, as a function of (y, x) that gives about the
+distance from its edge, negative inside. `rasterize` scales it to a wanted area in pixels and gives
+a field: the same distance in pixels, square, of odd side, with the object's origin in the middle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.synthetic.noise import linear_weights
+
 Field: TypeAlias = NDArray[np.float32]
+Distance: TypeAlias = Callable[[Field, Field], Field]
+
+_COARSE_STEP = 2.5
+"""Fields are worked out on a grid of this step, in pixels, and interpolated in between."""
+
+_COARSE_SIDES = (25, 129)
+"""Fewest and most grid points along a side."""
+
+_MARGIN = 2
+"""Pixels around an object that its field covers too."""
 
 
-def draw_outline(rng: np.random.Generator, radius: float, irregularity: float) -> Field:
-    """Draw one object: an ellipse, or with chance `irregularity` a lobed or bent outline."""
-    if rng.random() >= irregularity:
-        return ellipse(rng, radius)
-    return lobed(rng, radius) if rng.random() < 0.5 else bent(rng, radius)
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form at a scale of its own.
+
+    Attributes
+    ----------
+    distance : callable
+        Takes (y, x) arrays that broadcast against each other.
+    reach : float
+        The form lies within this distance of the origin along both axes.
+    """
+
+    distance: Distance
+    reach: float
 
 
-def ellipse(rng: np.random.Generator, radius: float) -> Field:
+Draw: TypeAlias = Callable[[np.random.Generator], Form]
+
+
+def rasterize(form: Form, radius: float) -> Field:
+    """Scale a form to the area of a disc of `radius` pixels and give its field."""
+    expected = 2 * form.reach * radius / _COARSE_STEP
+    count = int(np.clip(expected, *_COARSE_SIDES))
+    side = np.linspace(-form.reach, form.reach, count, dtype=np.float32)
+    coarse = np.asarray(form.distance(side[:, None], side[None, :]), np.float32)
+    cell = 2 * form.reach / (count - 1)
+    # The part of a cell that is inside, to first order: an area finer than whole cells.
+    area = np.clip(0.5 - coarse / cell, 0, 1).sum() * cell**2
+    scale = radius * np.sqrt(np.pi / max(float(area), cell**2))
+    reach = int(np.ceil(form.reach * scale)) + _MARGIN
+    position = np.arange(-reach, reach + 1) / (scale * cell) + (count - 1) / 2
+    weights = linear_weights(position, count)
+    return np.asarray(scale * (weights @ coarse @ weights.T), np.float32)
+
+
+def ellipse(rng: np.random.Generator) -> Form:
     """Draw a rotated ellipse with a slightly uneven edge."""
-    stretch = rng.uniform(1.0, 1.6)
-    y, x = _rotated_grid(rng, radius * stretch * 1.15)
-    a, b = radius * stretch, radius / stretch
-    theta = np.arctan2(y / b, x / a)
-    rho = np.hypot(y / b, x / a)
-    edge = 1 + _wobble(rng, theta, 0.03)
-    return np.asarray((rho - edge) * np.sqrt(a * b), np.float32)
+    stretch = float(np.sqrt(rng.uniform(1.0, 2.4)))
+    edge = _wobble(rng, 0.03)
+    turned = _rotation(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        v, u = turned(y, x)
+        v, u = v * stretch, u / stretch
+        return _radial(v, u, edge(v, u), 1 / stretch)
+
+    return Form(distance, 1.15 * stretch)
 
 
-def lobed(rng: np.random.Generator, radius: float) -> Field:
-    """Draw an outline with two to four lobes of unequal size."""
-    lobes = int(rng.integers(2, 5))
-    depth = rng.uniform(0.15, 0.42 if lobes < 4 else 0.25)
-    stretch = rng.uniform(1.0, 1.35)
-    y, x = _rotated_grid(rng, radius * stretch * (1.3 + depth))
-    y, x = y * stretch, x / stretch
-    theta = np.arctan2(y, x)
-    unequal = 1 + 0.5 * np.cos(theta + rng.uniform(0, 2 * np.pi))
-    edge = radius * (1 + depth * unequal * np.cos(lobes * theta) + _wobble(rng, theta, 0.05))
-    return np.asarray(np.hypot(y, x) - edge / np.sqrt(1 + depth**2 / 2), np.float32)
+def lobed(rng: np.random.Generator) -> Form:
+    """Draw an outline with two to five lobes of unequal size."""
+    lobes = int(rng.integers(2, 6))
+    depth = float(rng.uniform(0.15, 0.42 if lobes < 4 else 0.25))
+    stretch = float(rng.uniform(1.0, 1.35))
+    phase = float(rng.uniform(0, 2 * np.pi))
+    edge = _wobble(rng, 0.05)
+    turned = _rotation(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        v, u = turned(y, x)
+        v, u = v * stretch, u / stretch
+        theta = np.arctan2(v, u)
+        unequal = 1 + 0.5 * np.cos(theta + phase)
+        bound = edge(v, u) + depth * unequal * np.cos(lobes * theta)
+        return _radial(v, u, bound, (1 - depth) / stretch)
+
+    return Form(distance, stretch * (1.3 + 1.5 * depth))
 
 
-def bent(rng: np.random.Generator, radius: float) -> Field:
-    """Draw a bent rod: thicker in the middle, or as thick all along."""
-    slenderness = rng.uniform(2.0, 5.0)
-    half_width = radius * np.sqrt(np.pi / (4 * slenderness))
-    half_length = half_width * slenderness
-    curvature = rng.uniform(-1.0, 1.0) * 2.2 / (2 * half_length)
-    along = np.linspace(-half_length, half_length, 15)
-    heading = curvature * along + rng.uniform(0, 2 * np.pi)
-    step = along[1] - along[0]
-    path = np.stack([np.cumsum(np.sin(heading)), np.cumsum(np.cos(heading))]) * step
-    path -= (path.max(axis=1) + path.min(axis=1))[:, None] / 2
-    taper = rng.uniform(0.0, 0.5)
-    width = half_width * (1 - taper * (along / half_length) ** 2)
-    reach = float(np.abs(path).max() + half_width) + 2
-    y, x = _grid(reach)
-    distance = np.hypot(y[..., None] - path[0], x[..., None] - path[1]) - width
-    return np.asarray(distance.min(axis=-1), np.float32)
+def amoeboid(rng: np.random.Generator) -> Form:
+    """Draw an outline without symmetry, as of a cell that spreads on glass."""
+    stretch = float(rng.uniform(1.0, 1.5))
+    edge = _wobble(rng, float(rng.uniform(0.1, 0.28)), frequencies=(2, 3, 4, 5, 7))
+    turned = _rotation(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        v, u = turned(y, x)
+        v, u = v * stretch, u / stretch
+        return _radial(v, u, edge(v, u), 0.8 / stretch)
+
+    return Form(distance, 1.65 * stretch)
 
 
-def _grid(reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    side = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1, dtype=np.float64)
-    return side[:, None], side[None, :]
+def polygon(rng: np.random.Generator) -> Form:
+    """Draw a convex polygon with rounded corners, as of a grain or a crystal."""
+    corners = int(rng.integers(3, 8))
+    angles = (np.arange(corners) + rng.uniform(-0.25, 0.25, corners)) * 2 * np.pi / corners
+    angles += rng.uniform(0, 2 * np.pi)
+    sides = rng.uniform(0.75, 1.15, corners)
+    rounding = float(rng.uniform(0.05, 0.3))
+    sine, cosine = np.sin(angles).astype(np.float32), np.cos(angles).astype(np.float32)
+
+    def distance(y: Field, x: Field) -> Field:
+        heights = y[..., None] * sine + x[..., None] * cosine - (sides - rounding)
+        outside = np.sqrt((np.clip(heights, 0, None) ** 2).sum(axis=-1))
+        return np.asarray(np.where(outside > 0, outside, heights.max(axis=-1)) - rounding)
+
+    return Form(distance, 2.6 if corners < 5 else 1.7)
 
 
-def _rotated_grid(
-    rng: np.random.Generator, reach: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    y, x = _grid(reach + 2)
-    angle = rng.uniform(0, np.pi)
-    return y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)
+def crescent(rng: np.random.Generator) -> Form:
+    """Draw a disc out of which another disc is cut."""
+    bite = float(rng.uniform(0.6, 1.1))
+    offset = float(bite + rng.uniform(-0.45, 0.2))
+    turned = _rotation(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        v, u = turned(y, x)
+        outer = np.asarray(np.hypot(v, u) - 1, np.float32)
+        bitten = np.asarray(np.float32(bite) - np.hypot(v, u - offset), np.float32)
+        return _smooth_maximum(outer, bitten, 0.12)
+
+    return Form(distance, 1.1)
+
+
+def dumbbell(rng: np.random.Generator) -> Form:
+    """Draw two discs that a neck joins, as of a cell that buds or divides."""
+    other = float(rng.uniform(0.45, 1.0))
+    apart = float((1 + other) * rng.uniform(0.75, 1.05))
+    neck = float(rng.uniform(0.25, 0.5) * other)
+    turned = _rotation(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        v, u = turned(y, x)
+        u = u + apart / 2
+        first = np.hypot(v, u) - 1
+        second = np.hypot(v, u - apart) - other
+        bridge = np.hypot(v, u - np.clip(u, 0, apart)) - neck
+        return -_smooth_maximum(-np.minimum(first, second), -bridge, 0.2)
+
+    return Form(distance, 1.15 + apart / 2)
+
+
+def ring(rng: np.random.Generator) -> Form:
+    """Draw a closed band around a hole, which is not a part of it."""
+    thickness = float(rng.uniform(0.15, 0.35))
+    whole = ellipse(rng)
+
+    def distance(y: Field, x: Field) -> Field:
+        return np.abs(whole.distance(y, x)) - np.float32(thickness)
+
+    return Form(distance, whole.reach * (1 + thickness * whole.reach))
+
+
+def _radial(y: Field, x: Field, bound: Field, middle: float) -> Field:
+    """Give the field of a form whose edge is `bound` away from the origin, deep by `middle`."""
+    return np.asarray((np.hypot(y, x) / bound - 1) * middle, np.float32)
+
+
+def _smooth_maximum(a: Field, b: Field, width: float) -> Field:
+    """Give the larger of two fields, rounded where they are closer than `width`."""
+    mix = np.clip(width - np.abs(a - b), 0, None)
+    return np.asarray(np.maximum(a, b) + mix**2 / (4 * width), np.float32)
+
+
+def _rotation(rng: np.random.Generator) -> Callable[[Field, Field], tuple[Field, Field]]:
+    angle = rng.uniform(0, 2 * np.pi)
+    sine, cosine = np.float32(np.sin(angle)), np.float32(np.cos(angle))
+    return lambda y, x: (y * cosine - x * sine, y * sine + x * cosine)
 
 
 def _wobble(
-    rng: np.random.Generator, theta: NDArray[np.float64], amplitude: float
-) -> NDArray[np.float64]:
-    wobble = np.zeros_like(theta)
-    for frequency in (3, 5, 7):
-        wobble += (
-            np.cos(frequency * theta + rng.uniform(0, 2 * np.pi)) * rng.normal() * 1.5 / frequency
-        )
-    return np.asarray(amplitude * np.clip(wobble, -2, 2))
+    rng: np.random.Generator, amplitude: float, frequencies: tuple[int, ...] = (3, 5, 7)
+) -> Distance:
+    """Give the distance of an uneven edge from the origin, about 1, in the direction of (y, x)."""
+    waves = [
+        (k, float(rng.uniform(0, 2 * np.pi)), float(rng.normal() * 1.5 / k)) for k in frequencies
+    ]
+
+    def edge(y: Field, x: Field) -> Field:
+        theta = np.arctan2(y, x)
+        sway = sum(size * np.cos(k * theta + phase) for k, phase, size in waves)
+        return np.asarray(1 + amplitude * np.clip(sway, -2, 2), np.float32)
+
+    return edge

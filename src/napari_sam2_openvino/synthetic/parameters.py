@@ -5,15 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
+
 Kind: TypeAlias = Literal[
-    "fluorescence", "brightfield", "darkfield", "membrane", "tissue", "elongated", "electron"
+    "fluorescence",
+    "brightfield",
+    "darkfield",
+    "membrane",
+    "tissue",
+    "elongated",
+    "electron",
+    "phase",
+    "cytoplasm",
+    "filaments",
+    "smear",
+    "particles",
 ]
 """The kinds of microscopy that can be imitated."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_REFERENCE_SIZE = 256
-"""Side, in pixels, to which the radii of `SceneParameters.at_difficulty` refer."""
+MOST_OBJECTS = 300
+"""The largest number of objects that `SceneParameters.at_difficulty` asks for."""
+
+_REFERENCE_SIZE = 512
+"""Side, in pixels, to which the radii below refer."""
+
+_LARGEST_RADIUS = 100.0
+_EASY_RADIUS = 66.0
+_LEAST_RADIUS = 4.0
+"""Smaller objects than of this radius, in pixels at any size of the image, are never asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +53,24 @@ class SceneParameters:
     radius : tuple of float
         Smallest and largest radius, in pixels, of the disc of the same area.
     gap : float
-        Distance, in pixels, that objects keep from each other. 0 lets them touch.
+        Distance, in pixels, that objects keep from each other. 0 lets them touch and overlap.
     touching : float
         Chance, from 0 to 1, that an object is drawn next to one that is already there.
     irregularity : float
-        From 0 (rotated ellipses) to 1 (lobed and bent outlines only).
+        From 0 (rotated ellipses) to 1 (only the irregular outlines of the kind).
     contrast : float
         Object against background, from 0 (hardly visible) to 1 (full).
     noise : float
         Standard deviation of the camera's noise, as a fraction of the full range.
+    blur : float
+        Standard deviation, in pixels, of the blur of the whole image.
+    shading : float
+        Unevenness of the light, from 0 to 1.
+    texture : float
+        Structure of the background, from 0 (plain) to 1.
+    clutter : float
+        Amount of debris, saturated spots and objects out of focus, from 0 to 1. They are no
+        objects of the ground truth.
     """
 
     kind: Kind
@@ -52,6 +82,10 @@ class SceneParameters:
     irregularity: float = 0.5
     contrast: float = 0.7
     noise: float = 0.03
+    blur: float = 0.0
+    shading: float = 0.2
+    texture: float = 0.3
+    clutter: float = 0.1
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -68,18 +102,29 @@ class SceneParameters:
                 "radius must be (smallest, largest) with 1 <= smallest <= largest, "
                 f"but got {self.radius}"
             )
-        if self.gap < 0:
-            raise ValueError(f"gap must not be negative, but got {self.gap}")
-        for name in ("touching", "irregularity", "contrast", "noise"):
+        for name in ("gap", "blur"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but got {getattr(self, name)}")
+        for name in (
+            "touching",
+            "irregularity",
+            "contrast",
+            "noise",
+            "shading",
+            "texture",
+            "clutter",
+        ):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, but got {value}")
 
     @classmethod
     def at_difficulty(
-        cls, kind: Kind, difficulty: float, shape: tuple[int, int] = (256, 256)
+        cls, kind: Kind, difficulty: float, shape: tuple[int, int], rng: np.random.Generator
     ) -> SceneParameters:
-        """Choose between easy (few, large, apart, clear) and hard (many, small, crowded, noisy).
+        """Draw parameters: few large clear objects, or anything up to many small crowded ones.
+
+        The harder, the wider the range of what is drawn: hard scenes are unlike each other.
 
         Parameters
         ----------
@@ -88,7 +133,9 @@ class SceneParameters:
         difficulty : float
             From 0 to 1.
         shape : tuple of int
-            (height, width) in pixels. Radii grow with its shorter side.
+            (height, width) in pixels. Radii grow with its shorter side: at 512 pixels objects are
+            8 to 200 pixels across.
+        rng : numpy.random.Generator
 
         Returns
         -------
@@ -97,18 +144,32 @@ class SceneParameters:
         if not 0 <= difficulty <= 1:
             raise ValueError(f"difficulty must lie between 0 and 1, but got {difficulty}")
         scale = min(shape) / _REFERENCE_SIZE
-
-        def between(easy: float, hard: float) -> float:
-            return easy + (hard - easy) * difficulty
-
+        least = _EASY_RADIUS * (_LEAST_RADIUS / _EASY_RADIUS) ** difficulty
+        largest = _EASY_RADIUS * (_LARGEST_RADIUS / _EASY_RADIUS) ** difficulty
+        # Three in four hard scenes have objects that are smaller than the middle of the range.
+        position = rng.random() ** (1 + difficulty)
+        typical = max(_LEAST_RADIUS, scale * least * (largest / least) ** position)
+        spread = rng.uniform(1.15, 1.35 + 0.5 * difficulty)
+        radius = (
+            max(_LEAST_RADIUS, typical / spread),
+            max(_LEAST_RADIUS, min(typical * spread, scale * _LARGEST_RADIUS)),
+        )
+        coverage = rng.uniform(0.1 + 0.05 * difficulty, 0.2 + 0.6 * difficulty)
+        count = coverage * shape[0] * shape[1] / (np.pi * typical**2)
+        count = float(np.clip(count, 2 if difficulty < 1 else 1, MOST_OBJECTS))
+        harder = difficulty * rng.random(6)
         return cls(
             kind=kind,
             shape=shape,
-            object_count=(round(between(2, 12)), round(between(5, 40))),
-            radius=(max(1.0, scale * between(24, 6)), max(1.0, scale * between(44, 24))),
-            gap=scale * max(0.0, between(6, -6)),
-            touching=max(0.0, between(-0.2, 0.7)),
-            irregularity=between(0.5, 0.6),
-            contrast=between(0.95, 0.45),
-            noise=between(0.01, 0.05),
+            object_count=(max(1, int(count * 0.8)), max(1, round(min(count * 1.2, MOST_OBJECTS)))),
+            radius=radius,
+            gap=scale * max(0.0, 12 - 24 * difficulty),
+            touching=max(0.0, 1.3 * difficulty - 0.3) * float(rng.random()),
+            irregularity=float(rng.uniform(0.3, 0.5 + 0.5 * difficulty)),
+            contrast=float(0.95 - 0.7 * harder[0] ** 1.5),
+            noise=float(0.01 + 0.07 * harder[1] ** 2),
+            blur=float(2.0 * scale * max(0.0, harder[2] - 0.3)),
+            shading=float(0.1 + 0.9 * harder[3]),
+            texture=float(0.1 + 0.9 * harder[4]),
+            clutter=float(harder[5] ** 1.5),
         )

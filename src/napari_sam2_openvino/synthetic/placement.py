@@ -1,21 +1,25 @@
-"""Label images: objects put next to each other, or cells that fill the image."""
+"""Objects put into an image, next to or on top of each other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2_openvino.synthetic.noise import smooth_noise
-from napari_sam2_openvino.synthetic.outlines import Field, draw_outline, ellipse
-from napari_sam2_openvino.synthetic.parameters import SceneParameters
+from napari_sam2_openvino.synthetic import outlines, strokes
+from napari_sam2_openvino.synthetic.outlines import Draw, Field, rasterize
+from napari_sam2_openvino.synthetic.parameters import Kind, SceneParameters
 
 Labels: TypeAlias = NDArray[np.int32]
 
-_TRIES = 12
-"""How often a place is sought for one object before it is given up."""
+_TRIES = (8, 200)
+"""How often a place is sought, at least, for one object, and for all that are placed together."""
 
 _LEAST_VISIBLE = 0.6
 """The part of an object that must stay visible beside its neighbours and the image's border."""
@@ -23,8 +27,78 @@ _LEAST_VISIBLE = 0.6
 _LEAST_AREA = 12
 """Objects of fewer pixels are not drawn."""
 
+_FORMS: Mapping[Kind, tuple[tuple[Draw, ...], tuple[Draw, ...]]] = MappingProxyType(
+    {
+        "fluorescence": (
+            (outlines.ellipse,),
+            (outlines.lobed, outlines.amoeboid, outlines.dumbbell, outlines.crescent),
+        ),
+        "brightfield": (
+            (outlines.ellipse,),
+            (outlines.dumbbell, strokes.bent, outlines.amoeboid, outlines.lobed),
+        ),
+        "darkfield": (
+            (outlines.ellipse,),
+            (strokes.bent, outlines.crescent, outlines.ring, strokes.filament, outlines.lobed),
+        ),
+        "tissue": ((outlines.ellipse,), (outlines.lobed, outlines.amoeboid, strokes.bent)),
+        "elongated": ((strokes.bent,), (strokes.bent, outlines.dumbbell, outlines.crescent)),
+        "electron": (
+            (outlines.ellipse,),
+            (strokes.bent, outlines.lobed, outlines.dumbbell, outlines.ring),
+        ),
+        "phase": (
+            (outlines.ellipse, outlines.amoeboid),
+            (outlines.amoeboid, strokes.star, strokes.bent, outlines.crescent, outlines.dumbbell),
+        ),
+        "cytoplasm": (
+            (outlines.amoeboid, outlines.ellipse),
+            (strokes.star, outlines.lobed, outlines.crescent, outlines.amoeboid),
+        ),
+        "filaments": (
+            (strokes.filament, strokes.bent),
+            (strokes.filament, strokes.branching, strokes.star, outlines.ring),
+        ),
+        "smear": ((outlines.ellipse,), (outlines.amoeboid, outlines.crescent, outlines.lobed)),
+        "particles": (
+            (outlines.ellipse,),
+            (outlines.polygon, outlines.polygon, outlines.lobed, outlines.ring),
+        ),
+    }
+)
+"""Regular and irregular forms of every kind whose objects lie on a background."""
 
-def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Labels:
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the objects of a scene are.
+
+    Attributes
+    ----------
+    labels : ndarray of int32, shape (H, W)
+        0 is background; objects are numbered from 1 without gaps, each in one piece.
+    depth : ndarray of float32, shape (H, W)
+        About the distance from the edge of the object, in pixels; 0 in the background.
+    overlap : ndarray of bool, shape (H, W)
+        Pixels of an object under which another one goes on.
+    parts : ndarray of int32, shape (H, W), or None
+        What lies inside objects, see `Scene.parts`.
+    """
+
+    labels: Labels
+    depth: NDArray[np.float32]
+    overlap: NDArray[np.bool_]
+    parts: Labels | None = None
+
+    @cached_property
+    def radii(self) -> NDArray[np.float32]:
+        """Radius, in pixels, of the disc of each object's area; entry 0 is 1."""
+        areas = np.bincount(self.labels.ravel()).astype(np.float32)
+        areas[0] = np.pi
+        return np.asarray(np.sqrt(areas / np.float32(np.pi)))
+
+
+def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
     """Fill an image with objects.
 
     Parameters
@@ -34,71 +108,55 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lab
 
     Returns
     -------
-    ndarray of int32, shape (H, W)
-        0 is background; objects are numbered from 1 without gaps, each in one piece.
+    Layout
     """
     canvas = _Canvas(parameters)
-    for _ in range(int(rng.integers(parameters.object_count[0], parameters.object_count[1] + 1))):
+    count = int(rng.integers(parameters.object_count[0], parameters.object_count[1] + 1))
+    tries = max(_TRIES[0], _TRIES[1] // count)
+    for _ in range(count):
         radius = float(rng.uniform(*parameters.radius))
-        field = draw_outline(rng, radius, parameters.irregularity)
-        for _ in range(_TRIES):
-            if canvas.place(field, canvas.choose_centre(rng, radius), radius):
+        outline = _draw_outline(rng, radius, parameters)
+        for _ in range(tries):
+            if canvas.place(outline, canvas.choose_centre(rng, radius), radius):
                 break
     if not canvas.placed:
         canvas.place_in_the_middle(rng)
-    return canvas.labels
+    return Layout(canvas.labels, canvas.depth, canvas.overlap)
 
 
-def tessellate(rng: np.random.Generator, parameters: SceneParameters) -> Labels:
-    """Fill the whole image with cells that share their borders, as an epithelium does.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    parameters : SceneParameters
-        The mean of `radius` gives the size of the cells; `object_count` is not used.
-
-    Returns
-    -------
-    ndarray of int32, shape (H, W)
-        Cells are numbered from 1 without gaps; there is no background.
-    """
-    height, width = parameters.shape
-    spacing = max(12.0, 1.8 * float(rng.uniform(*parameters.radius)))
-    offset = rng.uniform(0, spacing, 2)
-    rows = np.arange(offset[0] - spacing, height + spacing, spacing * 0.87)
-    columns = np.arange(offset[1] - spacing, width + spacing, spacing)
-    seeds = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
-    seeds[1::2, :, 1] += spacing / 2
-    seeds = seeds.reshape(-1, 2) + rng.uniform(-0.3, 0.3, (rows.size * columns.size, 2)) * spacing
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    bend = spacing * 0.12 * parameters.irregularity
-    y = y + bend * smooth_noise(rng, parameters.shape, spacing / 2)
-    x = x + bend * smooth_noise(rng, parameters.shape, spacing / 2)
-    weight = (rng.uniform(-0.15, 0.15, len(seeds)) * spacing**2).astype(np.float32)
-    nearest = np.zeros(parameters.shape, np.int32)
-    least = np.full(parameters.shape, np.inf, np.float32)
-    for index, (row, column) in enumerate(seeds.astype(np.float32)):
-        distance = (y - row) ** 2 + (x - column) ** 2 + weight[index]
-        closer = distance < least
-        np.copyto(least, distance, where=closer)
-        nearest[closer] = index + 1
-    return _in_one_piece(nearest)
+def _draw_outline(rng: np.random.Generator, radius: float, parameters: SceneParameters) -> Field:
+    regular, irregular = _FORMS[parameters.kind]
+    draws = irregular if rng.random() < parameters.irregularity else regular
+    form = draws[int(rng.integers(len(draws)))](rng)
+    outline = rasterize(form, radius)
+    longest = int(0.9 * min(parameters.shape))
+    if outline.shape[0] > longest:
+        outline = rasterize(form, radius * longest / outline.shape[0])
+    return outline
 
 
+@dataclass(slots=True, eq=False)
 class _Canvas:
-    """A label image that is being filled."""
+    """An image that is being filled."""
 
-    def __init__(self, parameters: SceneParameters) -> None:
-        self.labels: Labels = np.zeros(parameters.shape, np.int32)
-        self.placed: list[tuple[float, float, float]] = []
-        self._taken = np.zeros(parameters.shape, bool)
-        self._parameters = parameters
+    parameters: SceneParameters
+    placed: list[tuple[float, float, float]] = field(default_factory=list)
+    labels: Labels = field(init=False)
+    depth: NDArray[np.float32] = field(init=False)
+    overlap: NDArray[np.bool_] = field(init=False)
+    _taken: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = self.parameters.shape
+        self.labels = np.zeros(shape, np.int32)
+        self.depth = np.zeros(shape, np.float32)
+        self.overlap = np.zeros(shape, bool)
+        self._taken = np.zeros(shape, bool)
 
     def choose_centre(self, rng: np.random.Generator, radius: float) -> tuple[float, float]:
         """Choose (y, x): anywhere, or next to an object that is already there."""
         height, width = self.labels.shape
-        if self.placed and rng.random() < self._parameters.touching:
+        if self.placed and rng.random() < self.parameters.touching:
             y, x, other = self.placed[int(rng.integers(len(self.placed)))]
             angle = rng.uniform(0, 2 * np.pi)
             distance = (radius + other) * rng.uniform(0.85, 1.1)
@@ -106,51 +164,37 @@ class _Canvas:
             return float(np.clip(y, 0, height - 1)), float(np.clip(x, 0, width - 1))
         return float(rng.uniform(0, height)), float(rng.uniform(0, width))
 
-    def place(self, field: Field, centre: tuple[float, float], radius: float) -> bool:
+    def place(self, outline: Field, centre: tuple[float, float], radius: float) -> bool:
         """Write one object into the free pixels around `centre`; False where it does not fit."""
         height, width = self.labels.shape
-        gap = self._parameters.gap
-        reach = field.shape[0] // 2
+        gap = self.parameters.gap
+        reach = outline.shape[0] // 2
         top, left = round(centre[0]) - reach, round(centre[1]) - reach
-        rows = slice(max(0, top), min(height, top + field.shape[0]))
-        columns = slice(max(0, left), min(width, left + field.shape[1]))
-        part = field[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        rows = slice(max(0, top), min(height, top + outline.shape[0]))
+        columns = slice(max(0, left), min(width, left + outline.shape[1]))
+        part = outline[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
         inside = part < 0
-        free = inside & ~self._taken[rows, columns]
-        if free.sum() < max(_LEAST_AREA, _LEAST_VISIBLE * (field < 0).sum()):
+        taken = self._taken[rows, columns]
+        free = inside & ~taken
+        visible = np.count_nonzero(free)
+        if visible < max(_LEAST_AREA, _LEAST_VISIBLE * np.count_nonzero(outline < 0)):
             return False
-        if gap > 0 and free.sum() < inside.sum():
+        if gap > 0 and visible < np.count_nonzero(inside):
             return False
         if ndimage.label(free)[1] != 1:
             return False
         self.placed.append((*centre, radius))
+        self.overlap[rows, columns] |= inside & (self.labels[rows, columns] > 0)
         self.labels[rows, columns][free] = len(self.placed)
-        self._taken[rows, columns] |= part < gap
+        self.depth[rows, columns][free] = -part[free]
+        taken |= part < gap
         return True
 
     def place_in_the_middle(self, rng: np.random.Generator) -> None:
         """Write one ellipse that fits, so that no scene is empty."""
         height, width = self.labels.shape
-        radius = min(self._parameters.radius[0], min(height, width) / 5)
-        self.place(ellipse(rng, radius), (height / 2, width / 2), radius)
-
-
-def _in_one_piece(labels: Labels) -> Labels:
-    """Keep the largest piece of every label and number the labels from 1 without gaps.
-
-    The other pieces become background.
-    """
-    result = np.zeros_like(labels)
-    obj_id = 0
-    for index, window in enumerate(ndimage.find_objects(labels), start=1):
-        if window is None:
-            continue
-        pieces, count = ndimage.label(labels[window] == index)
-        if count == 0:
-            continue
-        sizes = np.bincount(pieces.ravel())[1:]
-        if sizes.max() < _LEAST_AREA:
-            continue
-        obj_id += 1
-        result[window][pieces == sizes.argmax() + 1] = obj_id
-    return result
+        radius = min(self.parameters.radius[0], min(height, width) / 5)
+        outline = rasterize(outlines.ellipse(rng), radius)
+        self.place(outline, (height / 2, width / 2), radius)
