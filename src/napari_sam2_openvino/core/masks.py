@@ -40,9 +40,76 @@ def fill_holes_and_remove_sprinkles(
 
 
 def _small_components(mask: NDArray[np.bool_], max_area: float) -> NDArray[np.bool_]:
+    components, areas = _components(mask)
+    return np.asarray(((areas > 0) & (areas <= max_area))[components])
+
+
+def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the 8-connected component of each pixel, and the area of each; 0 is none."""
     from skimage.measure import label
 
     components = label(mask, connectivity=2)
     areas = np.bincount(components.ravel())
     areas[0] = 0
-    return np.asarray(((areas > 0) & (areas <= max_area))[components])
+    return components, areas
+
+
+def fill_holes(mask: NDArray[np.bool_], max_area: int) -> NDArray[np.bool_]:
+    """Fill small holes of one object.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Cut to the object: background that reaches the edge of the cut is no hole.
+    max_area : int
+        Largest hole that is filled, in pixels. Holes are 8-connected, as in SAM 2.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    components, areas = _components(np.pad(~mask, 1, constant_values=True))
+    areas[components[0, 0]] = 0
+    return np.asarray(mask | ((areas > 0) & (areas <= max_area))[components[1:-1, 1:-1]])
+
+
+def remove_specks(mask: NDArray[np.bool_], max_area: int) -> NDArray[np.bool_]:
+    """Remove small pieces of one object; its largest piece always stays.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+    max_area : int
+        Largest piece that is removed, in pixels. Pieces are 8-connected, as in SAM 2.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    components, areas = _components(mask)
+    areas[areas.argmax()] = 0
+    return np.asarray(mask & ~((areas > 0) & (areas <= max_area))[components])
+
+
+def smooth(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Smooth the outline of a mask.
+
+    A pixel belongs to the result if more than half of its surroundings, under a Gaussian of half
+    the radius, belong to the mask. What is much thinner than the radius goes.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        With as much background around it as the outline may move. Where the object reaches the
+        edge of the array it is taken to go on as it is.
+    radius : int
+        How far a pixel is felt, in pixels.
+
+    Returns
+    -------
+    ndarray of bool, shape (h, w)
+    """
+    from scipy.ndimage import gaussian_filter
+
+    share = gaussian_filter(mask.astype(np.float32), radius / 2, mode="nearest", radius=radius)
+    return np.asarray(share > 0.5)

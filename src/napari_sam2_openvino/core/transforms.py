@@ -4,6 +4,7 @@ They follow ``sam2.utils.transforms.SAM2Transforms``, ``sam2.modeling.sam.prompt
 ``sam2.modeling.sam.mask_decoder``: the rules are SAM 2's, the arithmetic is numpy's.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -134,13 +135,41 @@ def select_masks(
     """
     if multimask_output:
         return low_res_masks[:, 1:], iou_predictions[:, 1:]
+    rows, chosen = (
+        np.arange(len(low_res_masks)),
+        single_token(low_res_masks, iou_predictions, config),
+    )
+    return low_res_masks[rows, chosen][:, None], iou_predictions[rows, chosen][:, None]
+
+
+def best_of_three(iou_predictions: Float) -> NDArray[np.intp]:
+    """Return, for each row of scores (B, 4), which of masks 1 to 3 has the highest."""
+    best: NDArray[np.intp] = 1 + np.argmax(iou_predictions[:, 1:], axis=1)
+    return best
+
+
+def single_token(
+    low_res_masks: Float, iou_predictions: Float, config: ModelConfig
+) -> NDArray[np.intp]:
+    """Return which of the four masks is SAM 2's answer to a prompt that is not ambiguous.
+
+    Parameters
+    ----------
+    low_res_masks : ndarray of float32, shape (B, 4, h, w)
+    iou_predictions : ndarray of float32, shape (B, 4)
+    config : ModelConfig
+
+    Returns
+    -------
+    ndarray of int, shape (B,)
+        0, or the best of 1 to 3 where mask 0 is unstable; see `select_masks`.
+    """
     chosen = np.zeros(len(low_res_masks), np.intp)
     if config.dynamic_multimask_via_stability:
         stability = stability_scores(low_res_masks[:, 0], config.dynamic_multimask_stability_delta)
         unstable = stability < np.float32(config.dynamic_multimask_stability_thresh)
-        chosen[unstable] = 1 + np.argmax(iou_predictions[unstable, 1:], axis=1)
-    rows = np.arange(len(chosen))
-    return low_res_masks[rows, chosen][:, None], iou_predictions[rows, chosen][:, None]
+        chosen[unstable] = best_of_three(iou_predictions[unstable])
+    return chosen
 
 
 def stability_scores(logits: Float, delta: float) -> Float:
@@ -171,14 +200,32 @@ class _Taps(NamedTuple):
     high: NDArray[np.intp]
     weight: Float
 
-    def part(self, span: slice) -> "_Taps":
-        return _Taps(self.low[span], self.high[span], self.weight[span])
 
-
-def _taps(n_in: int, n_out: int) -> _Taps:
-    source = np.maximum((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0.0)
+def _taps(n_in: int, n_out: int, first: int = 0, stop: int | None = None) -> _Taps:
+    """Return the taps of the outputs ``first`` to ``stop``, of all ``n_out`` by default."""
+    outputs = np.arange(first, n_out if stop is None else stop)
+    source = np.maximum((outputs + 0.5) * (n_in / n_out) - 0.5, 0.0)
     low = np.minimum(source.astype(np.intp), n_in - 1)
     return _Taps(low, np.minimum(low + 1, n_in - 1), (source - low).astype(np.float32))
+
+
+def _reach(n_in: int, n_out: int, wanted: NDArray[np.bool_], offset: int) -> tuple[int, _Taps]:
+    """Return the outputs that read at or between wanted samples: the first, and their taps.
+
+    ``wanted`` begins at sample ``offset`` of ``n_in``. The outputs read at most one sample beyond
+    the outermost wanted ones.
+    """
+    found = np.flatnonzero(wanted)
+    lowest, highest = offset + int(found[0]), offset + int(found[-1])
+    # Where they must lie by the formula of the taps, and one more against rounding.
+    first = max(0, math.floor((lowest - 0.5) * n_out / n_in - 0.5) - 1)
+    stop = min(n_out, math.ceil((highest + 1.5) * n_out / n_in - 0.5) + 2)
+    taps = _taps(n_in, n_out, first, stop)
+    reads = np.flatnonzero((taps.high >= lowest) & (taps.low <= highest))
+    if not len(reads):
+        return first, _taps(n_in, n_out, first, first)
+    span = slice(int(reads[0]), int(reads[-1]) + 1)
+    return first + span.start, _Taps(taps.low[span], taps.high[span], taps.weight[span])
 
 
 def _interpolate(logits: Float, rows: _Taps, columns: _Taps) -> Float:
@@ -236,20 +283,50 @@ def masks_from_logits(
     -------
     ndarray of bool, shape (C, H, W)
     """
-    rows, columns = (_taps(n, out) for n, out in zip(logits.shape[1:], image_hw, strict=True))
     masks = np.zeros((len(logits), *image_hw), bool)
     for mask, target in zip(logits, masks, strict=True):
-        above = mask > mask_threshold
-        if not above.any():
-            continue
-        row_span = _reach(rows, above.any(axis=1))
-        column_span = _reach(columns, above.any(axis=0))
-        part = _interpolate(mask, rows.part(row_span), columns.part(column_span))
-        target[row_span, column_span] = part > mask_threshold
+        part, (row, column) = mask_window(mask, (0, 0), mask.shape, image_hw, mask_threshold)
+        target[row : row + part.shape[0], column : column + part.shape[1]] = part
     return masks
 
 
-def _reach(taps: _Taps, wanted: NDArray[np.bool_]) -> slice:
-    """Return the output samples that read at least one wanted source sample, as one slice."""
-    reached = np.flatnonzero(wanted[taps.low] | wanted[taps.high])
-    return slice(int(reached[0]), int(reached[-1]) + 1) if len(reached) else slice(0, 0)
+def mask_window(
+    logits: Float,
+    origin: tuple[int, int],
+    low_res_hw: tuple[int, ...],
+    image_hw: tuple[int, int],
+    mask_threshold: float = 0.0,
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """Return the part of a mask that can hold foreground, from a window of its logits.
+
+    Equal, bit for bit, to that part of what all the logits give, if the window holds each logit
+    above the threshold and one more on every side of them.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (h, w)
+        Window of the low-resolution logits.
+    origin : tuple of int
+        (row, column) of the window in the low-resolution grid.
+    low_res_hw : tuple of int
+        Height and width of the whole grid.
+    image_hw : tuple of int
+        Height and width of the image in pixels.
+    mask_threshold : float, optional
+        In logits.
+
+    Returns
+    -------
+    part : ndarray of bool, shape (H, W)
+        (0, 0) if there is no foreground.
+    origin : tuple of int
+        (row, column) of the part in the image.
+    """
+    above = logits > mask_threshold
+    if not above.any():
+        return np.zeros((0, 0), bool), (0, 0)
+    row, rows = _reach(low_res_hw[0], image_hw[0], np.asarray(above.any(axis=1)), origin[0])
+    column, columns = _reach(low_res_hw[1], image_hw[1], np.asarray(above.any(axis=0)), origin[1])
+    rows = rows._replace(low=rows.low - origin[0], high=rows.high - origin[0])
+    columns = columns._replace(low=columns.low - origin[1], high=columns.high - origin[1])
+    return _interpolate(logits, rows, columns) > mask_threshold, (row, column)

@@ -1,0 +1,175 @@
+"""From what the user drew for one object to the prompts of SAM 2's interactive protocol."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.object_masks import MASK_PROMPT_LOGIT, mask_logits
+from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, Prompts
+
+Float = NDArray[np.float32]
+Vertices = NDArray[np.float64]
+
+# A scribble gives a point for each of this many pixels of the model's input, within limits.
+SCRIBBLE_SPACING = 16
+SCRIBBLE_MAX_POINTS = 8
+_ELLIPSE_VERTICES = 64
+# Each low-resolution pixel of a lasso is the mean of so many samples in each direction.
+_LASSO_SAMPLES = 4
+
+
+def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tuple[Prompts, ...]:
+    """Return the calls of SAM 2 that answer the prompts of one object, in order.
+
+    SAM 2 is trained to be corrected: each call after the first gets all points so far and, as
+    ``mask_input``, the low-resolution mask that the call before it gave; that is filled in by
+    whoever makes the calls (see `ObjectDecoder`).
+
+    - The first stage holds everything that is not a click, and the clicks up to and including the
+      first positive one. If boxes, lassos, scribbles or the mask say where the object is, it holds
+      only the clicks that were drawn before them, such as negative points that count for all
+      objects: clicks after them are corrections.
+    - Each further click is a stage of its own.
+
+    SAM 2 takes one box: the one around all boxes and lassos. A lasso is also a mask prompt. A
+    scribble is up to `SCRIBBLE_MAX_POINTS` points along it, with its sign. Negative points outside
+    the region are left out. The same prompts always give the same stages.
+
+    Parameters
+    ----------
+    prompts : ObjectPrompts
+    region : Region
+        What is encoded. Coordinates are made relative to it; they stay in pixels of the plane, so
+        that ``region.hw`` normalises them.
+    image_size : int
+        S, the side of the model's input in pixels.
+
+    Returns
+    -------
+    tuple of Prompts
+        At least one; only the first may have a ``mask_input``.
+
+    Raises
+    ------
+    InputError
+        If nothing says where the object is, or a box has no area.
+    """
+    if prompts.is_empty:
+        raise InputError(
+            "An object needs a positive point, a box, a lasso, a scribble or a mask, but has none: "
+            "say where it is."
+        )
+    marks = [_relative(mark, region) for mark in prompts.marks]
+    clicks = [mark for mark in marks if mark.kind == "point"]
+    n_first = _clicks_of_first_stage(prompts)
+    scribbled = list(_scribble_points(marks, region, image_size))
+    box = _box([mark for mark in marks if mark.kind in ("box", "polygon", "ellipse")])
+    mask_input = _mask_input(prompts, marks, region, image_size // 4)
+    stages: list[Prompts] = []
+    for n_clicks in range(n_first, max(n_first, len(clicks)) + 1):
+        points = scribbled + [(click.vertices[0], click.is_positive) for click in clicks[:n_clicks]]
+        inside = [point for point in points if point[1] or _is_inside(point[0], region)]
+        stages.append(
+            Prompts(
+                point_coords=np.array([place for place, _ in inside], np.float32),
+                point_labels=np.array(
+                    [FOREGROUND if positive else BACKGROUND for _, positive in inside], np.int32
+                ),
+                box=box,
+                mask_input=None if stages else mask_input,
+            )
+        )
+    return tuple(stages)
+
+
+def _relative(mark: Mark, region: Region) -> Mark:
+    vertices = tuple((x - region.column, y - region.row) for x, y in mark.vertices)
+    return Mark(mark.kind, vertices, mark.is_positive)
+
+
+def _is_inside(place: tuple[float, float], region: Region) -> bool:
+    # A pixel reaches half a pixel beyond its centre.
+    (x, y), (height, width) = place, region.hw
+    return -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+
+
+def _clicks_of_first_stage(prompts: ObjectPrompts) -> int:
+    """Return how many clicks belong to the first stage."""
+    if prompts.mask is not None:
+        return 0
+    first = next(number for number, mark in enumerate(prompts.marks) if mark.is_positive)
+    before = sum(mark.kind == "point" for mark in prompts.marks[:first])
+    anchored = any(mark.is_positive and mark.kind != "point" for mark in prompts.marks)
+    return before if anchored else before + 1
+
+
+def _box(outlines: Sequence[Mark]) -> Float | None:
+    if not outlines:
+        return None
+    corners = np.concatenate([_outline(mark) for mark in outlines])
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
+
+
+def _outline(mark: Mark) -> Vertices:
+    """Return the vertices (n, 2) of a box or lasso; of an ellipse, points on it."""
+    vertices = np.array(mark.vertices, np.float64)
+    if mark.kind != "ellipse":
+        return vertices
+    # The four corners span a parallelogram; the ellipse touches its sides in the middle.
+    angles = np.arange(_ELLIPSE_VERTICES) * (2 * np.pi / _ELLIPSE_VERTICES)
+    along, across = (vertices[1] - vertices[0]) / 2, (vertices[3] - vertices[0]) / 2
+    centre = vertices[0] + along + across
+    ellipse: Vertices = centre + np.outer(np.cos(angles), along) + np.outer(np.sin(angles), across)
+    return ellipse
+
+
+def _scribble_points(
+    marks: Sequence[Mark], region: Region, image_size: int
+) -> Iterator[tuple[tuple[float, float], bool]]:
+    """Give points in the middle of equal parts of each scribble, and its sign."""
+    pixel = np.array(region.hw[::-1]) / image_size
+    for mark in marks:
+        if mark.kind != "path":
+            continue
+        vertices = np.array(mark.vertices, np.float64)
+        lengths = np.hypot(*(np.diff(vertices, axis=0) / pixel).T)
+        along = np.concatenate([[0.0], np.cumsum(lengths)])
+        count = min(max(math.ceil(along[-1] / SCRIBBLE_SPACING), 1), SCRIBBLE_MAX_POINTS)
+        middles = (np.arange(count) + 0.5) * along[-1] / count
+        for place in zip(*(np.interp(middles, along, axis) for axis in vertices.T), strict=True):
+            yield place, mark.is_positive
+
+
+def _mask_input(
+    prompts: ObjectPrompts, marks: Sequence[Mark], region: Region, size: int
+) -> Float | None:
+    """Return the mask prompt of the object to refine and of all lassos together."""
+    layers = []
+    if prompts.mask is not None:
+        layers.append(mask_logits(prompts.mask, region, size))
+    lassos = [_outline(mark) for mark in marks if mark.kind in ("polygon", "ellipse")]
+    lasso = _lasso_logits(lassos, region, size)
+    # A lasso too small for the grid is still a box.
+    if (lasso > -MASK_PROMPT_LOGIT).any():
+        layers.append(lasso)
+    return np.maximum.reduce(layers) if layers else None
+
+
+def _lasso_logits(outlines: Sequence[Vertices], region: Region, size: int) -> Float:
+    """Return what `mask_logits` would of the lassos filled, without their pixels of the plane."""
+    from skimage.draw import polygon
+
+    fine = size * _LASSO_SAMPLES
+    filled = np.zeros((fine, fine), np.float32)
+    for vertices in outlines:
+        columns, rows = ((vertices + 0.5) * fine / np.array(region.hw[::-1]) - 0.5).T
+        filled[polygon(rows, columns, filled.shape)] = 1
+    shape = (size, _LASSO_SAMPLES, size, _LASSO_SAMPLES)
+    cover = filled.reshape(shape).mean(axis=(1, 3))
+    logits: Float = (2 * cover - 1) * MASK_PROMPT_LOGIT
+    return logits[None]
