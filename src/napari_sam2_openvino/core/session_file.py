@@ -1,0 +1,146 @@
+"""A session as a file: one JSON document from which the same masks come again."""
+
+import json
+import os
+import uuid
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from napari_sam2_openvino.core.commit import CommitMode
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.records import (
+    ImageRecord,
+    ModelRecord,
+    ObjectRecord,
+    Record,
+    Text,
+    first_problem,
+)
+
+FORMAT: Literal["napari-sam2-openvino session"] = "napari-sam2-openvino session"
+FORMAT_VERSION = 1
+
+
+def _created_with() -> dict[str, str]:
+    return {name: version(name) for name in ("napari-sam2-openvino", "napari", "openvino")}
+
+
+class SessionFile(Record):
+    """Everything about a session; see `read_session` and `write_session`.
+
+    Parameters
+    ----------
+    images : tuple of ImageRecord
+        The annotated image, or the one to three that are its channels.
+    model : ModelRecord
+        The model in use.
+    options : MaskOptions, optional
+        In use for drafts.
+    commit_mode : {"keep existing", "overwrite", "only where empty"}, optional
+    class_names : tuple of str, optional
+        The list that class names are chosen from.
+    objects : tuple of ObjectRecord, optional
+    created_with : dict of str, optional
+        Versions.
+    """
+
+    format: Literal["napari-sam2-openvino session"] = FORMAT
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
+    images: Annotated[tuple[ImageRecord, ...], Field(min_length=1, max_length=3)]
+    model: ModelRecord
+    options: MaskOptions = MaskOptions()
+    commit_mode: CommitMode = "keep existing"
+    class_names: tuple[Text, ...] = ()
+    objects: tuple[ObjectRecord, ...] = ()
+    created_with: Annotated[dict[str, str], Field(default_factory=_created_with)]
+
+    @model_validator(mode="after")
+    def _planes_are_there(self) -> "SessionFile":
+        shape = self.images[0].shape
+        for record in self.objects:
+            index = record.plane.index
+            if len(index) != len(shape) or not all(
+                value is None or 0 <= value < length
+                for value, length in zip(index, shape, strict=True)
+            ):
+                raise InputError(
+                    f"Object {record.obj_id} is on plane {index} of an image of shape {shape}"
+                )
+        return self
+
+
+def session_to_json(session: SessionFile) -> str:
+    """Return a session as JSON with one object to a line."""
+    content = session.model_dump(mode="json")
+    objects = [f"    {json.dumps(record)}" for record in content.pop("objects")]
+    head = json.dumps(content, indent=2).removesuffix("\n}")
+    listed = ",\n".join(objects)
+    return f'{head},\n  "objects": [\n{listed}\n  ]\n}}\n'
+
+
+def write_session(path: Path, session: SessionFile) -> None:
+    """Write a session: the file is the old one or the new one, never part of either.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; an older file is left as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(session_to_json(session))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"The session cannot be written to {path} ({error.strerror}): choose another place."
+        ) from error
+
+
+def read_session(path: Path) -> SessionFile:
+    """Read and check a session.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of a newer version, or something else.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"The session {path} cannot be read ({error.strerror}): check its path."
+        ) from error
+    _check_format(path, text)
+    try:
+        return SessionFile.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(
+            f"{path} is a damaged session ({first_problem(error)}): open an older copy of it."
+        ) from error
+
+
+def _check_format(path: Path, text: bytes) -> None:
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a session, or is cut off: it holds no valid JSON ({error})."
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is not a session of this plugin: choose a file that was saved as one."
+        )
+    written = content.get("format_version")
+    if isinstance(written, int) and written > FORMAT_VERSION:
+        raise InputError(
+            f"{path} is a session of format {written}, but this version reads {FORMAT_VERSION}: "
+            "update napari-sam2-openvino."
+        )
