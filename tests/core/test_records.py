@@ -173,7 +173,7 @@ def object_with(**changes):
 
 
 MARK = {"kind": "point", "vertices": [[1, 2]], "is_positive": True}
-MASK = {"row": 0, "column": 0, "height": 2, "width": 2, "bits": "eJw7AAAA8QDx"}
+MASK = {"row": 0, "column": 0, "height": 2, "width": 2, "bits": "eJz7AAAA8QDx"}
 
 
 @pytest.mark.parametrize(
