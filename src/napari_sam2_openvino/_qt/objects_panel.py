@@ -1,0 +1,265 @@
+"""A list of the objects of the plane in view: those being drawn and those committed."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2_openvino._qt.actions import tooltip
+from napari_sam2_openvino._qt.objects_model import NO_CLASS, ObjectRow, ObjectsModel
+
+_NO_CLASS_TEXT = "no class"
+_KEYED_CLASSES = 9
+_COLUMN_WIDTHS = (26, 60, 50, 66)
+
+
+class ObjectsPanel(QWidget):
+    """The objects as a table, buttons for the next and the previous one, and the class.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+
+    Signals
+    -------
+    object_chosen : int
+        The object that the user made the current one.
+    class_chosen : tuple of int, str
+        The selected objects and the class they are to have; "" for none.
+    class_names_changed : tuple of str
+        The names in the list, after the user typed a new one.
+    next_clicked, previous_clicked
+        The buttons.
+    """
+
+    object_chosen = QtSignal(int)
+    class_chosen = QtSignal(tuple, str)
+    class_names_changed = QtSignal(tuple)
+    next_clicked = QtSignal()
+    previous_clicked = QtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._class_names: tuple[str, ...] = ()
+        self._is_quiet = False
+        self._current: int | None = None
+        self._rows = ObjectsModel(self)
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSourceModel(self._rows)
+        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
+        self._build()
+        self._connect()
+        self._fill_combo()
+        self._show_summary()
+
+    @property
+    def rows(self) -> tuple[ObjectRow, ...]:
+        """The objects that are listed, in the order in which they were given."""
+        return tuple(self._rows.rows)
+
+    @property
+    def current(self) -> int | None:
+        """The current object."""
+        return self._current
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """The selected objects, by number."""
+        indexes = self._selection.selectedRows()
+        return tuple(sorted(self._obj_id(index) for index in indexes))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes to choose from."""
+        return self._class_names
+
+    def set_rows(self, rows: Sequence[ObjectRow]) -> None:
+        """List these objects. What is selected stays so; nothing is emitted."""
+        if tuple(rows) == self.rows:
+            return
+        kept, is_reset = self.selected, [each.obj_id for each in rows] != self._rows.obj_ids
+        self._is_quiet = True
+        try:
+            self._rows.set_rows(list(rows))
+            if is_reset:
+                self._select(kept)
+                self._mark_current()
+        finally:
+            self._is_quiet = False
+        self._show_summary()
+        self._show_class()
+
+    def set_current(self, obj_id: int | None) -> None:
+        """Select an object and scroll to it; nothing is emitted."""
+        if obj_id == self._current and (obj_id is None or obj_id in self.selected):
+            return
+        self._current = obj_id
+        self._is_quiet = True
+        try:
+            self._select(() if obj_id is None else (obj_id,))
+            self._mark_current()
+        finally:
+            self._is_quiet = False
+        self._show_summary()
+        self._show_class()
+
+    def set_class_names(self, names: Iterable[str]) -> None:
+        """Offer these classes; nothing is emitted."""
+        if tuple(names) != self._class_names:
+            self._class_names = tuple(names)
+            self._fill_combo()
+            self._show_class()
+
+    def choose_class(self, number: int) -> None:
+        """Give the selected objects the class of a number from 1, or none by 0, as its key does."""
+        if 0 <= number <= len(self._class_names):
+            self._emit_class(self._class_names[number - 1] if number else NO_CLASS)
+
+    def _build(self) -> None:
+        self.table = QTableView()
+        self.table.setModel(self._sorted)
+        self._selection: Any = self.table.selectionModel()
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setAlternatingRowColors(True)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        self.table.setMinimumHeight(110)
+        self.table.setAccessibleName("Objects of this plane")
+        self._size_cells()
+        self.summary_label = QLabel()
+        self.previous_button = _button("◀ Previous", "previous_object")
+        self.next_button = _button("Next ▶", "next_object")
+        self.class_combo = QComboBox()
+        self.class_combo.setEditable(True)
+        self._class_edit: Any = self.class_combo.lineEdit()
+        self.class_combo.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.class_combo.setToolTip(
+            "Class of the selected objects. Type a new name and press Enter to add it. "
+            "Keys Alt+1 to Alt+9 give the first nine, Alt+0 none."
+        )
+        label = QLabel("Class")
+        label.setBuddy(self.class_combo)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.table, 1)
+        row = QHBoxLayout()
+        row.addWidget(self.summary_label, 1)
+        row.addWidget(self.previous_button)
+        row.addWidget(self.next_button)
+        layout.addLayout(row)
+        row = QHBoxLayout()
+        row.addWidget(label)
+        row.addWidget(self.class_combo, 1)
+        layout.addLayout(row)
+
+    def _size_cells(self) -> None:
+        numbers: Any = self.table.verticalHeader()
+        numbers.hide()
+        numbers.setDefaultSectionSize(22)
+        header: Any = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setStretchLastSection(True)
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(20)
+        for column, width in enumerate(_COLUMN_WIDTHS):
+            header.resizeSection(column, width)
+
+    def _connect(self) -> None:
+        self._selection.selectionChanged.connect(self._on_selection)
+        self.previous_button.clicked.connect(self.previous_clicked)
+        self.next_button.clicked.connect(self.next_clicked)
+        self.class_combo.activated.connect(self._on_class_activated)
+        self._class_edit.returnPressed.connect(self._on_class_typed)
+
+    def _obj_id(self, index: QModelIndex) -> int:
+        return self._rows.rows[self._sorted.mapToSource(index).row()].obj_id
+
+    def _index(self, obj_id: int) -> QModelIndex | None:
+        row = self._rows.row_of.get(obj_id)
+        return None if row is None else self._sorted.mapFromSource(self._rows.index(row, 0))
+
+    def _select(self, obj_ids: Iterable[int]) -> None:
+        model = self._selection
+        model.clearSelection()
+        flags = QItemSelectionModel.SelectionFlag
+        for obj_id in obj_ids:
+            if index := self._index(obj_id):
+                model.select(index, flags.Select | flags.Rows)
+
+    def _mark_current(self) -> None:
+        index = None if self._current is None else self._index(self._current)
+        if index is not None:
+            flags = QItemSelectionModel.SelectionFlag
+            self._selection.setCurrentIndex(index, flags.NoUpdate)
+            self.table.scrollTo(index)
+
+    def _on_selection(self, *_: Any) -> None:
+        self._show_class()
+        selected = self.selected
+        if not self._is_quiet and len(selected) == 1 and selected[0] != self._current:
+            self._current = selected[0]
+            self.object_chosen.emit(selected[0])
+        self._show_summary()
+
+    def _on_class_activated(self, number: int) -> None:
+        self.choose_class(number)
+
+    def _on_class_typed(self) -> None:
+        typed = self._class_edit.text()
+        if self.class_combo.findText(typed, Qt.MatchFlag.MatchCaseSensitive) >= 0:
+            # Qt says so itself, by `activated`.
+            return
+        # The names are stored as one text, separated by commas.
+        name = " ".join(typed.replace(",", " ").split())
+        if name and name not in self._class_names:
+            self.set_class_names((*self._class_names, name))
+            self.class_names_changed.emit(self._class_names)
+        self._emit_class(name)
+
+    def _emit_class(self, name: str) -> None:
+        if selected := self.selected:
+            self.class_chosen.emit(selected, name)
+        self._show_class()
+
+    def _fill_combo(self) -> None:
+        self.class_combo.clear()
+        self.class_combo.addItem(_NO_CLASS_TEXT)
+        self.class_combo.addItems(list(self._class_names))
+        for number in range(1, min(len(self._class_names), _KEYED_CLASSES) + 1):
+            self.class_combo.setItemData(number, f"Alt+{number}", Qt.ItemDataRole.ToolTipRole)
+
+    def _show_class(self) -> None:
+        selected = set(self.selected)
+        names = {each.class_name for each in self._rows.rows if each.obj_id in selected}
+        self.class_combo.setEnabled(bool(selected))
+        is_one = len(names) == 1
+        self.class_combo.setEditText((names.pop() or _NO_CLASS_TEXT) if is_one else "")
+        self._class_edit.setPlaceholderText("several classes" if names else "")
+
+    def _show_summary(self) -> None:
+        n_rows, n_selected = len(self._rows.rows), len(self.selected)
+        text = f"{n_rows} object{'' if n_rows == 1 else 's'}"
+        self.summary_label.setText(f"{text}, {n_selected} selected" if n_selected > 1 else text)
+
+
+def _button(text: str, verb: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip(verb))
+    # A click leaves the keys to the canvas.
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button

@@ -1,0 +1,166 @@
+"""A form for a parameter set, made from what its fields say about themselves."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, Slider, SpinBox
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.parameters import Parameter, describe
+
+Values = TypeVar("Values")
+
+# Longer than the time between two steps of a slider that is dragged.
+SETTLE_MS = 60
+# An integer of at most so many values gets a slider, others an entry with arrows.
+_MOST_STEPS = 200
+
+
+class ParameterForm(QWidget, Generic[Values]):
+    """One row for each parameter of a set: a title, an entry, a tooltip.
+
+    Parameters
+    ----------
+    parameter_set : type
+        A dataclass whose fields are annotated with `Parameter`.
+    names : iterable of str, optional
+        Parameters to show, in this order; the others keep their defaults.
+    parent : QWidget, optional
+
+    Signals
+    -------
+    changed : object
+        The new value, when the user has stopped changing it. Not emitted for a value that is
+        refused, nor by setting ``value``.
+    """
+
+    changed = Signal(object)
+
+    def __init__(
+        self,
+        parameter_set: Callable[..., Values],
+        *,
+        names: Iterable[str] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._make = parameter_set
+        self._hidden: dict[str, Any] = {}
+        parameters = describe(parameter_set)  # type: ignore[arg-type]
+        types = get_type_hints(parameter_set)
+        defaults = parameter_set()
+        shown = tuple(parameters) if names is None else tuple(names)
+        self._hidden = {name: getattr(defaults, name) for name in parameters if name not in shown}
+        self.entries = {
+            name: _entry(name, types[name], parameters[name], getattr(defaults, name))
+            for name in shown
+        }
+        self._emitted = self._accepted = defaults
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.timeout.connect(self._on_settled)
+        self._lay_out()
+        for entry in self.entries.values():
+            entry.changed.connect(self._on_edit)
+
+    @property
+    def value(self) -> Values:
+        """What the form says now; what it said before where that is refused."""
+        try:
+            self._accepted = self._make(**self._read())
+        except InputError as error:
+            self._show_problem(str(error))
+        else:
+            self._show_problem("")
+        return self._accepted
+
+    @value.setter
+    def value(self, value: Values) -> None:
+        for name in self._hidden:
+            self._hidden[name] = getattr(value, name)
+        for name, entry in self.entries.items():
+            with entry.changed.blocked():
+                entry.value = getattr(value, name)
+        self._timer.stop()
+        self._emitted = self._accepted = value
+        self._show_problem("")
+
+    def set_row_visible(self, name: str, is_visible: bool) -> None:
+        """Show or hide the row of a parameter, which keeps its value."""
+        self._form.setRowVisible(self.entries[name].native, is_visible)
+
+    def is_row_visible(self, name: str) -> bool:
+        """Whether the row of a parameter is shown."""
+        return self._form.isRowVisible(self.entries[name].native)
+
+    def reset(self) -> None:
+        """Go back to the defaults, as if the user had entered them."""
+        before = self._emitted
+        self.value = self._make()
+        self._emitted = before
+        self._on_settled()
+
+    def _read(self) -> dict[str, Any]:
+        return {**self._hidden, **{name: each.value for name, each in self.entries.items()}}
+
+    def _on_edit(self, _value: Any) -> None:
+        self._timer.start()
+
+    def _on_settled(self) -> None:
+        value = self.value
+        if value != self._emitted:
+            self._emitted = value
+            self.changed.emit(value)
+
+    def _show_problem(self, text: str) -> None:
+        self.problem_label.setText(text)
+        self.problem_label.setVisible(bool(text))
+
+    def _lay_out(self) -> None:
+        self._form = QFormLayout()
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setVerticalSpacing(4)
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for entry in self.entries.values():
+            if isinstance(entry, CheckBox):
+                self._form.addRow(entry.native)
+                continue
+            label = QLabel(entry.label)
+            label.setToolTip(entry.tooltip or "")
+            label.setBuddy(entry.native)
+            self._form.addRow(label, entry.native)
+        self.problem_label = QLabel()
+        self.problem_label.setWordWrap(True)
+        self.problem_label.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._form)
+        layout.addWidget(self.problem_label)
+
+
+def _entry(name: str, kind: Any, parameter: Parameter, default: Any) -> Any:
+    """Return the magicgui widget for one parameter."""
+    about = {"name": name, "label": parameter.title, "tooltip": parameter.tip, "value": default}
+    if get_origin(kind) is Literal:
+        return fit_to_dock(ComboBox(choices=get_args(kind), **about))
+    if kind is bool:
+        return CheckBox(**about)
+    if parameter.limits is None:
+        raise TypeError(f"parameter {name!r} of {kind} needs limits")
+    low, high = parameter.limits
+    if kind is float:
+        return FloatSlider(min=low, max=high, step=parameter.step or (high - low) / 100, **about)
+    widget = Slider if high - low <= _MOST_STEPS else SpinBox
+    return widget(min=int(low), max=int(high), step=int(parameter.step or 1), **about)
+
+
+def fit_to_dock(combo: ComboBox) -> ComboBox:
+    """Let a combo be narrower than its longest choice, and return it."""
+    native: QComboBox = combo.native
+    native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    native.setMinimumContentsLength(6)
+    return combo
