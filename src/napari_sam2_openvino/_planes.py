@@ -1,8 +1,10 @@
-"""Which plane of an image is in view, and its pixels.
+"""Which plane of an image is in view, and what the network sees of it.
 
 Only napari's public API is used.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,9 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.normalize import ChannelView, Stretch
+from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
+from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.types import PlaneIndex
 
 
@@ -113,3 +118,149 @@ def affine_matrix(layer: Layer) -> NDArray[np.float64]:
     for axis, unit in enumerate(np.eye(ndim)):
         matrix[:-1, axis] = np.asarray(layer.data_to_world(unit)) - matrix[:-1, -1]
     return matrix
+
+
+def plane_source(
+    channels: Sequence[Image],
+    plane: PlaneIndex,
+    view: ChannelView | None = None,
+    *,
+    versions: Sequence[int] = (),
+    measured: StretchCache | None = None,
+) -> PlaneSource:
+    """Describe what the network sees of a plane; nothing is read yet.
+
+    Parameters
+    ----------
+    channels : sequence of Image
+        One layer, grey or RGB, or up to three grey ones that become red, green and blue.
+    plane : PlaneIndex
+        Of the first of them.
+    view : ChannelView, optional
+    versions : sequence of int, optional
+        One for each layer, to be raised whenever its pixels change.
+    measured : StretchCache, optional
+        Shared between planes, so that a stack is measured once.
+
+    Returns
+    -------
+    PlaneSource
+
+    Raises
+    ------
+    InputError
+        If layers, plane and view do not go together.
+    """
+    for image in channels[1:]:
+        if problem := _mismatch(image, channels[0]):
+            raise InputError(problem)
+    numbers = versions or [0] * len(channels)
+    arrays = [
+        image_arrays(image, version) for image, version in zip(channels, numbers, strict=True)
+    ]
+    return make_plane_source(arrays, plane, view, measured)
+
+
+def image_arrays(image: Image, version: int = 0) -> ImageArrays:
+    """Return the pixels of a layer, without the layer: a worker may read them.
+
+    Parameters
+    ----------
+    image : Image
+    version : int, optional
+        To be raised whenever pixels change.
+    """
+    levels = tuple(image.data) if image.multiscale else (image.data,)
+    return ImageArrays(levels, (image.unique_id, version), image.name, bool(image.rgb))
+
+
+def shown_limits(image: Image) -> Stretch:
+    """Return how bright a layer is shown now."""
+    low, high = image.contrast_limits
+    return Stretch(float(low), float(high), float(image.gamma))
+
+
+def with_shown_limits(view: ChannelView, images: Sequence[Image]) -> ChannelView:
+    """Return a view that holds how bright the layers are shown now, for mode "as displayed".
+
+    Parameters
+    ----------
+    view : ChannelView
+    images : sequence of Image
+        As given to `plane_source`.
+    """
+    shown = tuple(shown_limits(image) for image in images)
+    return replace(view, displayed=shown * max(1, len(view.indices)))
+
+
+def has_new_contrast(view: ChannelView, images: Sequence[Image]) -> bool:
+    """Whether layers are shown otherwise than when "as displayed" was chosen."""
+    is_used = view.normalization.mode == "as displayed"
+    return is_used and with_shown_limits(view, images) != view
+
+
+def stack_planes(
+    image: Image,
+    plane: PlaneIndex,
+    axis: int | None = None,
+    *,
+    channel_axis: int | None = None,
+    limit: int | None = None,
+) -> list[PlaneIndex]:
+    """Return the other planes of a stack in the order in which they are likely to be wanted.
+
+    Neighbours along one axis first, alternately on both sides, then those further away along the
+    other axes.
+
+    Parameters
+    ----------
+    image : Image
+    plane : PlaneIndex
+        The one in view, which is left out.
+    axis : int, optional
+        The axis that was moved along last; the last hidden one if None.
+    channel_axis : int, optional
+        An axis along which nothing is a plane of its own.
+    limit : int, optional
+        No more planes than this.
+    """
+    hidden = [
+        each for each, value in enumerate(plane.index) if value is not None and each != channel_axis
+    ]
+    if not hidden:
+        return []
+    if axis in hidden:
+        hidden.remove(axis)
+        hidden.append(axis)
+    shape = image_shape(image)
+    distances, places = [], np.indices([shape[each] for each in hidden]).reshape(len(hidden), -1)
+    for each, place in zip(hidden, places, strict=True):
+        offset = place - (plane.index[each] or 0)
+        # Where both sides are equally far, the following plane comes first.
+        distances.append(2 * np.abs(offset) - (offset > 0))
+    order = np.lexsort(distances[::-1])[1:][:limit]
+    return [_with(plane, hidden, place) for place in places[:, order].T]
+
+
+def _with(plane: PlaneIndex, axes: Sequence[int], place: NDArray[np.intp]) -> PlaneIndex:
+    index = list(plane.index)
+    for axis, value in zip(axes, place, strict=True):
+        index[axis] = int(value)
+    return PlaneIndex(tuple(index), plane.transposed)
+
+
+def _mismatch(image: Image, first: Image) -> str | None:
+    """Return why a layer cannot be a channel beside another one, or None."""
+    if image.ndim != first.ndim:
+        return (
+            f"{image.name} has {image.ndim} axes, but {first.name} has {first.ndim}: channels "
+            "must have the same shape."
+        )
+    if tuple(image.units) != tuple(first.units):
+        return f"{image.name} and {first.name} have different units: give them the same."
+    if not np.allclose(affine_matrix(image), affine_matrix(first)):
+        return (
+            f"{image.name} lies elsewhere than {first.name}: channels must have the same scale "
+            "and position."
+        )
+    return None
