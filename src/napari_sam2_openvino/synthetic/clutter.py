@@ -43,8 +43,11 @@ def add_clutter(
         draw = (ellipse, amoeboid, bent, filament)[int(rng.integers(4))]
         outline = rasterize(draw(rng), float(rng.uniform(1.0, 4.0)) * max(scale, 0.5))
         _stamp(rng, layer, outline, strength * float(rng.uniform(0.2, 1.0)))
+    for _ in range(counts[1] - counts[1] // 2):
+        outline = rasterize(ellipse(rng), float(rng.uniform(1.5, 5.0)) * max(scale, 0.5))
+        _stamp(rng, layer, outline, 1.5)
     layer = blur(layer, float(rng.uniform(0.6, 1.5)))
-    for _ in range(counts[1]):
+    for _ in range(counts[1] // 2):
         outline = rasterize(ellipse(rng), float(rng.uniform(1.0, 7.0)) * max(scale, 0.5))
         _stamp(rng, layer, outline, 3.0 * (1.0 if rng.random() < 0.8 else sign))
     far = np.zeros(parameters.shape, np.float32)

@@ -16,6 +16,7 @@ from napari_sam2_openvino.synthetic.optics import (
     mottle,
     per_object,
     relative_depth,
+    seams,
     typical_radius,
 )
 from napari_sam2_openvino.synthetic.parameters import SceneParameters
@@ -31,11 +32,13 @@ def render_fluorescence(
     """Nuclei with a DNA stain: bright, mottled, of unequal brightness, in a faint haze."""
     contrast = parameters.contrast
     brightness = per_object(rng, layout.labels, 0.5 * (0.35 + 0.6 * contrast), 1.0)
-    dome = rng.uniform(0.05, 0.45)
+    dome = rng.uniform(0.05, 0.45) if rng.random() < 0.8 else 0.8
     rounded = 1 - dome + dome * relative_depth(layout, rng.uniform(0.4, 1.0))
-    mottled = 1 + rng.uniform(0.04, 0.25) * mottle(rng, layout)
+    mottled = 1 + rng.uniform(0.03, 0.15) * mottle(rng, layout)
+    mottled += rng.uniform(0.0, 0.12) * mottle(rng, layout, 0.05, 0.2)
     nucleoli = 1 - rng.uniform(0.0, 0.45) * (mottle(rng, layout, 0.25, 0.4) > 1.4)
-    signal = brightness * rounded * mottled * nucleoli * (1 + _OVERLAP_GAIN * layout.overlap)
+    signal = brightness * rounded * mottled * nucleoli * seams(rng, layout)
+    signal *= 1 + _OVERLAP_GAIN * layout.overlap
     haze = blur(signal, 0.6 * typical_radius(layout))
     sharp = blur(signal, rng.uniform(0.6, 1.3))
     background = _dark_background(rng, parameters) + (1 - contrast) * 0.2 * haze
@@ -50,7 +53,8 @@ def render_elongated(
     rounded = 0.55 + 0.45 * relative_depth(layout, rng.uniform(0.3, 0.6))
     mottled = 1 + rng.uniform(0.1, 0.25) * mottle(rng, layout)
     spots = 1 - 0.5 * (mottle(rng, layout, 0.2, 0.4) > 1.8)
-    signal = blur(brightness * rounded * mottled * spots, rng.uniform(0.6, 1.2))
+    signal = brightness * rounded * mottled * spots * seams(rng, layout)
+    signal = blur(signal, rng.uniform(0.6, 1.2))
     signal *= 0.15 + 0.8 * parameters.contrast
     return np.asarray(signal + _dark_background(rng, parameters), np.float32)
 
@@ -87,7 +91,7 @@ def render_membrane(
 def render_filaments(
     rng: np.random.Generator, layout: Layout, parameters: SceneParameters
 ) -> Intensity:
-    """Fibres and branching cells with a label: beaded, brighter where one crosses another."""
+    """Fibres and branching cells: beaded, brighter where one crosses another, or dark on grey."""
     brightness = per_object(rng, layout.labels, 0.35, 1.0)
     beaded = np.clip(1 + rng.uniform(0.05, 0.4) * mottle(rng, layout, 0.15, 0.8), 0.3, 2)
     hollow = rng.uniform(-0.4, 0.5)
@@ -96,7 +100,10 @@ def render_filaments(
     signal = blur(signal, rng.uniform(0.5, 1.2))
     glow = 0.3 * rng.random() * blur(signal, 4)
     light = (0.15 + 0.75 * parameters.contrast) * (signal + glow)
-    return np.asarray(light + _dark_background(rng, parameters), np.float32)
+    light = light + _dark_background(rng, parameters)
+    if rng.random() < 0.35:
+        light = rng.uniform(0.5, 0.9) * np.exp(-rng.uniform(0.8, 1.6) * light)
+    return np.asarray(light, np.float32)
 
 
 def render_cytoplasm(
@@ -107,7 +114,8 @@ def render_cytoplasm(
     dome = rng.uniform(0.2, 0.7)
     rounded = 1 - dome + dome * relative_depth(layout, rng.uniform(0.5, 1.2))
     textured = np.clip(1 + rng.uniform(0.08, 0.3) * mottle(rng, layout, 0.05, 0.3), 0.2, 2)
-    cell = brightness * rounded * textured * (1 + _OVERLAP_GAIN * layout.overlap)
+    cell = brightness * rounded * textured * seams(rng, layout)
+    cell *= 1 + _OVERLAP_GAIN * layout.overlap
     nucleus = np.zeros_like(cell)
     if layout.parts is not None:
         nucleus = (layout.parts > 0).astype(np.float32)
@@ -116,7 +124,10 @@ def render_cytoplasm(
     sharpness = rng.uniform(0.6, 1.3)
     first, second = _two_colours(rng)
     background = _dark_background(rng, parameters)[..., None]
-    light = blur(cell, sharpness)[..., None] * first + blur(nucleus, sharpness)[..., None] * second
+    cells = blur(cell, sharpness)[..., None] * first
+    if rng.random() < 0.25:
+        cells += per_object(rng, layout.labels, 0.0, 1.0)[..., None] * cells[..., ::-1]
+    light = cells + blur(nucleus, sharpness)[..., None] * second
     return np.asarray((0.15 + 0.8 * parameters.contrast) * light + background, np.float32)
 
 

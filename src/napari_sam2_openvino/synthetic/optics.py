@@ -48,6 +48,12 @@ def borders(labels: Labels) -> Intensity:
     return np.minimum(result, 1)
 
 
+def seams(rng: np.random.Generator, layout: Layout) -> Intensity:
+    """1, and less along the lines where objects touch, as far as one sees these in a scene."""
+    between = borders(layout.labels) * (layout.labels > 0)
+    return np.asarray(1 - rng.uniform(0.0, 0.9) * blur(between, rng.uniform(0.7, 1.3)), np.float32)
+
+
 def relative_depth(layout: Layout, portion: float) -> Intensity:
     """0 at the edge of an object to 1 at `portion` of its radius and further inside."""
     return np.clip(layout.depth / (portion * layout.radii)[layout.labels], 0, 1)

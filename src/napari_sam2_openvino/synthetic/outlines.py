@@ -64,9 +64,14 @@ def rasterize(form: Form, radius: float) -> Field:
     return np.asarray(scale * (weights @ coarse @ weights.T), np.float32)
 
 
-def ellipse(rng: np.random.Generator) -> Form:
-    """Draw a rotated ellipse with a slightly uneven edge."""
-    stretch = float(np.sqrt(rng.uniform(1.0, 2.4)))
+def disc(rng: np.random.Generator) -> Form:
+    """Draw an almost round outline."""
+    return ellipse(rng, longest=1.15)
+
+
+def ellipse(rng: np.random.Generator, *, longest: float = 2.4) -> Form:
+    """Draw a rotated ellipse of slightly uneven edge, up to `longest` times as long as wide."""
+    stretch = float(np.sqrt(rng.uniform(1.0, longest)))
     edge = _wobble(rng, 0.03)
     turned = _rotation(rng)
 
@@ -147,17 +152,18 @@ def crescent(rng: np.random.Generator) -> Form:
 def dumbbell(rng: np.random.Generator) -> Form:
     """Draw two discs that a neck joins, as of a cell that buds or divides."""
     other = float(rng.uniform(0.45, 1.0))
-    apart = float((1 + other) * rng.uniform(0.75, 1.05))
-    neck = float(rng.uniform(0.25, 0.5) * other)
+    apart = float((1 + other) * rng.uniform(0.65, 0.95))
+    # Narrower, it could not be told from two objects that touch.
+    neck = float(rng.uniform(0.5, 0.8) * other)
     turned = _rotation(rng)
 
     def distance(y: Field, x: Field) -> Field:
         v, u = turned(y, x)
         u = u + apart / 2
-        first = np.hypot(v, u) - 1
-        second = np.hypot(v, u - apart) - other
+        ends = np.minimum(np.hypot(v, u) - 1, np.hypot(v, u - apart) - other)
         bridge = np.hypot(v, u - np.clip(u, 0, apart)) - neck
-        return -_smooth_maximum(-np.minimum(first, second), -bridge, 0.2)
+        joined = _smooth_maximum(np.float32(-1) * ends, np.asarray(-bridge, np.float32), 0.2)
+        return -joined
 
     return Form(distance, 1.15 + apart / 2)
 
@@ -171,6 +177,20 @@ def ring(rng: np.random.Generator) -> Form:
         return np.abs(whole.distance(y, x)) - np.float32(thickness)
 
     return Form(distance, whole.reach * (1 + thickness * whole.reach))
+
+
+def warped(rng: np.random.Generator, form: Form) -> Form:
+    """Bend a form a little, so that no two are alike and none is all circles and lines."""
+    wave = 2 * np.pi / (form.reach * rng.uniform(1.0, 2.0))
+    sway = float(rng.uniform(0.03, 0.22) / wave)
+    phase = rng.uniform(0, 2 * np.pi, 2)
+
+    def distance(y: Field, x: Field) -> Field:
+        v = y + sway * np.sin(wave * x + phase[0])
+        u = x + sway * np.sin(wave * y + phase[1])
+        return form.distance(v.astype(np.float32), u.astype(np.float32))
+
+    return Form(distance, form.reach + sway)
 
 
 def _radial(y: Field, x: Field, bound: Field, middle: float) -> Field:

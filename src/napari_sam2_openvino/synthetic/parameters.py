@@ -146,9 +146,7 @@ class SceneParameters:
         scale = min(shape) / _REFERENCE_SIZE
         least = _EASY_RADIUS * (_LEAST_RADIUS / _EASY_RADIUS) ** difficulty
         largest = _EASY_RADIUS * (_LARGEST_RADIUS / _EASY_RADIUS) ** difficulty
-        # Three in four hard scenes have objects that are smaller than the middle of the range.
-        position = rng.random() ** (1 + difficulty)
-        typical = max(_LEAST_RADIUS, scale * least * (largest / least) ** position)
+        typical = max(_LEAST_RADIUS, scale * least * (largest / least) ** rng.random())
         spread = rng.uniform(1.15, 1.35 + 0.5 * difficulty)
         radius = (
             max(_LEAST_RADIUS, typical / spread),
@@ -156,18 +154,21 @@ class SceneParameters:
         )
         coverage = rng.uniform(0.1 + 0.05 * difficulty, 0.2 + 0.6 * difficulty)
         count = coverage * shape[0] * shape[1] / (np.pi * typical**2)
-        count = float(np.clip(count, 2 if difficulty < 1 else 1, MOST_OBJECTS))
+        fewest = 2 if difficulty < 0.5 else 1
+        most = int(np.clip(1.2 * count, fewest, MOST_OBJECTS))
         harder = difficulty * rng.random(6)
+        contrast = float(0.95 - 0.6 * harder[0] ** 1.5)
         return cls(
             kind=kind,
             shape=shape,
-            object_count=(max(1, int(count * 0.8)), max(1, round(min(count * 1.2, MOST_OBJECTS)))),
+            object_count=(max(fewest, int(most / 1.5)), most),
             radius=radius,
             gap=scale * max(0.0, 12 - 24 * difficulty),
             touching=max(0.0, 1.3 * difficulty - 0.3) * float(rng.random()),
             irregularity=float(rng.uniform(0.3, 0.5 + 0.5 * difficulty)),
-            contrast=float(0.95 - 0.7 * harder[0] ** 1.5),
-            noise=float(0.01 + 0.07 * harder[1] ** 2),
+            contrast=contrast,
+            # Noise that would hide what has little contrast is of no use.
+            noise=float(0.01 + 0.07 * harder[1] ** 2 * contrast),
             blur=float(2.0 * scale * max(0.0, harder[2] - 0.3)),
             shading=float(0.1 + 0.9 * harder[3]),
             texture=float(0.1 + 0.9 * harder[4]),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic import outlines, strokes
-from napari_sam2_openvino.synthetic.outlines import Draw, Field, rasterize
+from napari_sam2_openvino.synthetic.outlines import Draw, Field, rasterize, warped
 from napari_sam2_openvino.synthetic.parameters import Kind, SceneParameters
 
 Labels: TypeAlias = NDArray[np.int32]
@@ -27,28 +27,31 @@ _LEAST_VISIBLE = 0.6
 _LEAST_AREA = 12
 """Objects of fewer pixels are not drawn."""
 
+_THINNEST = 1.4
+"""Objects are drawn larger than asked for where they would be nowhere deeper, in pixels."""
+
 _FORMS: Mapping[Kind, tuple[tuple[Draw, ...], tuple[Draw, ...]]] = MappingProxyType(
     {
         "fluorescence": (
-            (outlines.ellipse,),
+            (outlines.disc, outlines.ellipse),
             (outlines.lobed, outlines.amoeboid, outlines.dumbbell, outlines.crescent),
         ),
         "brightfield": (
-            (outlines.ellipse,),
+            (outlines.disc, outlines.ellipse),
             (outlines.dumbbell, strokes.bent, outlines.amoeboid, outlines.lobed),
         ),
         "darkfield": (
-            (outlines.ellipse,),
+            (outlines.disc, outlines.ellipse),
             (strokes.bent, outlines.crescent, outlines.ring, strokes.filament, outlines.lobed),
         ),
         "tissue": ((outlines.ellipse,), (outlines.lobed, outlines.amoeboid, strokes.bent)),
         "elongated": ((strokes.bent,), (strokes.bent, outlines.dumbbell, outlines.crescent)),
         "electron": (
-            (outlines.ellipse,),
+            (outlines.disc, outlines.ellipse),
             (strokes.bent, outlines.lobed, outlines.dumbbell, outlines.ring),
         ),
         "phase": (
-            (outlines.ellipse, outlines.amoeboid),
+            (outlines.disc, outlines.ellipse, outlines.amoeboid),
             (outlines.amoeboid, strokes.star, strokes.bent, outlines.crescent, outlines.dumbbell),
         ),
         "cytoplasm": (
@@ -59,9 +62,12 @@ _FORMS: Mapping[Kind, tuple[tuple[Draw, ...], tuple[Draw, ...]]] = MappingProxyT
             (strokes.filament, strokes.bent),
             (strokes.filament, strokes.branching, strokes.star, outlines.ring),
         ),
-        "smear": ((outlines.ellipse,), (outlines.amoeboid, outlines.crescent, outlines.lobed)),
+        "smear": (
+            (outlines.disc, outlines.ellipse),
+            (outlines.amoeboid, outlines.crescent, outlines.lobed),
+        ),
         "particles": (
-            (outlines.ellipse,),
+            (outlines.disc, outlines.ellipse),
             (outlines.polygon, outlines.polygon, outlines.lobed, outlines.ring),
         ),
     }
@@ -112,10 +118,12 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lay
     """
     canvas = _Canvas(parameters)
     count = int(rng.integers(parameters.object_count[0], parameters.object_count[1] + 1))
+    regular, irregular = _choose_forms(rng, parameters.kind)
     tries = max(_TRIES[0], _TRIES[1] // count)
     for _ in range(count):
         radius = float(rng.uniform(*parameters.radius))
-        outline = _draw_outline(rng, radius, parameters)
+        draws = irregular if rng.random() < parameters.irregularity else regular
+        outline = _draw_outline(rng, radius, draws, 0.9 * min(parameters.shape))
         for _ in range(tries):
             if canvas.place(outline, canvas.choose_centre(rng, radius), radius):
                 break
@@ -124,12 +132,28 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lay
     return Layout(canvas.labels, canvas.depth, canvas.overlap)
 
 
-def _draw_outline(rng: np.random.Generator, radius: float, parameters: SceneParameters) -> Field:
-    regular, irregular = _FORMS[parameters.kind]
-    draws = irregular if rng.random() < parameters.irregularity else regular
-    form = draws[int(rng.integers(len(draws)))](rng)
+def _choose_forms(
+    rng: np.random.Generator, kind: Kind
+) -> tuple[tuple[Draw, ...], tuple[Draw, ...]]:
+    """Choose the forms of one scene: one regular and one or two irregular ones, or rarely all.
+
+    Cells of one culture are like each other.
+    """
+    regular, irregular = _FORMS[kind]
+    if rng.random() < 0.25:
+        return regular, irregular
+    chosen = rng.permutation(len(irregular))[: int(rng.integers(1, 3))]
+    return (regular[int(rng.integers(len(regular)))],), tuple(irregular[i] for i in chosen)
+
+
+def _draw_outline(
+    rng: np.random.Generator, radius: float, draws: tuple[Draw, ...], longest: float
+) -> Field:
+    """Draw one object of at most `longest` pixels along an axis."""
+    form = warped(rng, draws[int(rng.integers(len(draws)))](rng))
     outline = rasterize(form, radius)
-    longest = int(0.9 * min(parameters.shape))
+    if (depth := -float(outline.min())) < _THINNEST:
+        outline = rasterize(form, radius * _THINNEST / max(depth, 0.3))
     if outline.shape[0] > longest:
         outline = rasterize(form, radius * longest / outline.shape[0])
     return outline

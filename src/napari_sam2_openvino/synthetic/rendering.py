@@ -40,14 +40,14 @@ DARK_GROUND: frozenset[Kind] = frozenset(
 )
 """Kinds in which objects are brighter than the background."""
 
-PART_CHANCES: Mapping[Kind, float] = MappingProxyType(
+PART_CHANCES: Mapping[Kind, tuple[float, float]] = MappingProxyType(
     {
-        "brightfield": 0.3,
-        "membrane": 0.2,
-        "electron": 0.25,
-        "phase": 0.4,
-        "cytoplasm": 0.95,
-        "smear": 0.3,
+        "brightfield": (0.4, 0.5),
+        "membrane": (0.4, 0.5),
+        "electron": (0.5, 0.4),
+        "phase": (0.5, 0.7),
+        "cytoplasm": (0.85, 0.95),
+        "smear": (0.8, 0.3),
     }
 )
-"""For kinds whose objects may have parts: the chance, in half of the scenes, that one has."""
+"""For kinds with parts: the chance that a scene has some, and that an object of it has one."""

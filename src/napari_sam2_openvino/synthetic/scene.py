@@ -112,9 +112,9 @@ def make_scene(
 def _draw_layout(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
     draw = tessellate if parameters.kind == "membrane" else place_outlines
     layout = draw(rng, parameters)
-    chance = PART_CHANCES.get(parameters.kind, 0.0)
-    if chance and rng.random() < 0.5:
-        layout = replace(layout, parts=draw_parts(rng, layout, chance))
+    in_scene, in_object = PART_CHANCES.get(parameters.kind, (0.0, 0.0))
+    if rng.random() < in_scene:
+        layout = replace(layout, parts=draw_parts(rng, layout, in_object))
     return layout
 
 
@@ -140,7 +140,8 @@ def _photograph(
     rng: np.random.Generator, intensity: Intensity, parameters: SceneParameters
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Blur, add noise that grows with the root of the light, round to the camera's values."""
-    light = np.clip(intensity, 0, 1.5)
+    gain = rng.uniform(0.8, 1.3) if parameters.kind in DARK_GROUND else 1.0
+    light = np.clip(np.float32(gain) * intensity, 0, 1.5)
     if parameters.blur > 0.3:
         planes = [light] if light.ndim == 2 else list(np.moveaxis(light, -1, 0))
         light = np.stack([blur(plane, parameters.blur) for plane in planes], axis=-1)
@@ -149,5 +150,6 @@ def _photograph(
     seen = light + parameters.noise * (0.4 + 0.6 * np.sqrt(light)) * noise
     if parameters.kind in SIXTEEN_BIT:
         exposure = rng.uniform(0.3, 0.9) * _CAMERA_RANGE
-        return np.clip(np.rint(seen * exposure + 100), 0, _CAMERA_RANGE).astype(np.uint16)
-    return np.clip(np.rint(seen * 255), 0, 255).astype(np.uint8)
+        counts = np.clip(np.rint(seen * exposure + 100), 0, _CAMERA_RANGE)
+        return np.asarray(counts, np.uint16)
+    return np.asarray(np.clip(np.rint(seen * 255), 0, 255), np.uint8)

@@ -47,16 +47,27 @@ def render_tissue(
     brown = np.zeros_like(stained)
     ground_stain = _EOSIN
     if rng.random() < 0.35:
-        brown = stained * (per_object(rng, labels, 0, 1) > rng.uniform(0.2, 0.8))
-        ground_stain = _HAEMATOXYLIN if rng.random() < 0.5 else _DIAMINOBENZIDINE
-        ground = 0.4 * ground
-    blue = faint + strength * (stained - brown)
+        ground_stain, ground = _HAEMATOXYLIN, 0.4 * ground
+        if rng.random() < 0.5:
+            brown = stained * (per_object(rng, labels, 0, 1) > rng.uniform(0.2, 0.8))
+        else:
+            brown = _stained_region(rng, labels.shape) * (1 - rng.uniform(0.6, 0.9) * inside)
+    blue = faint + strength * np.clip(stained - brown, 0, None)
     density = (
         blur(blue, 0.8)[..., None] * (_HAEMATOXYLIN * rng.uniform(0.9, 1.1, 3))
         + blur(strength * brown, 0.8)[..., None] * (_DIAMINOBENZIDINE * rng.uniform(0.9, 1.1, 3))
         + ground[..., None] * (ground_stain * rng.uniform(0.9, 1.1, 3))
     )
-    return np.asarray(0.95 * np.exp(-1.3 * density), np.float32)
+    return np.asarray(rng.uniform(0.85, 1.0, 3) * np.exp(-1.3 * density), np.float32)
+
+
+def _stained_region(rng: np.random.Generator, shape: tuple[int, ...]) -> Intensity:
+    """Stain with folds and dark lines in a few large regions."""
+    side = min(shape)
+    region = np.clip(4 * smooth_noise(rng, shape, 0.2 * side) + 1, 0, 1)
+    lines = np.abs(smooth_noise(rng, shape, (0.02 * side, 0.06 * side)))
+    texture = 0.5 + 0.6 * np.clip(1 - lines / 0.4, 0, 1) + 0.1 * smooth_noise(rng, shape, 3)
+    return np.asarray(region * texture, np.float32)
 
 
 def render_smear(
@@ -84,4 +95,4 @@ def render_smear(
         (stained[0] + plasma)[..., None] * (_RED_CELL * rng.uniform(0.8, 1.2, 3))
         + stained[1][..., None] * (_GIEMSA_PURPLE * rng.uniform(0.85, 1.15, 3))
     ).astype(np.float32)
-    return np.asarray(rng.uniform(0.8, 0.98) * np.exp(-1.2 * density), np.float32)
+    return np.asarray(rng.uniform(0.85, 1.0, 3) * np.exp(-1.2 * density), np.float32)

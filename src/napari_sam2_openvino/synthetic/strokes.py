@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.synthetic.outlines import Field, Form
 
-_PARTS = 7
+_PARTS = 10
 """Straight parts of which a stroke is made."""
 
 
@@ -22,7 +22,7 @@ def bent(rng: np.random.Generator) -> Form:
 def filament(rng: np.random.Generator) -> Form:
     """Draw a long thin line that winds."""
     length = float(rng.uniform(9.0, 26.0))
-    path = _wander(rng, length, turn=float(rng.uniform(0.0, 1.2)), sway=0.35)
+    path = _wander(rng, length, turn=float(rng.uniform(0.0, 1.2)), sway=0.25)
     width = 1 + 0.15 * rng.standard_normal(_PARTS + 1)
     return _stroked([path], [np.clip(width, 0.7, 1.4)])
 

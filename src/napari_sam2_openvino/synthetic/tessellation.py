@@ -13,6 +13,9 @@ from napari_sam2_openvino.synthetic.placement import Labels, Layout
 _LEAST_AREA = 12
 """Cells of fewer pixels, at the image's border, become background."""
 
+_OPEN = 0.35
+"""Chance that cells are missing, so that there is background."""
+
 _WINDOW = 1.6
 """A cell reaches less far from its seed than this, in units of the seeds' spacing."""
 
@@ -29,11 +32,11 @@ def tessellate(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
     Returns
     -------
     Layout
-        There is no background, but for slivers at the image's border.
+        In some layouts a few regions are background; in all, slivers at the image's border.
     """
     height, width = parameters.shape
     fewest_pixels = height * width / MOST_OBJECTS
-    spacing = max(1.1 * np.sqrt(fewest_pixels), 12.0, 1.9 * float(rng.uniform(*parameters.radius)))
+    spacing = max(1.2 * np.sqrt(fewest_pixels), 12.0, 1.9 * float(rng.uniform(*parameters.radius)))
     seeds = _draw_seeds(rng, parameters.shape, spacing)
     bend = spacing * 0.2 * parameters.irregularity
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
@@ -54,6 +57,10 @@ def tessellate(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
         np.minimum(second[window], np.maximum(distance, least[window]), out=second[window])
         np.minimum(least[window], distance, out=least[window])
         nearest[window][closer] = index + 1
+    if rng.random() < _OPEN:
+        keep = smooth_noise(rng, parameters.shape, 0.3 * min(parameters.shape)) > -0.7
+        at = np.clip(seeds.astype(int), 0, np.array(parameters.shape) - 1)
+        nearest = np.where(np.append(True, keep[at[:, 0], at[:, 1]])[nearest], nearest, 0)
     labels = _in_one_piece(nearest)
     # Half the difference of squared distances, over the seeds' distance: that from the border.
     depth = np.where(labels > 0, np.minimum((second - least) / (2 * spacing), spacing), 0)

@@ -53,13 +53,15 @@ def render_phase(
     radius = typical_radius(layout)
     thickness = relative_depth(layout, rng.uniform(0.3, 1.0)) ** rng.uniform(0.3, 0.8)
     thickness = thickness * per_object(rng, layout.labels, 0.5, 1.0)
-    grain = rng.uniform(0.03, 0.12) * mottle(rng, layout, 0.05, 0.25) * (layout.labels > 0)
+    grain = rng.uniform(0.02, 0.08) * mottle(rng, layout, 0.05, 0.25) * (layout.labels > 0)
     phase = blur(thickness, 0.8) - blur(_part_tone(rng, layout, 0.4), 0.8) + grain
     halo = blur(phase, float(np.clip(rng.uniform(0.2, 0.6) * radius, 2.5, 25)))
     dark = phase - rng.uniform(0.7, 1.1) * halo
     rounded = per_object(rng, layout.labels, 0.0, 1.0) > rng.uniform(0.6, 1.3)
     bright = blur(rounded * relative_depth(layout, 0.5), 1.0)
-    cells = bright * rng.uniform(0.3, 0.7) - dark * rng.uniform(0.4, 0.7)
+    cells = bright * rng.uniform(0.3, 0.7) - dark * rng.uniform(0.5, 0.9)
+    if rng.random() < 0.3:
+        cells = -cells  # negative phase contrast, or out of focus on the other side
     strength = 0.25 + 0.75 * parameters.contrast
     return np.asarray(_bright_background(rng, parameters) + strength * cells, np.float32)
 
@@ -93,6 +95,8 @@ def render_particles(
     angle = rng.uniform(0, 2 * np.pi)
     inside = (layout.labels > 0).astype(np.float32)
     dome = rng.uniform(0.0, 1.0) * relative_depth(layout, rng.uniform(0.15, 1.0)) ** 0.5
+    edge = relative_depth(layout, 0.3)
+    dome += rng.uniform(0.0, 0.6) * 4 * edge * (1 - edge)
     pattern = np.where(mottle(rng, layout, 0.1, 0.5) > rng.uniform(0, 1), 1, 0)
     rough = rng.uniform(0.0, 0.6) * pattern + rng.uniform(0.0, 0.3) * mottle(rng, layout, 0.05, 0.2)
     surface = blur(dome + inside * rough * relative_depth(layout, 0.15), rng.uniform(0.7, 1.5))
