@@ -9,7 +9,7 @@ import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
-from napari_sam2_openvino import _layers, _planes, _targets
+from napari_sam2_openvino import _coordinates, _layers, _planes, _targets
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -139,9 +139,9 @@ def test_many_prompts_are_placed_at_once(monkeypatch: Any) -> None:
     boxes.add([box_vertices(1, 1, 2, 2, 3)] * 30, shape_type="rectangle")
     boxes.add([box_vertices(10, 20, 30, 50, 4)], shape_type="rectangle")
     matrices: list[Any] = []
-    affine_matrix = _layers.affine_matrix
+    affine_matrix = _coordinates.affine_matrix
     monkeypatch.setattr(
-        _layers, "affine_matrix", lambda layer: matrices.append(layer) or affine_matrix(layer)
+        _coordinates, "affine_matrix", lambda layer: matrices.append(layer) or affine_matrix(layer)
     )
     assert _layers.on_plane(points, image, plane) == list(range(300))
     assert _layers.on_plane(boxes, image, plane) == list(range(30))

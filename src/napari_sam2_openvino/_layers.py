@@ -1,37 +1,278 @@
-"""Between napari's layers and the values of the core.
+"""The layers in which the user draws prompts: how they are made and how they look.
 
-The one place where (row, column) becomes (x, y). napari's integer coordinate is the centre of a
-pixel and so is SAM 2's, hence data coordinate (y, x) is pixel (x, y), unchanged. Only napari's
-public API is used.
+Only napari's public API is used.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from napari.layers import Image, Labels, Layer, Points, Shapes
-from napari.utils.colormaps import CyclicLabelColormap
+from napari.layers import Image, Layer, Points, Shapes
+from napari.layers.base import ActionType
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._planes import affine_matrix, image_shape
+from napari_sam2_openvino._coordinates import (
+    are_on_plane,
+    on_plane,
+    plane_hw,
+    shapes_to_image,
+    to_image,
+    to_xy,
+)
+from napari_sam2_openvino._planes import image_shape
+from napari_sam2_openvino._preview import (
+    PREVIEW_COLOR,
+    hide_preview,
+    is_preview,
+    new_preview_layer,
+    show_preview,
+)
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, PlaneIndex, Prompts
+
+__all__ = [
+    "PREVIEW_COLOR",
+    "hide_preview",
+    "is_preview",
+    "new_preview_layer",
+    "on_plane",
+    "show_preview",
+]
 
 POSITIVE = "positive"
 NEGATIVE = "negative"
 POLARITY_FEATURE = "prompt"
+OBJECT_FEATURE = "obj_id"
+FOR_ALL = 0
+"""The obj_id of negative prompts that count for all objects."""
+
 # Two colours of Okabe and Ito's set, which the colour-blind tell apart; the symbol is a second cue.
 POSITIVE_COLOR = "#56b4e9"
 NEGATIVE_COLOR = "#d55e00"
-PREVIEW_COLOR = "#f0e442"
 SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
 COLORS = {POSITIVE: POSITIVE_COLOR, NEGATIVE: NEGATIVE_COLOR}
+FOR_ALL_SYMBOL = "square"
+# How much of its colour a prompt of another object than the current one keeps.
+DIMMED = 0.35
 # A plain click with the rectangle tool leaves a box of about 1.5 pixels.
 MIN_BOX_SIDE = 3.0
+# Shape types of napari that have a sign.
+SCRIBBLES = ("line", "path")
 
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-_OURS = "napari-sam2-openvino"
-_PREVIEW = "preview"
+_IS_DRAWING = "napari-sam2-openvino is drawing"
+_EDGE_WIDTH = "napari-sam2-openvino edge width"
+
+
+def spatial_metadata(image: Layer) -> dict[str, Any]:
+    """Return what places a layer in the world, as keyword arguments of another layer."""
+    return {name: getattr(image, name) for name in SPATIAL}
+
+
+def new_points_layer(image: Image, obj_id: int = 1) -> Points:
+    """Make the layer in which the user clicks on objects of an image."""
+    points = Points(
+        ndim=image.ndim,
+        name=f"{image.name} points",
+        features=_no_features(),
+        feature_defaults={POLARITY_FEATURE: POSITIVE, OBJECT_FEATURE: obj_id},
+        size=max(4, round(max(image_shape(image)[-2:]) / 50)),
+        border_color="white",
+        **spatial_metadata(image),
+    )
+    set_polarity(points, POSITIVE)
+    return points
+
+
+def new_shapes_layer(image: Image, obj_id: int = 1) -> Shapes:
+    """Make the layer in which the user draws boxes, lassos and scribbles on an image."""
+    width = max(1, round(max(image_shape(image)[-2:]) / 400))
+    shapes = Shapes(
+        ndim=image.ndim,
+        name=f"{image.name} shapes",
+        features=_no_features(),
+        feature_defaults={POLARITY_FEATURE: POSITIVE, OBJECT_FEATURE: obj_id},
+        edge_color=POSITIVE_COLOR,
+        face_color="transparent",
+        edge_width=width,
+        metadata={_EDGE_WIDTH: width},
+        **spatial_metadata(image),
+    )
+    shapes.events.data.connect(_note_drawing)
+    return shapes
+
+
+def _no_features() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            POLARITY_FEATURE: pd.Series([], dtype=object),
+            OBJECT_FEATURE: pd.Series([], dtype=np.int64),
+        }
+    )
+
+
+def _note_drawing(event: Any) -> None:
+    # napari tells when a shape is begun and when it is there, not whether one is being drawn.
+    event.source.metadata[_IS_DRAWING] = event.action == ActionType.ADDING
+
+
+def is_drawing(layer: Layer) -> bool:
+    """Whether the last shape of a layer of ours is still being drawn."""
+    return bool(layer.metadata.get(_IS_DRAWING, False))
+
+
+def polarity(layer: Points | Shapes) -> str:
+    """Return whether the next prompt is positive or negative."""
+    return str(layer.feature_defaults[POLARITY_FEATURE].iloc[0])
+
+
+def set_polarity(layer: Points | Shapes, value: str) -> None:
+    """Make the next prompt positive or negative; prompts that are there stay as they are."""
+    _set_defaults(layer, {POLARITY_FEATURE: value})
+    if isinstance(layer, Points):
+        layer.current_face_color = COLORS[value]
+        layer.current_symbol = _symbol(value, current_object(layer))
+    else:
+        layer.current_edge_color = COLORS[value]
+
+
+def current_object(layer: Points | Shapes) -> int:
+    """Return the object that the next prompt belongs to."""
+    if OBJECT_FEATURE not in layer.feature_defaults:
+        return 1
+    return int(layer.feature_defaults[OBJECT_FEATURE].iloc[0])
+
+
+def set_current_object(layer: Points | Shapes, obj_id: int) -> None:
+    """Let the next prompt belong to an object; `FOR_ALL` for negative ones that count for all."""
+    # napari takes the object from a prompt that is selected: it stays so, to be moved.
+    if current_object(layer) != obj_id:
+        _set_defaults(layer, {OBJECT_FEATURE: obj_id})
+        if isinstance(layer, Points):
+            layer.current_symbol = _symbol(polarity(layer), obj_id)
+
+
+def _set_defaults(layer: Points | Shapes, values: dict[str, Any]) -> None:
+    if not is_drawing(layer):
+        # With prompts selected, napari would change those instead of the next one.
+        layer.selected_data = set()
+    defaults = layer.feature_defaults.iloc[0].to_dict()
+    # The user may have taken the columns away, which is said when the prompts are read.
+    defaults |= {name: value for name, value in values.items() if name in defaults}
+    layer.feature_defaults = defaults
+
+
+def _symbol(polarity_value: str, obj_id: int) -> str:
+    if obj_id == FOR_ALL:
+        return FOR_ALL_SYMBOL
+    return SYMBOLS.get(polarity_value, "diamond")
+
+
+def show_prompts(points: Points | None, shapes: Shapes | None, obj_id: int | None = None) -> None:
+    """Give each prompt the look of its polarity and dim those of other objects.
+
+    The colour tells the polarity, and so does the symbol of a point and the width of a scribble.
+    Nothing is set that is as it should be: this may be called at every edit.
+
+    Parameters
+    ----------
+    points : Points or None
+    shapes : Shapes or None
+    obj_id : int, optional
+        The current object; without it none is dimmed.
+    """
+    if points is not None:
+        _show_points(points, obj_id)
+    if shapes is not None and not is_drawing(shapes):
+        _tidy(shapes)
+        _show_shapes(shapes, obj_id)
+
+
+def _show_points(points: Points, obj_id: int | None) -> None:
+    polarities, obj_ids = _looks(points, len(points.data))
+    symbols = [_symbol(*each) for each in zip(polarities, obj_ids, strict=True)]
+    if symbols != [str(symbol) for symbol in points.symbol]:
+        points.symbol = symbols
+    faces = _colors(polarities, obj_ids, obj_id)
+    if not np.allclose(points.face_color, faces, atol=1e-3):
+        points.face_color = faces
+    borders = np.ones((len(polarities), 4))
+    borders[:, 3] = faces[:, 3]
+    if not np.allclose(points.border_color, borders, atol=1e-3):
+        points.border_color = borders
+
+
+def _show_shapes(shapes: Shapes, obj_id: int | None) -> None:
+    polarities, obj_ids = _looks(shapes, shapes.nshapes)
+    signed = [kind in SCRIBBLES for kind in shapes.shape_type]
+    # Boxes and lassos are positive, whatever the layer says.
+    shown = [each if sign else POSITIVE for each, sign in zip(polarities, signed, strict=True)]
+    edges = _colors(shown, obj_ids, obj_id)
+    if not np.allclose(shapes.edge_color, edges, atol=1e-3):
+        shapes.edge_color = edges
+    width = shapes.metadata.get(_EDGE_WIDTH)
+    if width is None:
+        return
+    widths = list(shapes.edge_width)
+    wanted = [
+        width / 2 if value == NEGATIVE else (width if there == width / 2 else there)
+        for value, there in zip(shown, widths, strict=True)
+    ]
+    if wanted != widths:
+        shapes.edge_width = wanted
+
+
+def _looks(layer: Points | Shapes, count: int) -> tuple[list[str], list[int]]:
+    features = layer.features
+    polarities = [str(value) for value in features.get(POLARITY_FEATURE, [""] * count)]
+    numbers = pd.to_numeric(features.get(OBJECT_FEATURE, pd.Series([1] * count)), errors="coerce")
+    obj_ids = numbers.fillna(1).astype(int).tolist()
+    return polarities[:count], obj_ids[:count]
+
+
+def _colors(polarities: list[str], obj_ids: list[int], current: int | None) -> NDArray[np.float64]:
+    colors: NDArray[np.float64] = np.ones((len(polarities), 4))
+    values = np.array(polarities, dtype=object)
+    for value, color in COLORS.items():
+        colors[values == value] = _rgba(color)
+    if current is not None:
+        colors[~np.isin(np.array(obj_ids, int), (current, FOR_ALL)), 3] = DIMMED
+    return colors
+
+
+def _rgba(color: str) -> list[float]:
+    return [*(int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)), 1.0]
+
+
+def _tidy(shapes: Shapes) -> None:
+    """Drop the feature row and the colour that an aborted polygon leaves behind."""
+    count = shapes.nshapes
+    if len(shapes.features) == count and len(shapes.edge_color) == count:
+        return
+    defaults = shapes.feature_defaults.iloc[0].to_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shapes.data = shapes.data
+    shapes.features = shapes.features.iloc[:count]
+    shapes.feature_defaults = defaults
+
+
+def new_boxes_layer(image: Image) -> Shapes:
+    """Make the layer in which the user draws a box around an object of an image."""
+    return Shapes(
+        ndim=image.ndim,
+        name=f"{image.name} boxes",
+        edge_color=POSITIVE_COLOR,
+        face_color="transparent",
+        edge_width=max(1, round(max(image_shape(image)[-2:]) / 400)),
+        **spatial_metadata(image),
+    )
+
+
+def show_polarity(points: Points) -> None:
+    """Give each point the symbol and the colour of its polarity, if it has another one."""
+    show_prompts(points, None)
 
 
 def prompts_from_layers(
@@ -64,27 +305,13 @@ def prompts_from_layers(
     return Prompts(coords, labels, _read_box(boxes, image, plane))
 
 
-def on_plane(layer: Points | Shapes | None, image: Image, plane: PlaneIndex) -> list[int]:
-    """Return which points, or which shapes, lie on a plane with all their vertices."""
-    if layer is None or len(layer.data) == 0:
-        return []
-    if isinstance(layer, Points):
-        here = _are_on_plane(_to_image(layer, layer.data, image), plane)
-        return [int(index) for index in np.flatnonzero(here)]
-    return [
-        index
-        for index, corners in enumerate(_shapes_in_image(layer, image))
-        if _are_on_plane(corners, plane).all()
-    ]
-
-
 def _read_points(
     points: Points | None, image: Image, plane: PlaneIndex
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     if points is None or len(points.data) == 0:
         return np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
-    place = _to_image(points, points.data, image)
-    here = _are_on_plane(place, plane)
+    place = to_image(points, points.data, image)
+    here = are_on_plane(place, plane)
     if POLARITY_FEATURE not in points.features:
         raise InputError(
             f"{points.name} lacks the feature {POLARITY_FEATURE!r}: "
@@ -96,8 +323,8 @@ def _read_points(
         raise InputError(
             f"A point of {points.name} must be {POSITIVE!r} or {NEGATIVE!r}, but is {unknown[0]!r}."
         )
-    xy = _to_xy(place[here], plane)
-    height, width = _plane_shape(image, plane)
+    xy = to_xy(place[here], plane)
+    height, width = plane_hw(image, plane)
     for x, y in xy:
         if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
             raise InputError(
@@ -110,12 +337,12 @@ def _read_points(
 def _read_box(boxes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArray[np.float32] | None:
     if boxes is None or len(boxes.data) == 0:
         return None
-    height, width = _plane_shape(image, plane)
-    shapes = _shapes_in_image(boxes, image)
+    height, width = plane_hw(image, plane)
+    shapes = shapes_to_image(boxes, image)
     for kind, corners in reversed(list(zip(boxes.shape_type, shapes, strict=True))):
-        if kind != "rectangle" or not _are_on_plane(corners, plane).all():
+        if kind != "rectangle" or not are_on_plane(corners, plane).all():
             continue
-        xy = _to_xy(corners, plane)
+        xy = to_xy(corners, plane)
         low, high = xy.min(axis=0), xy.max(axis=0)
         if (high - low).min() < MIN_BOX_SIDE:
             continue
@@ -127,156 +354,3 @@ def _read_box(boxes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArray[
             )
         return np.concatenate([low, high]).astype(np.float32)
     return None
-
-
-def _plane_shape(image: Image, plane: PlaneIndex) -> tuple[int, int]:
-    shape = image_shape(image)
-    row, column = plane.displayed
-    return shape[row], shape[column]
-
-
-def _to_image(layer: Layer, coords: NDArray[Any], image: Image) -> NDArray[np.float64]:
-    """Carry data coordinates, shape (m, n), from one layer by way of the world to the image."""
-    if layer.ndim != image.ndim:
-        raise InputError(
-            f"{layer.name} has {layer.ndim} axes, but {image.name} has {image.ndim}: "
-            "delete the layer to get a new one."
-        )
-    matrix = np.linalg.solve(affine_matrix(image), affine_matrix(layer))
-    place: NDArray[np.float64] = np.asarray(coords, np.float64) @ matrix[:-1, :-1].T
-    return place + matrix[:-1, -1]
-
-
-def _shapes_in_image(shapes: Shapes, image: Image) -> list[NDArray[np.float64]]:
-    """Carry the vertices of all shapes to the image, at once: each call costs a solve."""
-    ends = np.cumsum([len(vertices) for vertices in shapes.data])
-    return np.split(_to_image(shapes, np.concatenate(shapes.data), image), ends[:-1])
-
-
-def _are_on_plane(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.bool_]:
-    # Rounded as plane_in_view rounds the viewer's position.
-    here = np.ones(len(place), bool)
-    for axis, value in enumerate(plane.index):
-        if value is not None:
-            here &= np.round(place[:, axis]) == value
-    return here
-
-
-def _to_xy(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.float32]:
-    row, column = plane.displayed
-    return place[:, [column, row]].astype(np.float32)
-
-
-def spatial_metadata(image: Layer) -> dict[str, Any]:
-    """Return what places a layer in the world, as keyword arguments of another layer."""
-    return {name: getattr(image, name) for name in SPATIAL}
-
-
-def new_points_layer(image: Image) -> Points:
-    """Make the layer in which the user clicks on an object of an image."""
-    points = Points(
-        ndim=image.ndim,
-        name=f"{image.name} points",
-        features=pd.DataFrame({POLARITY_FEATURE: pd.Series([], dtype=object)}),
-        size=max(4, round(max(image_shape(image)[-2:]) / 50)),
-        border_color="white",
-        **spatial_metadata(image),
-    )
-    set_polarity(points, POSITIVE)
-    return points
-
-
-def new_boxes_layer(image: Image) -> Shapes:
-    """Make the layer in which the user draws a box around an object of an image."""
-    return Shapes(
-        ndim=image.ndim,
-        name=f"{image.name} boxes",
-        edge_color=POSITIVE_COLOR,
-        face_color="transparent",
-        edge_width=max(1, round(max(image_shape(image)[-2:]) / 400)),
-        **spatial_metadata(image),
-    )
-
-
-def polarity(points: Points) -> str:
-    """Return whether the next point is positive or negative."""
-    return str(points.feature_defaults[POLARITY_FEATURE].iloc[0])
-
-
-def set_polarity(points: Points, value: str) -> None:
-    """Make the next point positive or negative; points that are there stay as they are."""
-    # With points selected, napari would change those instead of the next one.
-    points.selected_data = set()
-    points.feature_defaults = {POLARITY_FEATURE: value}
-    points.current_symbol = SYMBOLS[value]
-    points.current_face_color = COLORS[value]
-
-
-def show_polarity(points: Points) -> None:
-    """Give each point the symbol and the colour of its polarity, if it has another one."""
-    values = [str(value) for value in points.features.get(POLARITY_FEATURE, [])]
-    wanted = [SYMBOLS.get(value, "diamond") for value in values]
-    if wanted != [str(symbol) for symbol in points.symbol]:
-        points.symbol = wanted
-        points.face_color = [COLORS.get(value, "white") for value in values]
-
-
-def new_preview_layer(image: Image) -> Labels:
-    """Make the layer that shows the outline of the current object."""
-    return Labels(
-        np.zeros((1,) * image.ndim, np.uint8),
-        name=f"{image.name} preview",
-        # Not the direct kind: napari compiles code for it, for seconds, when it is first used.
-        colormap=CyclicLabelColormap(colors=[PREVIEW_COLOR] * 2),
-        opacity=1.0,
-        affine=affine_matrix(image),
-        units=image.units,
-        axis_labels=image.axis_labels,
-        metadata={_OURS: _PREVIEW},
-    )
-
-
-def is_preview(layer: Layer) -> bool:
-    """Whether a layer is a preview of ours, which nothing is committed to."""
-    return bool(layer.metadata.get(_OURS) == _PREVIEW)
-
-
-def show_preview(
-    preview: Labels,
-    image: Image,
-    plane: PlaneIndex,
-    outline: NDArray[np.uint8],
-    origin: tuple[int, int],
-) -> None:
-    """Show an outline on a plane. The layer covers no more than the object, so this is quick.
-
-    Parameters
-    ----------
-    preview : Labels
-        From `new_preview_layer`.
-    image : Image
-    plane : PlaneIndex
-    outline : ndarray of uint8, shape (h, w)
-        1 where the outline is; empty to show nothing.
-    origin : tuple of int
-        (row, column) in the plane of the outline's first pixel.
-    """
-    row, column = plane.displayed
-    offset = np.array([value or 0 for value in plane.index], float)
-    offset[[row, column]] = origin
-    shape = np.ones(image.ndim, int)
-    pixels = outline.T if plane.transposed else outline
-    if outline.size:
-        shape[[row, column]] = outline.shape
-    else:
-        pixels = np.zeros(1, np.uint8)
-    matrix = affine_matrix(image)
-    matrix[:-1, -1] += matrix[:-1, :-1] @ offset
-    preview.data = pixels.reshape(tuple(shape))
-    preview.affine = matrix
-
-
-def hide_preview(preview: Labels) -> None:
-    """Show nothing in a preview layer."""
-    if preview.data.any():
-        preview.data = np.zeros((1,) * preview.ndim, np.uint8)
