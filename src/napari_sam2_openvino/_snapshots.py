@@ -7,6 +7,7 @@ import pandas as pd
 from napari.layers import Points, Shapes
 from numpy.typing import NDArray
 
+from napari_sam2_openvino._layer_edits import editing
 from napari_sam2_openvino._layers import (
     OBJECT_FEATURE,
     POLARITY_FEATURE,
@@ -17,7 +18,6 @@ from napari_sam2_openvino._layers import (
     set_polarity,
     show_prompts,
 )
-from napari_sam2_openvino._marks_io import editing
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,16 @@ class PromptSnapshot:
 
     points: LayerSnapshot | None = None
     shapes: LayerSnapshot | None = None
+
+    @property
+    def has_points(self) -> bool:
+        """Whether a points layer is needed to put it back."""
+        return self.points is not None and len(self.points.data) > 0
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether a shapes layer is needed to put it back."""
+        return self.shapes is not None and len(self.shapes.data) > 0
 
     __hash__ = None  # type: ignore[assignment]
 
