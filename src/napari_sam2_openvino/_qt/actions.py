@@ -6,6 +6,7 @@ preferences in the manifest are checked against it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ NAPARI_KEYS = (
     ("R, E, P, Shift+P, L, T", "Shapes", "rectangle, ellipse, polygon, lasso, line, path"),
     ("4, 5", "Shapes", "moves vertices, moves shapes"),
     ("Backspace", "Points, Shapes", "removes what is selected"),
-    ("Space, held", "all", "moves the image instead of drawing"),
+    ("Space", "all", "while it is held, the mouse moves the image instead of drawing"),
     ("Left, Right", "all", "goes to the plane before, the plane after"),
 )
 
@@ -240,7 +241,12 @@ def find_action(verb: str, actions: Iterable[Action] = ACTIONS) -> Action:
 def tooltip(verb: str, actions: Iterable[Action] = ACTIONS) -> str:
     """Return what a button's tooltip says: the tip, then the key."""
     action = find_action(verb, actions)
-    return f"{action.tip} Key {action.key_text}." if action.keys else action.tip
+    return wrapped(f"{action.tip} Key {action.key_text}." if action.keys else action.tip)
+
+
+def wrapped(tip: str) -> str:
+    """Return the text of a tooltip so that Qt breaks it into lines, which it does in HTML only."""
+    return f"<qt>{escape(tip)}</qt>"
 
 
 def keys_table(actions: Iterable[Action] = KEYS) -> str:

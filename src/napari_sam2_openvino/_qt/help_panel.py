@@ -3,17 +3,14 @@
 from collections.abc import Iterable
 from html import escape
 from itertools import groupby
-from typing import Any
 
-from qtpy.QtCore import QEvent
-from qtpy.QtGui import QPalette
-from qtpy.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.actions import ACTIONS, NAPARI_KEYS, Action
 
 _INTRODUCTION = (
-    "Keys work while the pointer's window is the canvas: click on the image first. All of them "
-    "are in the command palette too, and can be changed in Preferences, Plugin Preferences."
+    "Keys work when the canvas has the focus: click on the image first. Change them in "
+    "Preferences, Plugin Preferences."
 )
 
 
@@ -36,7 +33,10 @@ class HelpPanel(QWidget):
         self.browser.setAccessibleName("Keys")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self.details_box = QCheckBox("In detail")
+        self.details_box.toggled.connect(self._show)
         layout.addWidget(self.browser)
+        layout.addWidget(self.details_box)
         self._show()
 
     def set_actions(self, actions: Iterable[Action]) -> None:
@@ -44,45 +44,36 @@ class HelpPanel(QWidget):
         self._actions = tuple(actions)
         self._show()
 
-    def changeEvent(self, event: Any) -> None:  # noqa: N802
-        """Follow the theme."""
-        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
-            self._show()
-        super().changeEvent(event)
-
     def _show(self) -> None:
-        faint = self.palette().color(QPalette.ColorRole.PlaceholderText).name()
-        self.browser.setHtml(keys_page(self._actions, faint))
+        self.browser.setHtml(keys_page(self._actions, in_detail=self.details_box.isChecked()))
 
 
-def keys_page(actions: Iterable[Action], faint: str = "gray") -> str:
+def keys_page(actions: Iterable[Action], *, in_detail: bool = True) -> str:
     """Return the keys as a page of HTML.
 
     Parameters
     ----------
     actions : iterable of Action
         Those without a key are left out.
-    faint : str, optional
-        Colour of what matters less.
+    in_detail : bool, optional
+        Whether to give the tips too.
     """
     parts = [f"<p>{escape(_INTRODUCTION)}</p>"]
     keyed = [each for each in actions if each.keys]
     for group, members in groupby(keyed, lambda each: each.group):
-        rows = [_row(each.key_text, each.title, each.tip, faint) for each in members]
+        rows = [_row(each.key_text, each.title, each.tip if in_detail else "") for each in members]
         parts += [f"<h4>{escape(group)}</h4>", _table(rows)]
-    rows = [_row(key, layers, text, faint) for key, layers, text in NAPARI_KEYS]
+    rows = [_row(key, f"{layers}: {text}") for key, layers, text in NAPARI_KEYS]
     parts += ["<h4>Keys of napari</h4>", _table(rows)]
     return "".join(parts)
 
 
 def _table(rows: Iterable[str]) -> str:
-    return f'<table width="100%" cellspacing="0" cellpadding="3">{"".join(rows)}</table>'
+    return f'<table width="100%" cellspacing="0" cellpadding="2">{"".join(rows)}</table>'
 
 
-def _row(key: str, title: str, text: str, faint: str) -> str:
-    # Spaces that do not break keep "Shift+U" and "Alt+0 … Alt+9" on lines of their own.
-    shown = "<br>".join(escape(part) for part in key.replace(" … ", " …|").split("|"))
-    return (
-        f'<tr><td width="64"><b>{shown}</b></td><td>{escape(title)}<br>'
-        f'<span style="color:{faint}">{escape(text)}</span></td></tr>'
-    )
+def _row(keys: str, title: str, tip: str = "") -> str:
+    # A narrow column: "Alt+0 … Alt+9" and lists of keys break after each key.
+    shown = escape(keys).replace(" … ", " …<br>").replace(", ", ",<br>").replace(" ", "&nbsp;")
+    told = f"<br><small>{escape(tip)}</small>" if tip else ""
+    return f'<tr><td width="98"><b>{shown}</b></td><td>{escape(title)}{told}</td></tr>'

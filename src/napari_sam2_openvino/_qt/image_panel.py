@@ -1,6 +1,7 @@
 """What the network sees: channels, intensities, and a look at the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,23 +10,23 @@ from psygnal import Signal
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2_openvino._qt.actions import tooltip
-from napari_sam2_openvino._qt.parameter_form import ParameterForm, fit_to_dock
+from napari_sam2_openvino._qt.actions import tooltip, wrapped
+from napari_sam2_openvino._qt.parameter_form import ParameterForm, WheelGuard, fit_to_dock
 from napari_sam2_openvino.core.parameters import Normalization
 
 ChannelKind = Literal["one layer", "layers", "axis"]
 Choices = Callable[[Any], list[tuple[str, Any]]]
 
 _KINDS: tuple[tuple[str, ChannelKind], ...] = (
-    ("of the image, as they are", "one layer"),
-    ("up to three layers", "layers"),
-    ("up to three along an axis", "axis"),
+    ("of the image", "one layer"),
+    ("from layers", "layers"),
+    ("along an axis", "axis"),
 )
 _COLORS = ("Red", "Green", "Blue")
 _NOTHING = ("—", None)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class AxisChoice:
     """An axis of the image whose entries are channels.
 
@@ -118,8 +119,7 @@ class ImagePanel(QWidget):
 
     @channels.setter
     def channels(self, choice: ChannelChoice) -> None:
-        self._is_quiet = True
-        try:
+        with self._quietly():
             self.kind_combo.value = choice.kind
             if choice.kind == "layers":
                 _set_each(self.layer_combos, choice.layers)
@@ -127,8 +127,6 @@ class ImagePanel(QWidget):
                 self.axis_combo.value = choice.axis
                 self._reset_indices()
                 _set_each(self.index_combos, choice.indices)
-        finally:
-            self._is_quiet = False
         self._emitted = self.channels
         self._show_rows()
 
@@ -144,15 +142,12 @@ class ImagePanel(QWidget):
 
     def reset_choices(self, _event: Any = None) -> None:
         """Read layers and axes anew; a layer that is gone is taken out of the channels."""
-        self._is_quiet = True
-        try:
+        with self._quietly():
             for combo in (*self.layer_combos, self.axis_combo):
                 combo.reset_choices()
             self._reset_indices()
             if self.kind_combo.value == "axis" and not self._axes():
                 self.kind_combo.value = "one layer"
-        finally:
-            self._is_quiet = False
         self._on_channels()
 
     def set_is_stack(self, is_stack: bool) -> None:
@@ -172,22 +167,25 @@ class ImagePanel(QWidget):
     def _build(self) -> None:
         self.kind_combo = fit_to_dock(ComboBox(label="Channels", choices=list(_KINDS)))
         self.kind_combo.native.setToolTip(
-            "What becomes red, green and blue. A grey image alone is used for all three."
+            wrapped(
+                "What becomes red, green and blue. Of the image: a grey one is used for all "
+                "three. From layers, along an axis: up to three."
+            )
         )
         self.layer_combos = [
-            fit_to_dock(ComboBox(label=color, choices=self._optional_layers, nullable=True))
-            for color in _COLORS
+            fit_to_dock(ComboBox(label=color, choices=self._optional_layers)) for color in _COLORS
         ]
         self.axis_combo = fit_to_dock(ComboBox(label="Axis", choices=self._axes_by_name))
         self.index_combos = [
-            fit_to_dock(ComboBox(label=color, choices=self._optional_indices, nullable=True))
-            for color in _COLORS
+            fit_to_dock(ComboBox(label=color, choices=self._optional_indices)) for color in _COLORS
         ]
         self.normalization_form = ParameterForm(Normalization)
         self.contrast_button = QPushButton("Contrast changed: use it")
         self.contrast_button.setToolTip(
-            "The contrast limits or gamma of the layer are not those that were encoded. Press to "
-            "encode the plane anew with those on screen."
+            wrapped(
+                "The contrast limits or gamma of the layer are not those that were encoded. Press "
+                "to encode the plane anew with those on screen."
+            )
         )
         self.contrast_button.hide()
         self.show_input_button = QPushButton("Show what the network sees")
@@ -204,6 +202,7 @@ class ImagePanel(QWidget):
         for combo in (self.kind_combo, *self.layer_combos, self.axis_combo, *self.index_combos):
             label = QLabel(combo.label)
             label.setBuddy(combo.native)
+            WheelGuard(combo.native)
             self._form.addRow(label, combo.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -236,14 +235,22 @@ class ImagePanel(QWidget):
         length = lengths.get(self.axis_combo.value, 0)
         return [_NOTHING, *((str(index), index) for index in range(length))]
 
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Tell of no change that is made within."""
+        before, self._is_quiet = self._is_quiet, True
+        try:
+            yield
+        finally:
+            self._is_quiet = before
+
     def _reset_indices(self) -> None:
         for combo in self.index_combos:
             combo.reset_choices()
 
     def _on_axis(self, _axis: Any) -> None:
-        self._is_quiet = True
-        self._reset_indices()
-        self._is_quiet = False
+        with self._quietly():
+            self._reset_indices()
         self._on_channels()
 
     def _on_channels(self, _value: Any = None) -> None:

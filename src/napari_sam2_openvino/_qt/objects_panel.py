@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -17,12 +17,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2_openvino._qt.actions import tooltip
+from napari_sam2_openvino._qt.actions import tooltip, wrapped
 from napari_sam2_openvino._qt.objects_model import NO_CLASS, ObjectRow, ObjectsModel
 
 _NO_CLASS_TEXT = "no class"
 _KEYED_CLASSES = 9
-_COLUMN_WIDTHS = (26, 60, 50, 66)
+_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+_COLUMN_WIDTHS = (24, 58, 46, 68)
 
 
 class ObjectsPanel(QWidget):
@@ -127,6 +128,13 @@ class ObjectsPanel(QWidget):
         if 0 <= number <= len(self._class_names):
             self._emit_class(self._class_names[number - 1] if number else NO_CLASS)
 
+    def eventFilter(self, _edit: Any, event: Any) -> bool:  # noqa: N802
+        """Take the name of a class when Enter is pressed."""
+        is_enter = event.type() == QEvent.Type.KeyPress and event.key() in _ENTER
+        if is_enter:
+            self._on_class_typed()
+        return is_enter
+
     def _build(self) -> None:
         self.table = QTableView()
         self.table.setModel(self._sorted)
@@ -135,7 +143,7 @@ class ObjectsPanel(QWidget):
         self.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setAlternatingRowColors(True)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
         self.table.setMinimumHeight(110)
@@ -149,8 +157,10 @@ class ObjectsPanel(QWidget):
         self._class_edit: Any = self.class_combo.lineEdit()
         self.class_combo.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.class_combo.setToolTip(
-            "Class of the selected objects. Type a new name and press Enter to add it. "
-            "Keys Alt+1 to Alt+9 give the first nine, Alt+0 none."
+            wrapped(
+                "Class of the selected objects. Type a new name and press Enter to add it. "
+                "Keys Alt+1 to Alt+9 give the first nine, Alt+0 none."
+            )
         )
         label = QLabel("Class")
         label.setBuddy(self.class_combo)
@@ -173,18 +183,19 @@ class ObjectsPanel(QWidget):
         numbers.setDefaultSectionSize(22)
         header: Any = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
         header.setHighlightSections(False)
         header.setMinimumSectionSize(20)
         for column, width in enumerate(_COLUMN_WIDTHS):
             header.resizeSection(column, width)
+        header.setSectionResizeMode(len(_COLUMN_WIDTHS), QHeaderView.ResizeMode.Stretch)
 
     def _connect(self) -> None:
         self._selection.selectionChanged.connect(self._on_selection)
         self.previous_button.clicked.connect(self.previous_clicked)
         self.next_button.clicked.connect(self.next_clicked)
         self.class_combo.activated.connect(self._on_class_activated)
-        self._class_edit.returnPressed.connect(self._on_class_typed)
+        # Not `returnPressed`: Qt's own slot may come after it and choose another class.
+        self._class_edit.installEventFilter(self)
 
     def _obj_id(self, index: QModelIndex) -> int:
         return self._rows.rows[self._sorted.mapToSource(index).row()].obj_id
@@ -220,12 +231,10 @@ class ObjectsPanel(QWidget):
         self.choose_class(number)
 
     def _on_class_typed(self) -> None:
-        typed = self._class_edit.text()
-        if self.class_combo.findText(typed, Qt.MatchFlag.MatchCaseSensitive) >= 0:
-            # Qt says so itself, by `activated`.
-            return
         # The names are stored as one text, separated by commas.
-        name = " ".join(typed.replace(",", " ").split())
+        name = " ".join(self._class_edit.text().replace(",", " ").split())
+        if name == _NO_CLASS_TEXT:
+            name = NO_CLASS
         if name and name not in self._class_names:
             self.set_class_names((*self._class_names, name))
             self.class_names_changed.emit(self._class_names)

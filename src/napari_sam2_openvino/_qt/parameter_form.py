@@ -5,9 +5,10 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, Slider, SpinBox
 from psygnal import Signal
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_sam2_openvino._qt.actions import wrapped
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import Parameter, describe
 
@@ -17,6 +18,7 @@ Values = TypeVar("Values")
 SETTLE_MS = 60
 # An integer of at most so many values gets a slider, others an entry with arrows.
 _MOST_STEPS = 200
+_NUMBER_WIDTH = 44
 
 
 class ParameterForm(QWidget, Generic[Values]):
@@ -58,6 +60,8 @@ class ParameterForm(QWidget, Generic[Values]):
             name: _entry(name, types[name], parameters[name], getattr(defaults, name))
             for name in shown
         }
+        for entry in self.entries.values():
+            WheelGuard(entry.native)
         self._emitted = self._accepted = defaults
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -126,11 +130,15 @@ class ParameterForm(QWidget, Generic[Values]):
         self._form.setVerticalSpacing(4)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for entry in self.entries.values():
+            tip = wrapped(entry.tooltip or "")
+            # magicgui gives the tip of a slider to a part of it only.
+            for part in (entry.native, *entry.native.findChildren(QWidget)):
+                part.setToolTip(tip)
             if isinstance(entry, CheckBox):
                 self._form.addRow(entry.native)
                 continue
             label = QLabel(entry.label)
-            label.setToolTip(entry.tooltip or "")
+            label.setToolTip(tip)
             label.setBuddy(entry.native)
             self._form.addRow(label, entry.native)
         self.problem_label = QLabel()
@@ -144,7 +152,12 @@ class ParameterForm(QWidget, Generic[Values]):
 
 def _entry(name: str, kind: Any, parameter: Parameter, default: Any) -> Any:
     """Return the magicgui widget for one parameter."""
-    about = {"name": name, "label": parameter.title, "tooltip": parameter.tip, "value": default}
+    about: dict[str, Any] = {
+        "name": name,
+        "label": parameter.title,
+        "tooltip": parameter.tip,
+        "value": default,
+    }
     if get_origin(kind) is Literal:
         return fit_to_dock(ComboBox(choices=get_args(kind), **about))
     if kind is bool:
@@ -153,9 +166,18 @@ def _entry(name: str, kind: Any, parameter: Parameter, default: Any) -> Any:
         raise TypeError(f"parameter {name!r} of {kind} needs limits")
     low, high = parameter.limits
     if kind is float:
-        return FloatSlider(min=low, max=high, step=parameter.step or (high - low) / 100, **about)
-    widget = Slider if high - low <= _MOST_STEPS else SpinBox
-    return widget(min=int(low), max=int(high), step=int(parameter.step or 1), **about)
+        step = parameter.step or (high - low) / 100
+        return _narrow(FloatSlider(min=low, max=high, step=step, **about))
+    about |= {"min": int(low), "max": int(high), "step": int(parameter.step or 1)}
+    return _narrow(Slider(**about)) if high - low <= _MOST_STEPS else SpinBox(**about)
+
+
+def _narrow(slider: Any) -> Any:
+    """Take the room that napari's style gives to the arrows of a number, which has none here."""
+    for number in slider.native.findChildren(QAbstractSpinBox):
+        number.setStyleSheet("background: transparent; border: 0; padding: 0; min-width: 0;")
+        number.setFixedWidth(_NUMBER_WIDTH)
+    return slider
 
 
 def fit_to_dock(combo: ComboBox) -> ComboBox:
@@ -164,3 +186,21 @@ def fit_to_dock(combo: ComboBox) -> ComboBox:
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     native.setMinimumContentsLength(6)
     return combo
+
+
+class WheelGuard(QObject):
+    """Lets the wheel scroll the dock, not change a value that happens to pass under it."""
+
+    def __init__(self, native: QWidget) -> None:
+        super().__init__(native)
+        for widget in (native, *native.findChildren(QWidget)):
+            widget.installEventFilter(self)
+            if widget.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+                widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def eventFilter(self, widget: Any, event: Any) -> bool:  # noqa: N802
+        """Keep the wheel from a widget that has no focus."""
+        if event.type() == QEvent.Type.Wheel and not widget.hasFocus():
+            event.ignore()
+            return True
+        return False

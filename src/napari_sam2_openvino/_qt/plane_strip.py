@@ -96,8 +96,9 @@ class PlaneStrip(QWidget):
 
     def plane_at(self, x: float) -> int:
         """Return the plane at a horizontal position in pixels of the widget."""
-        share = (x - _MARGIN) / max(self._inner_width(), 1)
-        return int(np.clip(share * self._states.n_planes, 0, self._states.n_planes - 1))
+        # Multiplied first: whole pixels then give exact planes.
+        place = (x - _MARGIN) * self._states.n_planes / self._inner_width()
+        return int(np.clip(place, 0, self._states.n_planes - 1))
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return the size that Qt is to prefer."""
