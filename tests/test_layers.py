@@ -9,7 +9,7 @@ import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
-from napari_sam2_openvino import _coordinates, _layers, _planes, _targets
+from napari_sam2_openvino import _coordinates, _label_parts, _layers, _planes, _targets
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -289,7 +289,7 @@ def test_the_largest_label_is_found_plane_by_plane() -> None:
 
 
 def test_the_search_for_the_largest_label_ends_when_told_to(monkeypatch: Any) -> None:
-    monkeypatch.setattr(_targets, "PART_PIXELS", 100)
+    monkeypatch.setattr(_label_parts, "PART_PIXELS", 100)
     data = np.zeros((40, 50), np.uint16)
     data[33, 7] = 41
     assert _targets.largest_label(data) == 41
