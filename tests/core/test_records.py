@@ -10,7 +10,8 @@ import pytest
 
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
-from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.normalize import ChannelView, Stretch
+from napari_sam2_openvino.core.parameters import MaskOptions, Normalization
 from napari_sam2_openvino.core.records import (
     ImageRecord,
     ModelRecord,
@@ -47,12 +48,23 @@ def random_prompts(rng):
     return ObjectPrompts(tuple(marks), mask, choices)
 
 
+def random_view(rng):
+    low, high = np.sort(rng.uniform(0, 4096, 2))
+    return ChannelView(
+        Normalization("as displayed", whole_stack=True),
+        axis=0,
+        indices=(2, 0),
+        displayed=(Stretch(low, high, 0.7), Stretch(0.0, 1.0)),
+    )
+
+
 def random_object(rng):
     return ObjectRecord(
         obj_id=int(rng.integers(1, 2**31)),
         plane=PlaneIndex((int(rng.integers(5)), None, None), transposed=bool(rng.integers(2))),
         prompts=PromptsRecord.of(random_prompts(rng)),
         region=Region(3, 4, 512, 512, 2) if rng.integers(2) else None,
+        view=random_view(rng) if rng.integers(2) else None,
         options=MaskOptions(float(rng.uniform(-8, 8)), fill_holes=int(rng.integers(99))),
         model=ModelRecord(name="tiny é", key="ab-CPU-bf16") if rng.integers(2) else None,
         class_name="noyau \U0001f52c",
@@ -98,7 +110,7 @@ def test_numbers_of_numpy_are_written_as_numbers():
         obj_id=1,
         plane=PlaneIndex((np.int64(3), None, None)),
         prompts=PromptsRecord.of(prompts),
-        region=Region(*np.arange(4)),
+        region=Region(*np.arange(1, 5)),
     )
     again = object_from_json(object_to_json(record))
     assert again.prompts.marks[0] == Mark("point", ((1.25, 2.5),))
@@ -196,6 +208,14 @@ MASK = {"row": 0, "column": 0, "height": 2, "width": 2, "bits": "eJz7AAAA8QDx"}
         (object_with(plane={"index": [0, 1, None]}), "exactly two displayed axes"),
         (object_with(plane={"index": [5, None, None]}), "is on plane (5, None, None)"),
         (object_with(plane={"index": [None, None]}), "is on plane (None, None)"),
+        (object_with(region={"row": 0, "column": 0, "height": 2001, "width": 9}), "Region(row=0"),
+        (object_with(region={"row": -1, "column": 0, "height": 9, "width": 9}), "Region(row=-1"),
+        (
+            object_with(region={"row": 0, "column": 0, "height": 0, "width": 9}),
+            "but its plane has",
+        ),
+        (object_with(view={"displayed": [{"low": 2.0, "high": 1.0}]}), "the lower first"),
+        (object_with(view={"axis": 0, "indices": [0, 1, 2, 3]}), "1 to 3 channels"),
         (object_with(prompts={"marks": [MARK | {"kind": "dot"}]}), "objects.2.prompts.marks.0"),
         (object_with(prompts={"marks": [MARK | {"vertices": []}]}), "at least 1 vertices"),
         (object_with(prompts={"marks": [MARK | {"colour": 1}]}), "objects.2.prompts.marks.0"),

@@ -21,6 +21,7 @@ from pydantic import (
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
+from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -156,6 +157,8 @@ class ImageRecord(Record):
         One for each axis.
     scale : tuple of float, optional
         Extent of a pixel along each axis, in ``units``.
+    n_levels : int, optional
+        Versions of rising coarseness that large regions are read from; 1 if there is one only.
     source : str, optional
         Path or URL it was opened from.
     """
@@ -167,6 +170,7 @@ class ImageRecord(Record):
     axis_labels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     scale: tuple[float, ...] = ()
+    n_levels: Annotated[int, Field(ge=1)] = 1
     source: Text | None = None
 
 
@@ -189,7 +193,9 @@ class ObjectRecord(Record):
         The region in which it was decoded; None to choose it by the rule of the window.
     options : MaskOptions, optional
     model : ModelRecord, optional
-        None where it is the session's.
+    view : ChannelView, optional
+        Channels and intensities that the network saw. Both are the session's where they are None;
+        committed objects should bring theirs, because a session's may change.
     class_name : str, optional
         What the user calls it.
     iou_prediction : float, optional
@@ -207,11 +213,29 @@ class ObjectRecord(Record):
     region: Region | None = None
     options: MaskOptions = MaskOptions()
     model: ModelRecord | None = None
+    view: ChannelView | None = None
     class_name: Text = ""
     iou_prediction: float | None = None
     committed: bool = False
     commit_mode: CommitMode = "keep existing"
     order: Annotated[int, Field(ge=0)] = 0
+
+
+def check_place(record: ObjectRecord, shape: tuple[int, ...]) -> None:
+    """Raise InputError if the plane or the region of an object is not in an image of a shape."""
+    index, region = record.plane.index, record.region
+    if len(index) != len(shape) or not all(
+        value is None or 0 <= value < length for value, length in zip(index, shape, strict=True)
+    ):
+        raise InputError(f"Object {record.obj_id} is on plane {index} of an image of shape {shape}")
+    if region is None:
+        return
+    height, width = (shape[axis] for axis in record.plane.displayed)
+    fits = region.row + region.height <= height and region.column + region.width <= width
+    if not fits or min(region.hw) < 1 or min(region.row, region.column) < 0 or region.step < 1:
+        raise InputError(
+            f"Object {record.obj_id} has {region}, but its plane has {height} x {width} pixels"
+        )
 
 
 def object_to_json(record: ObjectRecord) -> str:

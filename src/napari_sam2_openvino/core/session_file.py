@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.records import (
     ImageRecord,
@@ -18,6 +19,7 @@ from napari_sam2_openvino.core.records import (
     ObjectRecord,
     Record,
     Text,
+    check_place,
     first_problem,
 )
 
@@ -38,6 +40,8 @@ class SessionFile(Record):
         The annotated image, or the one to three that are its channels.
     model : ModelRecord
         The model in use.
+    view : ChannelView, optional
+        Channels and intensities in use.
     options : MaskOptions, optional
         In use for drafts.
     commit_mode : {"keep existing", "overwrite", "only where empty"}, optional
@@ -52,6 +56,7 @@ class SessionFile(Record):
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
     images: Annotated[tuple[ImageRecord, ...], Field(min_length=1, max_length=3)]
     model: ModelRecord
+    view: ChannelView = ChannelView()
     options: MaskOptions = MaskOptions()
     commit_mode: CommitMode = "keep existing"
     class_names: tuple[Text, ...] = ()
@@ -59,17 +64,9 @@ class SessionFile(Record):
     created_with: Annotated[dict[str, str], Field(default_factory=_created_with)]
 
     @model_validator(mode="after")
-    def _planes_are_there(self) -> "SessionFile":
-        shape = self.images[0].shape
+    def _objects_are_in_the_image(self) -> "SessionFile":
         for record in self.objects:
-            index = record.plane.index
-            if len(index) != len(shape) or not all(
-                value is None or 0 <= value < length
-                for value, length in zip(index, shape, strict=True)
-            ):
-                raise InputError(
-                    f"Object {record.obj_id} is on plane {index} of an image of shape {shape}"
-                )
+            check_place(record, self.images[0].shape)
         return self
 
 
