@@ -83,7 +83,7 @@ def render_membrane(
     uneven = np.clip(1 + 0.3 * smooth_noise(rng, layout.labels.shape, 14), 0.35, 1.6)
     inside = per_object(rng, layout.labels, 0.02, 0.2) * (1 + 0.3 * mottle(rng, layout))
     if layout.parts is not None:
-        inside = inside + rng.uniform(-0.1, 0.3) * blur((layout.parts > 0).astype(np.float32), 1)
+        inside = inside + rng.uniform(0.15, 0.35) * blur((layout.parts > 0).astype(np.float32), 1)
     light = (0.25 + 0.7 * parameters.contrast) * (lines * uneven + inside)
     return np.asarray(light + _dark_background(rng, parameters), np.float32)
 

@@ -48,16 +48,34 @@ class Form:
 Draw: TypeAlias = Callable[[np.random.Generator], Form]
 
 
-def rasterize(form: Form, radius: float) -> Field:
-    """Scale a form to the area of a disc of `radius` pixels and give its field."""
-    expected = 2 * form.reach * radius / _COARSE_STEP
-    count = int(np.clip(expected, *_COARSE_SIDES))
-    side = np.linspace(-form.reach, form.reach, count, dtype=np.float32)
-    coarse = np.asarray(form.distance(side[:, None], side[None, :]), np.float32)
+def rasterize(
+    form: Form, radius: float, *, thinnest: float = 0.0, longest: float = np.inf
+) -> Field:
+    """Scale a form to the area of a disc and give its field.
+
+    Parameters
+    ----------
+    form : Form
+    radius : float
+        Of the disc, in pixels.
+    thinnest : float, optional
+        The form is drawn larger if it would be nowhere as deep, in pixels.
+    longest : float, optional
+        The form is drawn smaller if it would be longer along an axis, in pixels.
+
+    Returns
+    -------
+    ndarray of float32, square
+    """
+    count = int(np.clip(2 * form.reach * radius / _COARSE_STEP, *_COARSE_SIDES))
     cell = 2 * form.reach / (count - 1)
+    side = ((np.arange(count) - (count - 1) / 2) * cell).astype(np.float32)
+    coarse = np.asarray(form.distance(side[:, None], side[None, :]), np.float32)
     # The part of a cell that is inside, to first order: an area finer than whole cells.
     area = np.clip(0.5 - coarse / cell, 0, 1).sum() * cell**2
     scale = radius * np.sqrt(np.pi / max(float(area), cell**2))
+    depth = max(-float(coarse.min()), 0.1 * cell)
+    scale = min(max(scale, thinnest / depth), longest / (2 * form.reach))
     reach = int(np.ceil(form.reach * scale)) + _MARGIN
     position = np.arange(-reach, reach + 1) / (scale * cell) + (count - 1) / 2
     weights = linear_weights(position, count)

@@ -169,7 +169,7 @@ class SceneParameters:
             contrast=contrast,
             # Noise that would hide what has little contrast is of no use.
             noise=float(0.01 + 0.07 * harder[1] ** 2 * contrast),
-            blur=float(2.0 * scale * max(0.0, harder[2] - 0.3)),
+            blur=float(min(4 * scale * max(0.0, harder[2] - 0.3), 0.2 * radius[0])),
             shading=float(0.1 + 0.9 * harder[3]),
             texture=float(0.1 + 0.9 * harder[4]),
             clutter=float(harder[5] ** 1.5),

@@ -27,6 +27,9 @@ _LEAST_VISIBLE = 0.6
 _LEAST_AREA = 12
 """Objects of fewer pixels are not drawn."""
 
+_CROSS = ndimage.generate_binary_structure(2, 1)
+"""Pixels that share a side are connected."""
+
 _THINNEST = 1.4
 """Objects are drawn larger than asked for where they would be nowhere deeper, in pixels."""
 
@@ -119,11 +122,13 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lay
     canvas = _Canvas(parameters)
     count = int(rng.integers(parameters.object_count[0], parameters.object_count[1] + 1))
     regular, irregular = _choose_forms(rng, parameters.kind)
+    longest = 0.9 * min(parameters.shape)
     tries = max(_TRIES[0], _TRIES[1] // count)
     for _ in range(count):
         radius = float(rng.uniform(*parameters.radius))
         draws = irregular if rng.random() < parameters.irregularity else regular
-        outline = _draw_outline(rng, radius, draws, 0.9 * min(parameters.shape))
+        form = warped(rng, draws[int(rng.integers(len(draws)))](rng))
+        outline = rasterize(form, radius, thinnest=_THINNEST, longest=longest)
         for _ in range(tries):
             if canvas.place(outline, canvas.choose_centre(rng, radius), radius):
                 break
@@ -144,19 +149,6 @@ def _choose_forms(
         return regular, irregular
     chosen = rng.permutation(len(irregular))[: int(rng.integers(1, 3))]
     return (regular[int(rng.integers(len(regular)))],), tuple(irregular[i] for i in chosen)
-
-
-def _draw_outline(
-    rng: np.random.Generator, radius: float, draws: tuple[Draw, ...], longest: float
-) -> Field:
-    """Draw one object of at most `longest` pixels along an axis."""
-    form = warped(rng, draws[int(rng.integers(len(draws)))](rng))
-    outline = rasterize(form, radius)
-    if (depth := -float(outline.min())) < _THINNEST:
-        outline = rasterize(form, radius * _THINNEST / max(depth, 0.3))
-    if outline.shape[0] > longest:
-        outline = rasterize(form, radius * longest / outline.shape[0])
-    return outline
 
 
 @dataclass(slots=True, eq=False)
@@ -207,7 +199,7 @@ class _Canvas:
             return False
         if gap > 0 and visible < np.count_nonzero(inside):
             return False
-        if ndimage.label(free)[1] != 1:
+        if ndimage.label(free, _CROSS)[1] != 1:
             return False
         self.placed.append((*centre, radius))
         self.overlap[rows, columns] |= inside & (self.labels[rows, columns] > 0)

@@ -24,6 +24,12 @@ from napari_sam2_openvino.synthetic.tessellation import tessellate
 _CAMERA_RANGE = 4095
 """The largest value of the imitated 12-bit camera."""
 
+_LEAST_CONTRAST_OF_PARTS = 0.5
+"""Where objects are fainter, one would not see what is inside them."""
+
+_GRAINY = 0.25
+"""Part of the images whose noise is coarser than a pixel, as after resampling or compression."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
@@ -113,7 +119,7 @@ def _draw_layout(rng: np.random.Generator, parameters: SceneParameters) -> Layou
     draw = tessellate if parameters.kind == "membrane" else place_outlines
     layout = draw(rng, parameters)
     in_scene, in_object = PART_CHANCES.get(parameters.kind, (0.0, 0.0))
-    if rng.random() < in_scene:
+    if parameters.contrast >= _LEAST_CONTRAST_OF_PARTS and rng.random() < in_scene:
         layout = replace(layout, parts=draw_parts(rng, layout, in_object))
     return layout
 
@@ -143,13 +149,21 @@ def _photograph(
     gain = rng.uniform(0.8, 1.3) if parameters.kind in DARK_GROUND else 1.0
     light = np.clip(np.float32(gain) * intensity, 0, 1.5)
     if parameters.blur > 0.3:
-        planes = [light] if light.ndim == 2 else list(np.moveaxis(light, -1, 0))
-        light = np.stack([blur(plane, parameters.blur) for plane in planes], axis=-1)
-        light = light.reshape(intensity.shape)
+        light = _blur_planes(light, parameters.blur)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
+    if rng.random() < _GRAINY:
+        noise = _blur_planes(noise, rng.uniform(0.6, 1.0))
+        noise /= noise.std()
     seen = light + parameters.noise * (0.4 + 0.6 * np.sqrt(light)) * noise
     if parameters.kind in SIXTEEN_BIT:
         exposure = rng.uniform(0.3, 0.9) * _CAMERA_RANGE
         counts = np.clip(np.rint(seen * exposure + 100), 0, _CAMERA_RANGE)
         return np.asarray(counts, np.uint16)
     return np.asarray(np.clip(np.rint(seen * 255), 0, 255), np.uint8)
+
+
+def _blur_planes(image: Intensity, sigma: float) -> Intensity:
+    """Blur an image of shape (H, W), or each colour of one of shape (H, W, 3)."""
+    if image.ndim == 2:
+        return blur(image, sigma)
+    return np.stack([blur(image[..., colour], sigma) for colour in range(3)], axis=-1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.synthetic.outlines import Field, Form
 
-_PARTS = 10
+_PARTS = 12
 """Straight parts of which a stroke is made."""
 
 
@@ -91,9 +91,10 @@ def _stroked(paths: list[NDArray[np.float64]], widths: list[NDArray[np.float64]]
         for part in parts:
             y0, x0, dy, dx, width, widening = map(np.float32, part)
             v, u = y - y0, x - x0
-            at = np.clip((v * dy + u * dx) / max(dy * dy + dx * dx, np.float32(1e-9)), 0, 1)
-            across = np.hypot(v - at * dy, u - at * dx) - (width + at * widening)
-            np.minimum(nearest, across, out=nearest)
+            squared = max(dy * dy + dx * dx, np.float32(1e-9))
+            at = np.clip(v * (dy / squared) + u * (dx / squared), 0, 1)
+            across = np.sqrt((v - at * dy) ** 2 + (u - at * dx) ** 2)
+            np.minimum(nearest, across - (width + at * widening), out=nearest)
         return nearest
 
     return Form(distance, reach)

@@ -10,8 +10,8 @@ from napari_sam2_openvino.synthetic.noise import smooth_noise
 from napari_sam2_openvino.synthetic.parameters import MOST_OBJECTS, SceneParameters
 from napari_sam2_openvino.synthetic.placement import Labels, Layout
 
-_LEAST_AREA = 12
-"""Cells of fewer pixels, at the image's border, become background."""
+_LEAST_AREA = 0.08
+"""Smaller cells become background; in units of the squared spacing of the seeds."""
 
 _OPEN = 0.35
 """Chance that cells are missing, so that there is background."""
@@ -61,7 +61,7 @@ def tessellate(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
         keep = smooth_noise(rng, parameters.shape, 0.3 * min(parameters.shape)) > -0.7
         at = np.clip(seeds.astype(int), 0, np.array(parameters.shape) - 1)
         nearest = np.where(np.append(True, keep[at[:, 0], at[:, 1]])[nearest], nearest, 0)
-    labels = _in_one_piece(nearest)
+    labels = _in_one_piece(nearest, max(12.0, _LEAST_AREA * spacing**2))
     # Half the difference of squared distances, over the seeds' distance: that from the border.
     depth = np.where(labels > 0, np.minimum((second - least) / (2 * spacing), spacing), 0)
     return Layout(labels, depth.astype(np.float32), np.zeros(parameters.shape, bool))
@@ -80,10 +80,10 @@ def _draw_seeds(
     return np.asarray(seeds.reshape(-1, 2) + moved, np.float32)
 
 
-def _in_one_piece(labels: Labels) -> Labels:
+def _in_one_piece(labels: Labels, least_area: float) -> Labels:
     """Keep the largest piece of every label and number the labels from 1 without gaps.
 
-    The other pieces become background.
+    The other pieces, and labels of fewer than `least_area` pixels, become background.
     """
     result = np.zeros_like(labels)
     obj_id = 0
@@ -92,7 +92,7 @@ def _in_one_piece(labels: Labels) -> Labels:
             continue
         pieces, _ = ndimage.label(labels[window] == index)
         sizes = np.bincount(pieces.ravel())[1:]
-        if sizes.max() < _LEAST_AREA:
+        if sizes.max() < least_area:
             continue
         obj_id += 1
         result[window][pieces == sizes.argmax() + 1] = obj_id

@@ -32,11 +32,13 @@ def render_brightfield(
     inside = blur((layout.labels > 0).astype(np.float32), 0.8)
     halo = np.clip(blur(inside, rng.uniform(3, 6)) - inside, 0, None) * rng.uniform(0.3, 0.9)
     rim = blur(borders(layout.labels), rng.uniform(0.8, 1.6)) * rng.uniform(0.2, 0.5)
-    tone = per_object(rng, layout.labels, -0.2, 0.06) + _part_tone(rng, layout, 0.12)
+    tone = per_object(rng, layout.labels, -0.2, 0.06) + _part_tone(rng, layout, 0.25)
     grain = rng.uniform(0.03, 0.08) * mottle(rng, layout, 0.05, 0.25) * inside
     cells = halo + blur(tone, 1.0) + grain - rim
     if rng.random() < 0.3:
-        surface = blur(relative_depth(layout, 0.7) ** 0.5 + 0.15 * grain, 1.2)
+        bump = 0.4 * (_part_tone(rng, layout, 1.0) != 0)
+        surface = relative_depth(layout, 0.7) ** 0.5 + 0.15 * grain + bump
+        surface = blur(surface.astype(np.float32), 1.2)
         slope = relief(surface, rng.uniform(0, 2 * np.pi)) * 0.35 * typical_radius(layout)
         cells = 0.35 * cells + np.clip(slope, -0.45, 0.45)
     return np.asarray(_bright_background(rng, parameters) + strength * cells, np.float32)
@@ -54,7 +56,7 @@ def render_phase(
     thickness = relative_depth(layout, rng.uniform(0.3, 1.0)) ** rng.uniform(0.3, 0.8)
     thickness = thickness * per_object(rng, layout.labels, 0.5, 1.0)
     grain = rng.uniform(0.02, 0.08) * mottle(rng, layout, 0.05, 0.25) * (layout.labels > 0)
-    phase = blur(thickness, 0.8) - blur(_part_tone(rng, layout, 0.4), 0.8) + grain
+    phase = blur(thickness, 0.8) - blur(_part_tone(rng, layout, 0.5), 0.8) + grain
     halo = blur(phase, float(np.clip(rng.uniform(0.2, 0.6) * radius, 2.5, 25)))
     dark = phase - rng.uniform(0.7, 1.1) * halo
     rounded = per_object(rng, layout.labels, 0.0, 1.0) > rng.uniform(0.6, 1.3)
@@ -117,7 +119,7 @@ def _part_tone(rng: np.random.Generator, layout: Layout, most: float) -> Intensi
     if layout.parts is None:
         return np.zeros(layout.labels.shape, np.float32)
     sign = rng.choice([-1.0, 1.0])
-    return np.asarray(sign * per_object(rng, layout.parts, 0.4 * most, most), np.float32)
+    return np.asarray(sign * per_object(rng, layout.parts, 0.5 * most, most), np.float32)
 
 
 def _bright_background(rng: np.random.Generator, parameters: SceneParameters) -> Intensity:
