@@ -263,7 +263,8 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
     rows: NDArray[np.float64] = np.column_stack(
         [np.round(low[:, hidden]), obj_ids[: len(vertices)]]
     )
-    return rows[is_one & np.array(is_mark) & np.isfinite(rows).all(axis=1)]
+    kept: NDArray[np.float64] = rows[is_one & is_mark & np.isfinite(rows).all(axis=1)]
+    return kept
 
 
 def write_marks(
