@@ -1,19 +1,28 @@
 """The rule that says which pixels a commit changes."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from napari_sam2_openvino.core.commit import changed_pixels, commit_to_plane
+from napari_sam2_openvino.core.commit import (
+    CommitMode,
+    box_of,
+    changed_pixels,
+    commit_to_plane,
+    hull,
+)
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut
 
+MODES = get_args(CommitMode)
 BEFORE = np.array([[0, 0, 2, 2], [3, 3, 2, 0]], np.uint16)
 MASK = np.array([[0, 1, 1, 0], [0, 1, 0, 1]], bool)
 
 
-def commit(mode, **options):
+def commit(mode):
     plane = BEFORE.copy()
-    n_pixels = commit_to_plane(plane, MaskCut(MASK), 3, mode, **options)
+    n_pixels = commit_to_plane(plane, MaskCut(MASK), 3, mode)
     assert n_pixels == (plane == 3).sum()
     return plane.tolist()
 
@@ -37,10 +46,28 @@ def test_only_where_empty_writes_whole_objects():
 
 
 def test_old_pixels_stay_when_nothing_is_to_be_replaced():
-    assert commit("keep existing", replace=False) == [[0, 3, 2, 2], [3, 3, 2, 3]]
+    changes = changed_pixels(BEFORE, MASK, 3, replace=False)
+    assert not changes.erased.any()
+    assert changes.belonging.tolist() == [[0, 1, 0, 0], [1, 1, 0, 1]]
 
 
-@pytest.mark.parametrize("mode", ["keep existing", "overwrite", "only where empty"])
+@pytest.mark.parametrize("seed", range(20))
+def test_to_know_where_the_old_pixels_are_changes_nothing_but_the_time(seed):
+    rng = np.random.default_rng(seed)
+    whole, known = np.zeros((2, 30, 40), np.uint8)
+    boxes = {}
+    for _ in range(12):
+        obj_id, mode = int(rng.integers(1, 4)), str(rng.choice(MODES))
+        (row, column), hw = rng.integers(0, 20, 2), rng.integers(0, 10, 2)
+        cut = MaskCut(rng.random(hw) < 0.7, (int(row), int(column)))
+        n_pixels = commit_to_plane(whole, cut, obj_id, mode)
+        before = boxes.get(obj_id, (0, 0, 0, 0))
+        assert commit_to_plane(known, cut, obj_id, mode, replaced=before) == n_pixels
+        boxes[obj_id] = hull(before, box_of(cut))
+        np.testing.assert_array_equal(known, whole)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_to_commit_again_changes_nothing(mode):
     plane = BEFORE.copy()
     commit_to_plane(plane, MaskCut(MASK), 3, mode)
