@@ -127,7 +127,8 @@ def commit_to_plane(
     )
     window = plane[top:bottom, left:right]
     mask = np.zeros(window.shape, bool)
-    mask[row - top : row - top + height, column - left : column - left + width] = cut.mask
+    if cut.mask.size:
+        mask[row - top : row - top + height, column - left : column - left + width] = cut.mask
     changes = changed_pixels(window, mask, obj_id, mode)
     window[changes.erased] = 0
     window[changes.written] = obj_id
