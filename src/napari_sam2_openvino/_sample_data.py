@@ -14,17 +14,36 @@ _PIXEL_MICROMETRES = 0.25
 
 def nuclei() -> list[LayerData]:
     """Make fluorescent nuclei in 16 bits, and their ground truth."""
-    from napari_sam2_openvino.synthetic import make_scene
+    from napari_sam2_openvino.synthetic import SceneParameters, make_scene
 
-    scene = make_scene("fluorescence", seed=7, shape=(512, 512), difficulty=0.4)
+    parameters = SceneParameters(
+        "fluorescence",
+        (512, 512),
+        object_count=(40, 40),
+        radius=(17, 30),
+        irregularity=0.1,
+        contrast=0.85,
+        noise=0.015,
+    )
+    scene = make_scene("fluorescence", seed=11, parameters=parameters)
     return _layers("nuclei", scene.image, scene.labels, (1.0, 1.0))
 
 
 def tissue() -> list[LayerData]:
     """Make stained tissue in RGB, and its ground truth."""
-    from napari_sam2_openvino.synthetic import make_scene
+    from napari_sam2_openvino.synthetic import SceneParameters, make_scene
 
-    scene = make_scene("tissue", seed=7, shape=(512, 640), difficulty=0.4)
+    parameters = SceneParameters(
+        "tissue",
+        (512, 640),
+        object_count=(70, 70),
+        radius=(13, 22),
+        irregularity=0.1,
+        contrast=0.85,
+        noise=0.012,
+        texture=0.5,
+    )
+    scene = make_scene("tissue", seed=9, parameters=parameters)
     return _layers("tissue", scene.image, scene.labels, (1.0, 1.0), rgb=True)
 
 
