@@ -219,9 +219,9 @@ def _to_row(record: Mapping[Any, Any]) -> ObjectRow:
     return ObjectRow(
         int(record[INDEX]),
         _to_plane(_text(record.get("plane"))),
-        0 if pd.isna(area) else int(area),
+        0 if area is None or pd.isna(area) else int(area),
         _text(record.get("model")),
-        None if pd.isna(iou) else float(iou),
+        None if iou is None or pd.isna(iou) else float(iou),
         _text(record.get("prompts")),
         _text(record.get("class_name")),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,13 +20,12 @@ from napari_sam2_openvino._coordinates import (
 from napari_sam2_openvino._layer_edits import editing, remove_object, renumber
 from napari_sam2_openvino._layers import (
     FOR_ALL,
-    MIN_BOX_SIDE,
     NEGATIVE,
     OBJECT_FEATURE,
     POLARITY_FEATURE,
     POSITIVE,
-    is_drawing,
 )
+from napari_sam2_openvino._shape_marks import is_trace, kinds_of, shape_mark
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MarkKind
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -36,13 +34,6 @@ __all__ = ["editing", "remove_object", "renumber"]
 
 Marks = dict[int, tuple[Mark, ...]]
 
-_KINDS: dict[str, MarkKind] = {
-    "rectangle": "box",
-    "polygon": "polygon",
-    "ellipse": "ellipse",
-    "line": "path",
-    "path": "path",
-}
 _SHAPES: dict[MarkKind, str] = {
     "box": "rectangle",
     "polygon": "polygon",
@@ -124,7 +115,7 @@ def _read_shapes(
 ) -> Iterator[tuple[int, Mark]]:
     if shapes is None or shapes.nshapes == 0:
         return
-    vertices, kinds = shapes_to_image(shapes, image), _kinds(shapes)
+    vertices, kinds = shapes_to_image(shapes, image), kinds_of(shapes)
     here = [
         index
         for index, (place, kind) in enumerate(zip(vertices, kinds, strict=True))
@@ -133,42 +124,9 @@ def _read_shapes(
     are_positive, obj_ids = _read_features(shapes, np.array(here, int), [kinds[i] for i in here])
     hw = plane_hw(image, plane)
     for index, is_positive, obj_id in zip(here, are_positive, obj_ids, strict=True):
-        kind = kinds[index]
-        xy = to_xy(vertices[index], plane)
-        if kind is None or _is_trace(kind, np.ptp(xy, axis=0)):
-            continue
-        corners = _inside(kind, xy, hw)
-        yield obj_id, Mark(kind, tuple(map(tuple, corners.tolist())), is_positive)
-
-
-def _kinds(shapes: Shapes) -> list[MarkKind | None]:
-    """Return what each shape is, None for one that is still being drawn click by click."""
-    kinds: list[MarkKind | None] = [_KINDS.get(kind) for kind in shapes.shape_type]
-    # napari begins a polygon as a path, and its last vertex is the pointer.
-    if is_drawing(shapes) and shapes.shape_type[-1] in ("path", "polygon"):
-        kinds[-1] = None
-    return kinds
-
-
-def _is_trace(kind: MarkKind, extent: NDArray[Any]) -> bool:
-    # A path may be as thin as it likes.
-    sides = extent.max() if kind in ("path", "polygon") else extent.min()
-    return bool(sides < MIN_BOX_SIDE)
-
-
-def _inside(kind: MarkKind, xy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the vertices of a mark; boxes and scribbles are cut to the image."""
-    low, high = np.float32(-0.5), np.array([hw[1] - 0.5, hw[0] - 0.5], np.float32)
-    if (xy.max(axis=0) <= low).any() or (xy.min(axis=0) >= high).any():
-        name = {"box": "box", "path": "scribble"}.get(kind, "lasso")
-        raise InputError(
-            f"The {name} lies outside the image of {hw[1]} x {hw[0]} pixels: "
-            "move it inside or delete it."
-        )
-    if kind == "box":
-        xy = np.array([xy.min(axis=0), xy.max(axis=0)])
-    # To cut the outline of a lasso would bend the part of it that lies inside.
-    return xy.clip(low, high) if kind in ("box", "path") else xy
+        mark = shape_mark(shapes.shape_type[index], to_xy(vertices[index], plane), hw, is_positive)
+        if mark is not None:
+            yield obj_id, mark
 
 
 def _read_features(
@@ -256,8 +214,8 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
     is_one = (np.round(low[:, hidden]) == np.round(high[:, hidden])).all(axis=1)
     extents = (high - low)[:, plane.displayed]
     is_mark = [
-        kind is not None and not _is_trace(kind, extent)
-        for kind, extent in zip(_kinds(shapes), extents, strict=True)
+        kind is not None and not is_trace(kind, extent)
+        for kind, extent in zip(kinds_of(shapes), extents, strict=True)
     ]
     obj_ids = pd.to_numeric(shapes.features[OBJECT_FEATURE], errors="coerce").to_numpy(float)
     rows: NDArray[np.float64] = np.column_stack(
