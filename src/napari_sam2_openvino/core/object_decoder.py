@@ -15,6 +15,7 @@ from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.object_masks import LogitsCut
 from napari_sam2_openvino.core.prompt_building import build_stages
 from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,
     best_of_three,
@@ -66,11 +67,15 @@ class ObjectPrediction:
         Index of the candidate that counts: 0, or the one that the user chose.
     object_score : float
         Logit of there being an object at all.
+    stage : int, optional
+        Number, from 1, of the stage that this is the answer of: the last one. A choice among the
+        candidates is the entry (stage, token) of ``ObjectPrompts.choices``.
     """
 
     candidates: tuple[Candidate, ...]
     chosen: int
     object_score: float
+    stage: int = 1
 
     @property
     def choice(self) -> Candidate:
@@ -87,9 +92,10 @@ class ObjectDecoder:
     """Answers the prompts of objects of one image.
 
     Each object is decoded in stages (see `build_stages`): the low-resolution mask of a stage is
-    the ``mask_input`` of the next, clamped to +-32 as ``SAM2ImagePredictor.predict`` returns it.
-    The mask is the best of three by predicted IoU for a single click, and else SAM 2's single mask
-    (see `single_token`). A choice of the user replaces it, also in what is fed on.
+    the ``mask_input`` of the next, clamped to +-32 as ``SAM2ImagePredictor.predict`` returns it,
+    unless that has its own, in which case the stages before it are skipped. The mask is the best
+    of three by predicted IoU for a single click, and else SAM 2's single mask (see
+    `single_token`). A choice of the user replaces it, also in what is fed on.
 
     The answer depends on the embedding and the prompts only: neither on what was decoded before
     nor on the other objects of the call. Stages that were decoded before are remembered, so that
@@ -105,6 +111,11 @@ class ObjectDecoder:
     def __init__(self, model: Sam2Model, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._model = model
         self._stage_masks = _StageMasks(max_bytes)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the masks of stages that are remembered, in bytes."""
+        return self._stage_masks.nbytes
 
     def predict(
         self,
@@ -152,35 +163,40 @@ class ObjectDecoder:
 
     def _decode(self, embedding: ImageEmbedding, batch: Sequence["_Track"]) -> None:
         """Decode the next stage of each object of a batch."""
-        masks = [track.mask_input for track in batch]
-        mask_input = (
-            np.stack([mask for mask in masks if mask is not None]) if masks[0] is not None else None
-        )
         coords, labels = zip(*(track.tokens for track in batch), strict=True)
+        masks = [track.mask_input for track in batch if track.mask_input is not None]
         output = self._model.decode(
-            embedding, np.concatenate(coords), np.concatenate(labels), mask_input
+            embedding,
+            np.concatenate(coords),
+            np.concatenate(labels),
+            np.stack(masks) if masks else None,
         )
         single = single_token(output.low_res_masks, output.iou_predictions, self._model.info.config)
         multiple = best_of_three(output.iou_predictions)
         for row, track in enumerate(batch):
             default = int(multiple[row] if track.stage.is_ambiguous else single[row])
             token = track.choice_or(default)
-            low_res = output.low_res_masks[row]
-            fed_on = np.clip(low_res[token], -LOW_RES_CLAMP, LOW_RES_CLAMP)[None]
-            self._stage_masks.put(embedding, track.key, fed_on)
+            low_res = output.low_res_masks[row, token][None]
+            fed_on = np.clip(low_res, -LOW_RES_CLAMP, LOW_RES_CLAMP)
+            if track.stage.mask_input is None:
+                self._stage_masks.put(embedding, track.key, fed_on)
             if track.is_last:
-                scores = output.iou_predictions[row]
-                order = sorted(range(N_TOKENS), key=lambda each: (each != default, -scores[each]))
-                track.prediction = ObjectPrediction(
-                    tuple(
-                        Candidate(each, float(scores[each]), LogitsCut.of(low_res[each]))
-                        for each in order
-                    ),
-                    order.index(token),
-                    float(output.object_score_logits[row, 0]),
-                )
+                track.prediction = _prediction(output, row, default, token, track.number)
             else:
-                track.advance(fed_on)
+                track.advance(track.number + 1, fed_on)
+
+
+def _prediction(
+    output: DecoderOutput, row: int, default: int, token: int, stage: int
+) -> ObjectPrediction:
+    scores = output.iou_predictions[row]
+    order = sorted(range(N_TOKENS), key=lambda each: (each != default, -scores[each]))
+    candidates = tuple(
+        Candidate(each, float(scores[each]), LogitsCut.of(output.low_res_masks[row, each]))
+        for each in order
+    )
+    object_score = float(output.object_score_logits[row, 0])
+    return ObjectPrediction(candidates, order.index(token), object_score, stage)
 
 
 class _Track:
@@ -197,15 +213,14 @@ class _Track:
                 )
         self._tokens = [_tokens(stage, region, image_size) for stage in self._stages]
         self._keys = list(self._stage_keys())
-        self._number = 0
-        self.mask_input = self._stages[0].mask_input
+        # Nothing of the stages before it reaches one with a mask input of its own.
+        self.number = len(self._stages) if self._stages[-1].mask_input is not None else 1
+        self.mask_input = self.stage.mask_input
         self.prediction: ObjectPrediction | None = None
 
     def _stage_keys(self) -> Iterator[bytes]:
         """Give hashes of all that the mask fed on by each stage depends on."""
         hasher = hashlib.blake2b(digest_size=16)
-        if self._stages[0].mask_input is not None:
-            hasher.update(self._stages[0].mask_input.tobytes())
         for number, (coords, labels) in enumerate(self._tokens, start=1):
             hasher.update(repr((coords.shape, self._choices.get(number))).encode())
             hasher.update(coords.tobytes())
@@ -214,34 +229,33 @@ class _Track:
 
     def skip_known(self, known: "_StageMasks", embedding: ImageEmbedding) -> None:
         """Begin after the last stage, short of the final one, whose mask is known."""
-        for number in reversed(range(len(self._stages) - 1)):
-            mask = known.get(embedding, self._keys[number])
+        for number in range(len(self._stages) - 1, self.number - 1, -1):
+            mask = known.get(embedding, self._keys[number - 1])
             if mask is not None:
-                self._number, self.mask_input = number + 1, mask
+                self.advance(number + 1, mask)
                 return
 
     @property
     def stage(self) -> Prompts:
-        return self._stages[self._number]
+        return self._stages[self.number - 1]
 
     @property
     def tokens(self) -> tuple[Float, NDArray[np.int32]]:
-        return self._tokens[self._number]
+        return self._tokens[self.number - 1]
 
     @property
     def key(self) -> bytes:
-        return self._keys[self._number]
+        return self._keys[self.number - 1]
 
     @property
     def is_last(self) -> bool:
-        return self._number == len(self._stages) - 1
+        return self.number == len(self._stages)
 
     def choice_or(self, default: int) -> int:
-        return self._choices.get(self._number + 1, default)
+        return self._choices.get(self.number, default)
 
-    def advance(self, mask: Float) -> None:
-        self._number += 1
-        self.mask_input = mask
+    def advance(self, number: int, mask: Float) -> None:
+        self.number, self.mask_input = number, mask
 
 
 def _tokens(stage: Prompts, region: Region, image_size: int) -> tuple[Float, NDArray[np.int32]]:
@@ -279,7 +293,7 @@ class _StageMasks:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._nbytes = 0
+        self.nbytes = 0
         # A weak reference is equal only to that of the same embedding, also when it is gone.
         self._masks: OrderedDict[tuple[weakref.ref[ImageEmbedding], bytes], Float] = OrderedDict()
 
@@ -292,9 +306,9 @@ class _StageMasks:
     def put(self, embedding: ImageEmbedding, key: bytes, mask: Float) -> None:
         place = weakref.ref(embedding), key
         if place not in self._masks:
-            self._nbytes += mask.nbytes
+            self.nbytes += mask.nbytes
         self._masks[place] = mask
         self._masks.move_to_end(place)
-        while self._nbytes > self._max_bytes and len(self._masks) > 1:
+        while self.nbytes > self._max_bytes and len(self._masks) > 1:
             _, dropped = self._masks.popitem(last=False)
-            self._nbytes -= dropped.nbytes
+            self.nbytes -= dropped.nbytes

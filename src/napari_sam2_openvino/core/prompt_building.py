@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.object_masks import MASK_PROMPT_LOGIT, mask_logits
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, Prompts
@@ -27,18 +28,20 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
     """Return the calls of SAM 2 that answer the prompts of one object, in order.
 
     SAM 2 is trained to be corrected: each call after the first gets all points so far and, as
-    ``mask_input``, the low-resolution mask that the call before it gave; that is filled in by
-    whoever makes the calls (see `ObjectDecoder`).
+    ``mask_input``, the low-resolution mask that the call before it gave. Whoever makes the calls
+    fills that in (see `ObjectDecoder`) where a stage has no ``mask_input`` of its own.
 
     - The first stage holds everything that is not a click, and the clicks up to and including the
       first positive one. If boxes, lassos, scribbles or the mask say where the object is, it holds
       only the clicks that were drawn before them, such as negative points that count for all
       objects: clicks after them are corrections.
     - Each further click is a stage of its own.
+    - The mask prompt of a lasso or of an object to refine stays in every stage: what the user drew
+      says more than what the network made of it, and corrections work better from there.
 
-    SAM 2 takes one box: the one around all boxes and lassos. A lasso is also a mask prompt. A
-    scribble is up to `SCRIBBLE_MAX_POINTS` points along it, with its sign. Negative points outside
-    the region are left out. The same prompts always give the same stages.
+    SAM 2 takes one box: the one around all boxes, lassos and the mask. A lasso is also a mask
+    prompt. A scribble is up to `SCRIBBLE_MAX_POINTS` points along it, with its sign. Negative
+    points outside the region are left out. The same prompts always give the same stages.
 
     Parameters
     ----------
@@ -52,13 +55,15 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
     Returns
     -------
     tuple of Prompts
-        At least one; only the first may have a ``mask_input``.
+        At least one.
 
     Raises
     ------
     InputError
         If nothing says where the object is, or a box has no area.
     """
+    if prompts.mask is not None and not prompts.mask.mask.any():
+        prompts = replace(prompts, mask=None)
     if prompts.is_empty:
         raise InputError(
             "An object needs a positive point, a box, a lasso, a scribble or a mask, but has none: "
@@ -68,7 +73,7 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
     clicks = [mark for mark in marks if mark.kind == "point"]
     n_first = _clicks_of_first_stage(prompts)
     scribbled = list(_scribble_points(marks, region, image_size))
-    box = _box([mark for mark in marks if mark.kind in ("box", "polygon", "ellipse")])
+    box = _box(prompts.mask, marks, region)
     mask_input = _mask_input(prompts, marks, region, image_size // 4)
     stages: list[Prompts] = []
     for n_clicks in range(n_first, max(n_first, len(clicks)) + 1):
@@ -81,7 +86,7 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
                     [FOREGROUND if positive else BACKGROUND for _, positive in inside], np.int32
                 ),
                 box=box,
-                mask_input=None if stages else mask_input,
+                mask_input=mask_input,
             )
         )
     return tuple(stages)
@@ -108,10 +113,19 @@ def _clicks_of_first_stage(prompts: ObjectPrompts) -> int:
     return before if anchored else before + 1
 
 
-def _box(outlines: Sequence[Mark]) -> Float | None:
+def _box(mask: MaskCut | None, marks: Sequence[Mark], region: Region) -> Float | None:
+    """Return the box around all boxes and lassos, relative to the region already, and the mask."""
+    outlines = [_outline(mark) for mark in marks if mark.kind in ("box", "polygon", "ellipse")]
+    if mask is not None and mask.mask.any():
+        rows, columns = (np.flatnonzero(mask.mask.any(axis=axis)) for axis in (1, 0))
+        top, left = mask.origin[0] - region.row, mask.origin[1] - region.column
+        # Along the outer edges of its pixels, so that one pixel has a box too.
+        low = left + columns[0] - 0.5, top + rows[0] - 0.5
+        high = left + columns[-1] + 0.5, top + rows[-1] + 0.5
+        outlines.append(np.array([low, high]))
     if not outlines:
         return None
-    corners = np.concatenate([_outline(mark) for mark in outlines])
+    corners = np.concatenate(outlines)
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
 
 
