@@ -10,6 +10,8 @@ import pytest
 from napari._app_model.constants import MenuId
 from npe2 import PluginManifest
 
+from napari_sam2_openvino._qt.actions import ACTIONS
+
 NAME = "napari-sam2-openvino"
 
 
@@ -42,7 +44,7 @@ def test_every_command_can_be_imported_and_is_used(manifest: PluginManifest) -> 
     for contribution in (*contributions.widgets, *contributions.sample_data):
         used.add(contribution.command)
     for items in (contributions.menus or {}).values():
-        used.update(item.command for item in items)
+        used.update(item.command for item in items if hasattr(item, "command"))
     assert used == set(commands(manifest))
     for command in commands(manifest).values():
         assert command.id.startswith(f"{NAME}.")
@@ -50,10 +52,39 @@ def test_every_command_can_be_imported_and_is_used(manifest: PluginManifest) -> 
         assert callable(getattr(importlib.import_module(module), attribute))
 
 
-def test_menus_are_those_that_plugins_may_use(manifest: PluginManifest) -> None:
+def test_menus_are_those_that_plugins_may_use_and_our_own(manifest: PluginManifest) -> None:
     menus = manifest.contributions.menus
     assert menus
-    assert set(menus) <= {menu.value for menu in MenuId.contributables()}
+    own = {submenu.id for submenu in manifest.contributions.submenus or ()}
+    assert set(menus) - own <= {menu.value for menu in MenuId.contributables()}
+    assert own <= set(menus)
+    shown = {item.submenu for items in menus.values() for item in items if hasattr(item, "submenu")}
+    assert shown == own
+
+
+def test_there_is_a_command_for_each_action_that_needs_no_number(manifest: PluginManifest) -> None:
+    actions = {each.verb: each for each in ACTIONS if len(each.keys) <= 1}
+    titles = {
+        each.id.removeprefix(f"{NAME}."): each.title for each in manifest.contributions.commands
+    }
+    assert {verb: titles.get(verb) for verb in actions} == {
+        verb: each.title for verb, each in actions.items()
+    }
+
+
+def test_there_is_a_preference_for_each_key_that_can_be_changed(manifest: PluginManifest) -> None:
+    properties = manifest.contributions.configurations["keys"].properties
+    assert {name: (each.title, each.default) for name, each in properties.items()} == {
+        each.verb: (each.title, each.keys[0]) for each in ACTIONS if len(each.keys) == 1
+    }
+
+
+def test_defaults_of_preferences_are_within_their_limits(manifest: PluginManifest) -> None:
+    for category in manifest.contributions.configurations.values():
+        for name, each in category.properties.items():
+            assert isinstance(each.default, each.python_type), name
+            assert each.minimum is None or each.minimum <= each.default, name
+            assert each.maximum is None or each.default <= each.maximum, name
 
 
 def test_each_sample_is_an_image_with_its_ground_truth(manifest: PluginManifest) -> None:

@@ -125,6 +125,32 @@ def test_a_new_name_is_added_to_the_list_and_given(panel: ObjectsPanel, qtbot: A
     assert panel.class_names == ("nucleus", "debris", "dead cell")
 
 
+def test_a_name_that_is_being_typed_stays_while_masks_arrive(
+    panel: ObjectsPanel, qtbot: Any
+) -> None:
+    panel.set_current(4)
+    panel.activateWindow()
+    edit = panel.class_combo.lineEdit()
+    edit.setFocus()
+    qtbot.waitUntil(edit.hasFocus)
+    edit.selectAll()
+    qtbot.keyClicks(edit, "mito")
+    panel.set_rows([ObjectRow(4, "draft", 0.8, 1100), *ROWS[1:]])
+    assert edit.text() == "mito"
+    panel.set_current(2)
+    assert edit.text() == "nucleus"
+
+
+def test_sorting_keeps_the_selection(panel: ObjectsPanel) -> None:
+    panel.set_current(4)
+    chosen = heard(panel.object_chosen)
+    panel.table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
+    assert shown(panel) == ["4", "2", "11"]
+    assert panel.selected == (4,)
+    assert panel.table.selectionModel().selectedRows()[0].row() == 0
+    assert chosen == []
+
+
 def test_a_name_that_is_listed_is_told_once(panel: ObjectsPanel, qtbot: Any) -> None:
     told, names = heard(panel.class_chosen), heard(panel.class_names_changed)
     panel.set_current(4)

@@ -1,5 +1,6 @@
 """The objects of a plane as a table that Qt shows: values in, texts and sort keys out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,25 +61,33 @@ class ObjectsModel(QAbstractTableModel):
         super().__init__(parent)
         self.rows: list[ObjectRow] = []
         self.row_of: dict[int, int] = {}
+        self._column = 1
+        self._is_descending = False
 
-    @property
-    def obj_ids(self) -> list[int]:
-        """The numbers of the objects."""
-        return [each.obj_id for each in self.rows]
-
-    def set_rows(self, rows: list[ObjectRow]) -> None:
+    def set_rows(self, rows: Sequence[ObjectRow]) -> None:
         """Take other rows, telling the view no more than it needs to know."""
-        if [each.obj_id for each in rows] != self.obj_ids:
+        # Not by Qt's proxy, which asks for each of n log n comparisons.
+        ordered = sorted(rows, key=self._sort_key, reverse=self._is_descending)
+        if [each.obj_id for each in ordered] != [each.obj_id for each in self.rows]:
             self.beginResetModel()
-            self.rows = rows
-            self.row_of = {each.obj_id: row for row, each in enumerate(rows)}
+            self.rows = ordered
+            self.row_of = {each.obj_id: row for row, each in enumerate(ordered)}
             self.endResetModel()
             return
-        changed = [row for row, each in enumerate(rows) if each != self.rows[row]]
-        self.rows = rows
+        changed = [row for row, each in enumerate(ordered) if each != self.rows[row]]
+        self.rows = ordered
         if changed:
             last = len(_COLUMNS) - 1
             self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], last))
+
+    def sort(self, column: int, order: Any = Qt.SortOrder.AscendingOrder) -> None:
+        """Order the rows by a column, as Qt does when its header is clicked."""
+        self._column = max(column, 0)
+        self._is_descending = order == Qt.SortOrder.DescendingOrder
+        self.set_rows(self.rows)
+
+    def _sort_key(self, row: ObjectRow) -> tuple[Any, int]:
+        return _sort_keys(row)[self._column], row.obj_id
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008
         """Return the number of objects."""
@@ -97,12 +106,10 @@ class ObjectsModel(QAbstractTableModel):
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
-        """Return what a cell shows, sorts by or says."""
+        """Return what a cell shows or says."""
         row, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return _texts(row)[column]
-        if role == Qt.ItemDataRole.UserRole:
-            return _sort_keys(row)[column]
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.class_name if column == 4 else _SIGNS[row.state][1]
         if role == Qt.ItemDataRole.TextAlignmentRole:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QEvent, QItemSelection, QItemSelectionModel, Qt
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -23,7 +23,7 @@ from napari_sam2_openvino._qt.objects_model import NO_CLASS, ObjectRow, ObjectsM
 _NO_CLASS_TEXT = "no class"
 _KEYED_CLASSES = 9
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-_COLUMN_WIDTHS = (24, 58, 46, 68)
+_COLUMN_WIDTHS = (24, 64, 46, 66)
 
 
 class ObjectsPanel(QWidget):
@@ -56,10 +56,8 @@ class ObjectsPanel(QWidget):
         self._class_names: tuple[str, ...] = ()
         self._is_quiet = False
         self._current: int | None = None
+        self._selected: tuple[int, ...] = ()
         self._rows = ObjectsModel(self)
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self._rows)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self._build()
         self._connect()
         self._fill_combo()
@@ -67,7 +65,7 @@ class ObjectsPanel(QWidget):
 
     @property
     def rows(self) -> tuple[ObjectRow, ...]:
-        """The objects that are listed, in the order in which they were given."""
+        """The objects, in the order in which they are listed."""
         return tuple(self._rows.rows)
 
     @property
@@ -78,8 +76,7 @@ class ObjectsPanel(QWidget):
     @property
     def selected(self) -> tuple[int, ...]:
         """The selected objects, by number."""
-        indexes = self._selection.selectedRows()
-        return tuple(sorted(self._obj_id(index) for index in indexes))
+        return self._selected
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -88,33 +85,19 @@ class ObjectsPanel(QWidget):
 
     def set_rows(self, rows: Sequence[ObjectRow]) -> None:
         """List these objects. What is selected stays so; nothing is emitted."""
-        if tuple(rows) == self.rows:
-            return
-        kept, is_reset = self.selected, [each.obj_id for each in rows] != self._rows.obj_ids
-        self._is_quiet = True
-        try:
-            self._rows.set_rows(list(rows))
-            if is_reset:
-                self._select(kept)
-                self._mark_current()
-        finally:
-            self._is_quiet = False
+        self._rows.set_rows(rows)
         self._show_summary()
-        self._show_class()
+        # Masks that arrive do not take away a name that is being typed.
+        if not (self._class_edit.hasFocus() and self._class_edit.isModified()):
+            self._show_class()
 
     def set_current(self, obj_id: int | None) -> None:
         """Select an object and scroll to it; nothing is emitted."""
         if obj_id == self._current and (obj_id is None or obj_id in self.selected):
             return
         self._current = obj_id
-        self._is_quiet = True
-        try:
-            self._select(() if obj_id is None else (obj_id,))
-            self._mark_current()
-        finally:
-            self._is_quiet = False
-        self._show_summary()
-        self._show_class()
+        self._select(() if obj_id is None else (obj_id,))
+        self._scroll_to_current()
 
     def set_class_names(self, names: Iterable[str]) -> None:
         """Offer these classes; nothing is emitted."""
@@ -137,7 +120,7 @@ class ObjectsPanel(QWidget):
 
     def _build(self) -> None:
         self.table = QTableView()
-        self.table.setModel(self._sorted)
+        self.table.setModel(self._rows)
         self._selection: Any = self.table.selectionModel()
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
@@ -190,42 +173,54 @@ class ObjectsPanel(QWidget):
         header.setSectionResizeMode(len(_COLUMN_WIDTHS), QHeaderView.ResizeMode.Stretch)
 
     def _connect(self) -> None:
-        self._selection.selectionChanged.connect(self._on_selection)
+        self._selection.selectionChanged.connect(self._on_selection_changed)
+        self._rows.modelReset.connect(self._on_reset)
         self.previous_button.clicked.connect(self.previous_clicked)
         self.next_button.clicked.connect(self.next_clicked)
         self.class_combo.activated.connect(self._on_class_activated)
         # Not `returnPressed`: Qt's own slot may come after it and choose another class.
         self._class_edit.installEventFilter(self)
 
-    def _obj_id(self, index: QModelIndex) -> int:
-        return self._rows.rows[self._sorted.mapToSource(index).row()].obj_id
-
-    def _index(self, obj_id: int) -> QModelIndex | None:
-        row = self._rows.row_of.get(obj_id)
-        return None if row is None else self._sorted.mapFromSource(self._rows.index(row, 0))
-
     def _select(self, obj_ids: Iterable[int]) -> None:
-        model = self._selection
-        model.clearSelection()
-        flags = QItemSelectionModel.SelectionFlag
+        """Select objects, those of them that are listed; nothing is emitted."""
+        selection, last = QItemSelection(), self._rows.columnCount() - 1
         for obj_id in obj_ids:
-            if index := self._index(obj_id):
-                model.select(index, flags.Select | flags.Rows)
+            row = self._rows.row_of.get(obj_id)
+            if row is not None:
+                selection.select(self._rows.index(row, 0), self._rows.index(row, last))
+        self._is_quiet = True
+        try:
+            self._selection.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self._on_selection()
+        finally:
+            self._is_quiet = False
 
-    def _mark_current(self) -> None:
-        index = None if self._current is None else self._index(self._current)
-        if index is not None:
-            flags = QItemSelectionModel.SelectionFlag
-            self._selection.setCurrentIndex(index, flags.NoUpdate)
+    def _scroll_to_current(self) -> None:
+        row = None if self._current is None else self._rows.row_of.get(self._current)
+        if row is not None:
+            index = self._rows.index(row, 0)
+            # Without it the arrow keys would start somewhere else.
+            self._selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
             self.table.scrollTo(index)
 
-    def _on_selection(self, *_: Any) -> None:
+    def _on_reset(self) -> None:
+        """Select again what was, wherever it is now: Qt forgets it."""
+        self._select(self._selected)
+        self._scroll_to_current()
+
+    def _on_selection_changed(self, *_: Any) -> None:
+        if not self._is_quiet:
+            self._on_selection()
+
+    def _on_selection(self) -> None:
+        rows = (index.row() for index in self._selection.selectedRows())
+        self._selected = tuple(sorted(self._rows.rows[row].obj_id for row in rows))
         self._show_class()
-        selected = self.selected
-        if not self._is_quiet and len(selected) == 1 and selected[0] != self._current:
-            self._current = selected[0]
-            self.object_chosen.emit(selected[0])
         self._show_summary()
+        is_one = len(self._selected) == 1
+        if not self._is_quiet and is_one and self._selected[0] != self._current:
+            self._current = self._selected[0]
+            self.object_chosen.emit(self._current)
 
     def _on_class_activated(self, number: int) -> None:
         self.choose_class(number)
