@@ -55,13 +55,16 @@ COLORS = {POSITIVE: POSITIVE_COLOR, NEGATIVE: NEGATIVE_COLOR}
 FOR_ALL_SYMBOL = "square"
 # How much of its colour a prompt of another object than the current one keeps.
 DIMMED = 0.35
-# A plain click with the rectangle tool leaves a box of about 1.5 pixels.
+# A plain click with the rectangle tool leaves a box of 2.5 pixels of the screen. Whatever the zoom
+# was, nothing as small as that in pixels of the image is meant.
+TRACE_SIDE = 3.0
 MIN_BOX_SIDE = 3.0
 # Shape types of napari that have a sign.
 SCRIBBLES = ("line", "path")
 
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _IS_DRAWING = "napari-sam2-openvino is drawing"
+_TRACES = "napari-sam2-openvino traces of clicks"
 _EDGE_WIDTH = "napari-sam2-openvino edge width"
 
 
@@ -114,12 +117,26 @@ def _no_features() -> pd.DataFrame:
 
 def _note_drawing(event: Any) -> None:
     # napari tells when a shape is begun and when it is there, not whether one is being drawn.
-    event.source.metadata[_IS_DRAWING] = event.action == ActionType.ADDING
+    shapes = event.source
+    if is_drawing(shapes) and event.action == ActionType.ADDED and shapes.nshapes:
+        vertices = shapes.data[-1]
+        screen_pixel = shapes.scale_factor / abs(shapes.scale[-1])
+        if np.ptp(vertices, axis=0).max() <= TRACE_SIDE * screen_pixel:
+            shapes.metadata.setdefault(_TRACES, set()).add(vertices.tobytes())
+    shapes.metadata[_IS_DRAWING] = event.action == ActionType.ADDING
 
 
 def is_drawing(layer: Layer) -> bool:
     """Whether the last shape of a layer of ours is still being drawn."""
     return bool(layer.metadata.get(_IS_DRAWING, False))
+
+
+def are_traces(shapes: Shapes) -> list[bool]:
+    """Return which shapes are what a click with a shape tool left, at any zoom."""
+    traces = shapes.metadata.get(_TRACES)
+    if not traces:
+        return [False] * shapes.nshapes
+    return [vertices.tobytes() in traces for vertices in shapes.data]
 
 
 def polarity(layer: Points | Shapes) -> str:

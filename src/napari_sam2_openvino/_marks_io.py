@@ -25,7 +25,7 @@ from napari_sam2_openvino._layers import (
     POLARITY_FEATURE,
     POSITIVE,
 )
-from napari_sam2_openvino._shape_marks import is_trace, kinds_of, shape_mark
+from napari_sam2_openvino._shape_marks import is_too_small, kinds_of, shape_mark
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MarkKind
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -214,7 +214,7 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
     is_one = (np.round(low[:, hidden]) == np.round(high[:, hidden])).all(axis=1)
     extents = (high - low)[:, plane.displayed]
     is_mark = [
-        kind is not None and not is_trace(kind, extent)
+        kind is not None and not is_too_small(kind, extent)
         for kind, extent in zip(kinds_of(shapes), extents, strict=True)
     ]
     obj_ids = pd.to_numeric(shapes.features[OBJECT_FEATURE], errors="coerce").to_numpy(float)

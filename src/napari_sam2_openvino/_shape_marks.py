@@ -6,7 +6,7 @@ import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._layers import MIN_BOX_SIDE, is_drawing
+from napari_sam2_openvino._layers import MIN_BOX_SIDE, are_traces, is_drawing
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MarkKind
 
@@ -41,22 +41,28 @@ def shape_mark(
         If it lies outside the plane.
     """
     kind = _KINDS[shape_type]
-    if is_trace(kind, np.ptp(xy, axis=0)):
+    if is_too_small(kind, np.ptp(xy, axis=0)):
         return None
     vertices = tuple((x, y) for x, y in _inside(kind, xy, hw).tolist())
     return Mark(kind, vertices, is_positive or kind != "path")
 
 
 def kinds_of(shapes: Shapes) -> list[MarkKind | None]:
-    """Return what each shape is, None for one that is still being drawn click by click."""
-    kinds: list[MarkKind | None] = [_KINDS.get(kind) for kind in shapes.shape_type]
+    """Return what each shape is, None for one that is still being drawn, or no more than a click.
+
+    A box counts while it is dragged; a polygon or a path, drawn click by click, does not.
+    """
+    kinds: list[MarkKind | None] = [
+        None if is_trace else _KINDS.get(kind)
+        for kind, is_trace in zip(shapes.shape_type, are_traces(shapes), strict=True)
+    ]
     # napari begins a polygon as a path, and its last vertex is the pointer.
     if is_drawing(shapes) and shapes.shape_type[-1] in ("path", "polygon"):
         kinds[-1] = None
     return kinds
 
 
-def is_trace(kind: MarkKind, extent: NDArray[Any]) -> bool:
+def is_too_small(kind: MarkKind, extent: NDArray[Any]) -> bool:
     """Whether a shape of an extent along x and y is no more than the trace of a click."""
     # A path may be as thin as it likes.
     sides = extent.max() if kind in ("path", "polygon") else extent.min()
