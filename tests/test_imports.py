@@ -83,7 +83,8 @@ PARTS = {
     "_settings": {"core"},
     "_tiff_pages": set(),
     "_files": {"core", "_tiff_pages"},
-    "cli": {"core", "conversion"},
+    "recipe": {"core", "_files"},
+    "cli": {"core", "conversion", "recipe"},
     "_qt": {
         "core",
         "conversion",
@@ -148,6 +149,7 @@ BANNED = {
     "_settings": QT | TORCH | {"openvino"},
     "_tiff_pages": VIEWER | TORCH | {"openvino"},
     "_files": VIEWER | TORCH | {"openvino"},
+    "recipe": VIEWER | TORCH | {"openvino"},
     "cli": VIEWER | TORCH | {"openvino"},
     "_qt": {"PyQt6", "PySide6", "openvino"} | TORCH,
 }
