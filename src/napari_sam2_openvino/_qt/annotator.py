@@ -1,4 +1,4 @@
-"""What the "SAM 2 Segment" widget does, apart from how it looks."""
+"""Connects one viewer with one session: what is drawn goes in, outlines come out."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,16 +12,28 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino import _layers, _planes, _targets
-from napari_sam2_openvino._engine import Engine, ObjectMask, Sam2Engine
+from napari_sam2_openvino import _layers, _preview, _targets
+from napari_sam2_openvino._annotation_session import AnnotationSession
+from napari_sam2_openvino._engines import Engine
+from napari_sam2_openvino._jobs import State
+from napari_sam2_openvino._objects import HOVER
+from napari_sam2_openvino._planes import plane_in_view
 from napari_sam2_openvino._qt import status
-from napari_sam2_openvino._qt.committing import Committer
+from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
+from napari_sam2_openvino._qt.drafting import Drafting
+from napari_sam2_openvino._qt.hovering import Hover
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY, Keys
+from napari_sam2_openvino._qt.keys import Keys
+from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
-from napari_sam2_openvino._session import AnnotationSession, PlaneSource, State
+from napari_sam2_openvino.core.commit import CommitMode
+from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
-from napari_sam2_openvino.core.types import PlaneIndex, Prompts
+from napari_sam2_openvino.core.marks import ObjectPrompts
+from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.planes import PlaneSource
+from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
 
@@ -29,61 +41,77 @@ _DIMS_EVENTS = ("point", "order", "ndisplay", "ndim")
 
 
 class Annotator:
-    """Connects one viewer with one session. Lives in the main thread.
+    """Keeps a session in step with the layers of a viewer. Lives in the main thread.
 
     Parameters
     ----------
     viewer : Viewer
-    load_engine : callable, optional
+    load_engine : callable
         Makes an engine from a model's name.
+    embeddings : EmbeddingCache
+    keys : Keys
+        Bound to the viewer and to each layer of prompts.
     """
 
     status_changed = Signal(str)
     busy_changed = Signal(bool)
-    polarity_changed = Signal(str)
     image_changed = Signal(object)
     target_changed = Signal(object)
+    drafting_changed = Signal()
+    """Another object, polarity or mode is what new prompts get."""
+    objects_changed = Signal()
+    """The objects of the plane in view, or their masks, are others."""
+    plane_changed = Signal()
+    options_changed = Signal(MaskOptions)
+    preview_changed = Signal()
+    """The preview is live or not, or under the pointer or not."""
+    committed = Signal(Committed)
 
-    def __init__(self, viewer: Viewer, load_engine: Callable[[str], Engine] = Sam2Engine) -> None:
-        self._viewer = viewer
+    def __init__(
+        self,
+        viewer: Viewer,
+        load_engine: Callable[[str], Engine],
+        embeddings: EmbeddingCache,
+        keys: Keys,
+    ) -> None:
+        self.viewer = viewer
         self.worker = ComputeWorker()
-        self.session = AnnotationSession(self.worker, load_engine)
+        self.session = AnnotationSession(self.worker, load_engine, embeddings)
+        self.view = NetworkView()
+        self.committer = Committer(viewer, self._is_current)
+        self.hover = Hover(viewer, self._on_edit)
+        self.is_live = True
+        self.commit_mode: CommitMode = "keep existing"
+        self.drawn: dict[int, ObjectPrompts] = {}
+        """What is drawn on the plane in view, by obj_id."""
+        self.plane: PlaneIndex | None = None
+        self._keys = keys
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._on_settled)
         self._image: Image | None = None
-        self._image_version = 0
-        self._plane: PlaneIndex | None = None
-        self._prompt_layers: list[PromptLayers] = []
-        self._polarity = _layers.POSITIVE
-        self._used: list[tuple[Any, list[int]]] = []
+        self._draftings: list[Drafting] = []
         self._last_sync = 0.0
+        self._is_edited = False
         self._problem = ""
         self._last_error = ""
         self._closed = False
-        self._committer = Committer(viewer, self.session, self._sync)
-        self._keys = Keys(
-            {
-                KEY_POLARITY: self.toggle_polarity,
-                KEY_COMMIT: self.commit,
-                KEY_CLEAR: self.clear,
-            }
-        )
         self._connect()
 
     def _connect(self) -> None:
         self.session.state_changed.connect(self._on_state)
-        self.session.object_changed.connect(self._on_object)
-        self.session.failed.connect(self._report)
+        self.session.answers_changed.connect(self._on_answers)
+        self.session.failed.connect(self.report)
+        self.view.changed.connect(self._on_edit)
         for name in _DIMS_EVENTS:
-            self._viewer.dims.events[name].connect(self._on_edit)
-        self._viewer.layers.events.removed.connect(self._on_layer_removed)
-        self._committer.target_changed.connect(self.target_changed)
-        self._committer.status_changed.connect(self.status_changed)
-        self._committer.scanning_changed.connect(self._show_busy)
-        self._committer.committed.connect(self._on_committed)
-        self._committer.failed.connect(self._report)
-        self._keys.bind(self._viewer)
+            self.viewer.dims.events[name].connect(self._on_edit)
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.committer.target_changed.connect(self._on_target)
+        self.committer.status_changed.connect(self.status_changed)
+        self.committer.scanning_changed.connect(self._show_busy)
+        self.committer.committed.connect(self._on_committed)
+        self.committer.failed.connect(self.report)
+        self._keys.bind(self.viewer)
 
     @property
     def image(self) -> Image | None:
@@ -93,96 +121,100 @@ class Annotator:
     @property
     def target(self) -> Labels | None:
         """The layer that masks are committed to; None for one that is still to be made."""
-        return self._committer.target
+        return self.committer.target
 
     @property
-    def polarity(self) -> str:
-        """Whether the next point is positive or negative."""
-        return self._polarity
+    def is_closed(self) -> bool:
+        """Whether it has let go of everything."""
+        return self._closed
 
     @property
-    def prompt_layers(self) -> PromptLayers | None:
-        """The layers of the image that is segmented."""
-        return next((each for each in self._prompt_layers if each.image == self._image), None)
+    def drafting(self) -> Drafting | None:
+        """The objects in hand of the image that is segmented."""
+        return next((each for each in self._draftings if each.layers.image == self._image), None)
+
+    @property
+    def focus(self) -> int | None:
+        """The object of the plane in view that verbs are about; None if nothing is drawn."""
+        drafting = self.drafting
+        if drafting is not None and drafting.objects.current in self.drawn:
+            return drafting.objects.current
+        return max(self.drawn, default=None)
 
     def set_image(self, image: Image | None) -> None:
         """Choose the image to segment."""
         if self._closed or image == self._image:
             return
-        if layers := self.prompt_layers:
-            layers.show(None, None)
+        if drafting := self.drafting:
+            drafting.layers.show([], None)
         self._connect_image(self._image, connect=False)
         self._image = image
         self._connect_image(image, connect=True)
-        if image is not None and self.prompt_layers is None:
-            layers = PromptLayers(self._viewer, image, self._on_edit, self._keys)
-            self._prompt_layers.append(layers)
+        self.view.set_image(image)
+        if image is not None and self.drafting is None:
+            drafting = Drafting(PromptLayers(self.viewer, image, self._on_edit, self._keys))
+            drafting.changed.connect(self.sync)
+            drafting.current_changed.connect(self._on_edit)
+            drafting.current_changed.connect(self.drafting_changed)
+            self._draftings.append(drafting)
         if image is None or (self.target and _targets.fit_problem(self.target, image)):
             self.set_target(None)
         self.image_changed.emit(image)
-        self._sync()
+        self.drafting_changed.emit()
+        self.sync()
 
     def set_target(self, target: Labels | None) -> None:
         """Choose the layer that masks are committed to; None for a new one."""
         if not self._closed:
-            self._committer.set_target(target)
+            self.committer.set_target(target)
 
-    def draw_points(self) -> None:
-        """Let the user click on the current object."""
-        if layers := self._layers_or_hint():
-            _layers.set_polarity(layers.draw_points(), self._polarity)
+    def set_options(self, options: MaskOptions) -> None:
+        """Choose how masks are made; nothing is decoded for it."""
+        if not self._closed and options != self.session.options:
+            self.session.set_options(options)
+            self.options_changed.emit(options)
 
-    def draw_box(self) -> None:
-        """Let the user draw a box around the current object."""
-        if layers := self._layers_or_hint():
-            layers.draw_box()
+    def set_commit_mode(self, mode: CommitMode) -> None:
+        """Choose what happens to pixels of other objects."""
+        self.commit_mode = mode
 
-    def set_polarity(self, value: str) -> None:
-        """Make the next point positive or negative."""
-        if self._closed:
-            return
-        layers = self.prompt_layers
-        if layers is not None and layers.points is not None:
-            _layers.set_polarity(layers.points, value)
-        if value != self._polarity:
-            self._polarity = value
-            self.polarity_changed.emit(value)
+    def set_live(self, is_live: bool) -> None:
+        """Let masks follow each edit, or wait until they are asked for."""
+        self.is_live = is_live
+        self.preview_changed.emit()
+        self.sync()
 
-    def toggle_polarity(self) -> None:
-        """Make the next point negative if it was to be positive, and the other way round."""
-        is_positive = self._polarity == _layers.POSITIVE
-        self.set_polarity(_layers.NEGATIVE if is_positive else _layers.POSITIVE)
+    def set_hover(self, is_on: bool) -> None:
+        """Show what a click at the pointer would give, or not."""
+        if not self._closed:
+            self.hover.set_on(is_on)
+            self.preview_changed.emit()
 
-    def commit(self) -> None:
-        """Write the current object into the target, if its mask is there."""
-        if self._closed:
-            return
-        # A click that was not read yet is part of the object: its mask is what is committed.
-        self._sync()
-        answer = self.session.current_object
-        if self.session.prompts.is_empty:
+    def commit(self, obj_ids: list[int]) -> None:
+        """Write some of the objects of the plane in view into the target."""
+        answers = [answer for each in obj_ids if (answer := self.session.answer(each)) is not None]
+        if not obj_ids:
             self.status_changed.emit(status.NOTHING)
-        elif answer is None and self.session.is_busy:
+        elif len(answers) < len(obj_ids) and self.session.is_busy:
             self.status_changed.emit(status.WAIT)
-        elif answer is None or self._image is None or self._plane is None or not answer.mask.size:
-            self._show_status()
+        elif self._image is None or self.plane is None or self.drafting is None or not answers:
+            self.show_status()
         else:
+            there = [answer for answer in answers if answer.mask.mask.size]
+            if not there:
+                self.show_status()
+                return
             self._last_error = ""
-            self._committer.commit(self._image, self._plane, answer)
-
-    def clear(self) -> None:
-        """Remove the prompts of the current object."""
-        if self._closed:
-            return
-        self._remove_used()
-        self._used = self._prompts_in_view()
-        self.set_polarity(_layers.POSITIVE)
-        self._sync()
+            objects = self.drafting.objects
+            replaced = {each for each in obj_ids if objects.draft(each).is_committed}
+            self.committer.commit(
+                Commit(self._image, self.plane, tuple(there), frozenset(replaced), self.commit_mode)
+            )
 
     def cancel(self) -> None:
         """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
         if not self._closed:
-            self._committer.cancel()
+            self.committer.cancel()
             self.session.cancel()
 
     def close(self) -> None:
@@ -192,7 +224,7 @@ class Annotator:
         self._closed = True
         self.session.close()
         self.worker.close()
-        self._committer.close()
+        self.committer.close()
         # The window may be half destroyed already.
         with suppress(RuntimeError):
             self._timer.stop()
@@ -200,30 +232,25 @@ class Annotator:
 
     def _disconnect(self) -> None:
         for name in _DIMS_EVENTS:
-            self._viewer.dims.events[name].disconnect(self._on_edit)
-        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
+            self.viewer.dims.events[name].disconnect(self._on_edit)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._connect_image(self._image, connect=False)
-        for layers in self._prompt_layers:
-            layers.close()
-        self._keys.release(self._viewer)
+        self.view.close()
+        self.hover.close()
+        for drafting in self._draftings:
+            drafting.layers.close()
+        self._keys.release(self.viewer)
 
     def _connect_image(self, image: Image | None, *, connect: bool) -> None:
         if image is None:
             return
-        pairs = [("data", self._on_image_data)]
-        pairs += [(name, self._on_image_moved) for name in _layers.SPATIAL]
-        for name, callback in pairs:
+        for name in _layers.SPATIAL:
             emitter = image.events[name]
-            (emitter.connect if connect else emitter.disconnect)(callback)
+            (emitter.connect if connect else emitter.disconnect)(self._on_image_moved)
 
-    def _layers_or_hint(self) -> PromptLayers | None:
-        if self._closed:
-            return None
-        if self.prompt_layers is None:
-            self.status_changed.emit(status.NO_IMAGE)
-        return self.prompt_layers
-
-    def _on_edit(self, _event: Any = None) -> None:
+    def _on_edit(self, event: Any = None) -> None:
+        # What is dragged tells of its features at each move, of its data when it is let go.
+        self._is_edited |= getattr(event, "type", "") == "data"
         # At once, but no more often than every 30 ms: the first edit is answered without delay,
         # and while the user drags the answer follows.
         if not self._closed and not self._timer.isActive():
@@ -232,17 +259,18 @@ class Annotator:
 
     def _on_settled(self) -> None:
         if not self._closed:
-            self._sync()
-
-    def _on_image_data(self, _event: Any = None) -> None:
-        self._image_version += 1
-        self._on_edit()
+            self.sync()
 
     def _on_image_moved(self, _event: Any = None) -> None:
-        if layers := self.prompt_layers:
-            layers.follow_image()
-            layers.show(self.session.current_object, self._plane)
+        if drafting := self.drafting:
+            drafting.layers.follow_image()
+            self._show_outlines()
         self._on_edit()
+
+    def _on_target(self, target: Labels | None) -> None:
+        for drafting in self._draftings:
+            drafting.forget_committed()
+        self.target_changed.emit(target)
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -250,100 +278,139 @@ class Annotator:
             self.set_target(None)
         if layer == self._image:
             self.set_image(None)
-        for layers in self._prompt_layers:
-            layers.forget(layer)
-            if layers.image == layer:
+        self.view.forget(layer)
+        for drafting in self._draftings:
+            drafting.layers.forget(layer)
+            if drafting.layers.image == layer:
                 # Not while napari is in the middle of removing a layer. Qt does not keep the owner
                 # of a method alive, a partial does.
-                QTimer.singleShot(0, partial(PromptLayers.close, layers))
-        self._prompt_layers = [each for each in self._prompt_layers if each.image != layer]
+                QTimer.singleShot(0, partial(PromptLayers.close, drafting.layers))
+        self._draftings = [each for each in self._draftings if each.layers.image != layer]
         self._on_edit()
 
-    def _prompts_in_view(self) -> list[tuple[Any, list[int]]]:
-        layers = self.prompt_layers
-        return [] if layers is None or self._plane is None else layers.on_plane(self._plane)
+    def sync(self, *, show: bool = False) -> None:
+        """Tell the session what is chosen and drawn now.
 
-    def _remove_used(self) -> None:
-        """Remove the prompts of an object that is done with."""
-        used, self._used = self._used, []
-        for layer, indices in used:
-            # Not `layer.data = []`: it leaves a selection of points that are gone.
-            layer.remove(indices)
-
-    def _sync(self) -> None:
-        """Tell the session what is chosen and drawn now."""
-        self._remove_used()
+        Parameters
+        ----------
+        show : bool, optional
+            Ask for masks also while the preview is not live.
+        """
+        if self._closed:
+            return
         self._last_sync = perf_counter()
-        before = self.session.generation
-        problem = ""
-        prompts = Prompts()
-        try:
-            self._plane = self._find_plane()
-        except InputError as error:
-            self._plane, problem = None, str(error)
-        source = self._plane_source()
-        try:
-            if self._plane is not None and (layers := self.prompt_layers):
-                prompts = layers.read(self._plane)
-        except InputError as error:
-            problem = str(error)
-            self._notify(problem)
-        self.session.request(source, prompts)
-        self._read_polarity()
-        is_new = self.session.generation != before
-        if is_new or problem != self._problem:
+        before, old_plane = self.session.generation, self.plane
+        source, problem = self._read()
+        objects = self.drawn if self.is_live or show else self._answered()
+        hovered = None
+        if self._image is not None and self.plane is not None:
+            hovered = self.hover.prompts(self._image, self.plane)
+            objects = objects if hovered is None else {**objects, HOVER: hovered}
+        self.session.request(
+            source, objects, focus=self.focus, view=self._visible(), regions=self._regions()
+        )
+        self._record()
+        if self.plane != old_plane:
+            self.plane_changed.emit()
+        if self.session.generation != before or problem != self._problem:
             self._problem = problem
-            self._show_status()
+            self._show_outlines()
+            self.objects_changed.emit()
+            self.show_status()
 
-    def _find_plane(self) -> PlaneIndex | None:
-        return None if self._image is None else _planes.plane_in_view(self._viewer, self._image)
+    def _read(self) -> tuple[PlaneSource | None, str]:
+        """Read the layers; return what is wrong with them as a sentence."""
+        self.drawn, source = {}, None
+        try:
+            self.plane = None if self._image is None else plane_in_view(self.viewer, self._image)
+            if self.plane is not None:
+                source = self.view.source(self.plane)
+        except InputError as error:
+            self.plane = None
+            return None, str(error)
+        try:
+            if self.plane is not None and (drafting := self.drafting):
+                self.drawn = drafting.read(self.plane)
+        except InputError as error:
+            self._notify(str(error))
+            return source, str(error)
+        return source, ""
 
-    def _plane_source(self) -> PlaneSource | None:
-        image, plane = self._image, self._plane
-        if image is None or plane is None:
+    def _answered(self) -> dict[int, ObjectPrompts]:
+        """Return the prompts whose masks are shown already."""
+        answers = self.session.answers
+        return {key: answers[key].prompts for key in self.drawn if key in answers}
+
+    def _visible(self) -> tuple[float, float, float, float] | None:
+        if self._image is None or self.plane is None:
             return None
-        data = _planes.image_data(image)
-        key = (image.unique_id, self._image_version, plane)
-        return PlaneSource(key, partial(_planes.read_plane, data, plane))
+        return visible_part(self._image, self.plane)
 
-    def _read_polarity(self) -> None:
-        layers = self.prompt_layers
-        if layers is not None and layers.points is not None:
-            # napari takes it from a point that is selected.
-            value = _layers.polarity(layers.points)
-            if value in _layers.SYMBOLS and value != self._polarity:
-                self._polarity = value
-                self.polarity_changed.emit(value)
+    def _regions(self) -> dict[int, Region]:
+        """Return where objects that were brought back were decoded before."""
+        if (drafting := self.drafting) is None:
+            return {}
+        drafts = {key: drafting.objects.draft(key) for key in self.drawn}
+        return {
+            key: draft.region
+            for key, draft in drafts.items()
+            if draft.region is not None and draft.plane == self.plane
+        }
+
+    def _record(self) -> None:
+        if self._is_edited and (drafting := self.drafting):
+            self._is_edited = False
+            drafting.record()
+
+    def _is_current(self, commit: Commit) -> bool:
+        # Edits that wait to be read count as well.
+        self.sync()
+        is_here = (self._image, self.plane) == (commit.image, commit.plane)
+        return is_here and all(self.session.answer(each.obj_id) is each for each in commit.answers)
 
     def _on_state(self, state: State) -> None:
         self._show_busy()
         if state is not State.DECODING:
-            self._show_status()
+            self.show_status()
+
+    def _on_answers(self, _changed: frozenset[int]) -> None:
+        if self.session.answers:
+            self._last_error = ""
+        self._show_outlines()
+        self.objects_changed.emit()
+        self.show_status()
+
+    def _show_outlines(self) -> None:
+        if (drafting := self.drafting) is None:
+            return
+        focus = self.focus
+        outlines: list[_preview.Outline] = []
+        for obj_id, answer in self.session.answers.items():
+            kind: _preview.OutlineKind = "current" if obj_id == focus else "other"
+            if obj_id == HOVER:
+                kind = "hover"
+            outlines.append((kind, answer.outline, answer.mask.origin))
+        drafting.layers.show(outlines, self.plane)
 
     def _show_busy(self, _is_scanning: bool = False) -> None:
         is_slow = self.session.state in (State.LOADING, State.ENCODING)
-        self.busy_changed.emit(is_slow or self._committer.is_scanning)
+        self.busy_changed.emit(is_slow or self.committer.is_scanning)
 
-    def _show_status(self) -> None:
-        if text := self._problem or status.describe(
-            self.session, has_image=self._image is not None
-        ):
+    def show_status(self) -> None:
+        """Say what is going on."""
+        text = self._problem or status.describe(
+            self.session, focus=self.focus, has_image=self._image is not None
+        )
+        if text:
             self.status_changed.emit(text)
 
-    def _on_object(self, answer: ObjectMask | None) -> None:
-        if layers := self.prompt_layers:
-            layers.show(answer, self._plane)
-        if answer is not None:
-            self._last_error = ""
+    def _on_committed(self, done: Committed) -> None:
+        if drafting := self.drafting:
+            drafting.done(done.commit.plane, done.new_ids)
+        self.committed.emit(done)
 
-    def _on_committed(self) -> None:
-        # napari takes a while to remove points: that is left to the next turn of the event loop.
-        self._used = self._prompts_in_view()
-        self.session.request(self.session.source, Prompts())
-        self.set_polarity(_layers.POSITIVE)
-        self._timer.start(0)
-
-    def _report(self, error: Sam2Error) -> None:
+    def report(self, error: Sam2Error) -> None:
+        """Tell the user of an error, once."""
         self._notify(str(error))
         self.status_changed.emit(str(error))
 

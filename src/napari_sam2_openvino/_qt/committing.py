@@ -1,40 +1,84 @@
-"""Commit: objects into the target Labels layer, each under the next free label."""
+"""Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from napari.viewer import Viewer
 from psygnal import Signal
 
 from napari_sam2_openvino import _targets
-from napari_sam2_openvino._engine import ObjectMask
+from napari_sam2_openvino._answers import ObjectAnswer
+from napari_sam2_openvino._label_parts import cut_objects, largest_label
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._session import AnnotationSession
+from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
+from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
 
 
-@dataclass(frozen=True)
-class _Commit:
-    """What is to be written, and the intent that it answers."""
+@dataclass(frozen=True, eq=False)
+class Commit:
+    """What is to be written.
+
+    Parameters
+    ----------
+    image : Image
+    plane : PlaneIndex
+    answers : tuple of ObjectAnswer
+    replaced : frozenset of int, optional
+        obj_ids of those that are in the target already: their old pixels go. Others get a free
+        label if theirs is taken.
+    mode : str, optional
+    """
 
     image: Image
     plane: PlaneIndex
-    answer: ObjectMask
-    generation: int
+    answers: tuple[ObjectAnswer, ...]
+    replaced: frozenset[int] = frozenset()
+    mode: CommitMode = "keep existing"
+
+
+@dataclass(frozen=True, eq=False)
+class Committed:
+    """What was written.
+
+    Parameters
+    ----------
+    commit : Commit
+    labels : Labels
+    new_ids : mapping of int to int
+        Label by obj_id, of the objects that were written.
+    areas : mapping of int to int
+        Pixels by label.
+    """
+
+    commit: Commit
+    labels: Labels
+    new_ids: Mapping[int, int] = field(default_factory=dict)
+    areas: Mapping[int, int] = field(default_factory=dict)
 
 
 class _Scan:
-    """A search for the largest label of a layer, on its way in the worker."""
+    """What must be read of a layer before a commit, on its way in the worker."""
 
-    def __init__(self, labels: Labels, commit: _Commit) -> None:
+    def __init__(self, labels: Labels, commit: Commit, largest: int | None) -> None:
         self.labels = labels
         self.commit = commit
+        self.largest = largest
+        self.replaced: dict[int, MaskCut] = {}
         self.is_cancelled = False
         self.is_stale = False
+
+    def run(self) -> None:
+        """Find the largest label, if it is not known, and the objects to replace."""
+        data, commit = self.labels.data, self.commit
+        if self.largest is None:
+            self.largest = largest_label(data, lambda: self.is_cancelled)
+        self.replaced = cut_objects(data, commit.replaced, commit.plane, lambda: self.is_cancelled)
 
 
 class Committer:
@@ -43,23 +87,20 @@ class Committer:
     Parameters
     ----------
     viewer : Viewer
-    session : AnnotationSession
-    sync : callable
-        Tells the session what is chosen and drawn now.
+    is_current : callable
+        Takes a `Commit` and tells, after a while, whether its answers are still the newest.
     """
 
     target_changed = Signal(object)
+    target_edited = Signal()
     status_changed = Signal(str)
     scanning_changed = Signal(bool)
-    committed = Signal()
+    committed = Signal(Committed)
     failed = Signal(Sam2Error)
 
-    def __init__(
-        self, viewer: Viewer, session: AnnotationSession, sync: Callable[[], None]
-    ) -> None:
+    def __init__(self, viewer: Viewer, is_current: Callable[[Commit], bool]) -> None:
         self._viewer = viewer
-        self._session = session
-        self._sync = sync
+        self._is_current = is_current
         # Of its own: an image is encoded while a large layer is read.
         self._worker = ComputeWorker()
         self._target: Labels | None = None
@@ -67,6 +108,7 @@ class Committer:
         self._largest: int | None = None
         self._position: Any = None
         self._scan: _Scan | None = None
+        self._is_writing = False
 
     @property
     def target(self) -> Labels | None:
@@ -87,23 +129,22 @@ class Committer:
         self._connect(connect=True)
         self.target_changed.emit(target)
 
-    def commit(self, image: Image, plane: PlaneIndex, answer: ObjectMask) -> None:
-        """Write an answer to the session's newest intent as a new object.
+    def commit(self, commit: Commit) -> None:
+        """Write objects into the target, as one step of napari's undo.
 
-        The first time the whole layer is read in the worker, and the object is written after that
-        if it is still the answer.
+        The first time the whole layer is read in the worker, and the objects are written after
+        that if they are still the answers.
         """
         if self._scan is not None:
             self._tell_scan(self._scan.labels)
             return
-        commit = _Commit(image, plane, answer, self._session.generation)
         try:
-            self._write(commit, may_scan=True)
+            self._write(commit)
         except Sam2Error as error:
             self.failed.emit(error)
 
     def cancel(self) -> None:
-        """Stop looking for the next free label; the object stays uncommitted."""
+        """Stop looking for the next free label; the objects stay uncommitted."""
         if self._scan is not None:
             self._end_scan()
             self.status_changed.emit("Cancelled: nothing was committed.")
@@ -133,9 +174,12 @@ class Committer:
         return tuple(dims.point), tuple(dims.order), dims.ndisplay
 
     def _on_edited(self, _event: Any = None) -> None:
+        if self._is_writing:
+            return
         self._largest = None
         if self._scan is not None:
             self._scan.is_stale = True
+        self.target_edited.emit()
 
     def _on_sliced(self, _event: Any = None) -> None:
         # Of a move to another plane, and of a refresh after an edit in place: it is a refresh if
@@ -144,25 +188,46 @@ class Committer:
         if before == self._position:
             self._on_edited()
 
-    def _write(self, commit: _Commit, *, may_scan: bool) -> None:
+    def _write(self, commit: Commit, scan: _Scan | None = None) -> None:
         labels = self._target or self._new_target(commit.image)
         if problem := _targets.fit_problem(labels, commit.image):
             raise InputError(problem)
         largest = self._largest
-        if largest is None or _targets.largest_in_memory(labels, commit.plane) > largest:
-            if not may_scan:
-                raise InputError(f"{labels.name} changed while it was read: commit again.")
-            self._start_scan(labels, commit)
+        if largest is not None and _targets.largest_in_memory(labels, commit.plane) > largest:
+            largest = None
+        is_in_memory = isinstance(labels.data, np.ndarray)
+        if scan is None and (largest is None or (commit.replaced and not is_in_memory)):
+            self._start_scan(_Scan(labels, commit, largest))
             return
-        obj_id, answer = largest + 1, commit.answer
-        count = _targets.commit_mask(
-            labels, answer.mask, obj_id, commit.plane, origin=answer.origin
+        if largest is None:
+            raise InputError(f"{labels.name} changed while it was read: commit again.")
+        replaced = (
+            scan.replaced if scan else cut_objects(labels.data, commit.replaced, commit.plane)
         )
-        if count == 0:
-            raise InputError("Nothing was written: all pixels belong to objects already.")
-        self._largest = obj_id
-        self.committed.emit()
-        self.status_changed.emit(f"Object {obj_id}: {count} pixels in {labels.name}.")
+        ids = _free_ids(commit, largest)
+        cuts = [(ids[answer.obj_id], answer.mask) for answer in commit.answers]
+        self._is_writing = True
+        try:
+            results = _targets.commit_masks(
+                labels, commit.plane, cuts, commit.mode, replaced=replaced
+            )
+        finally:
+            self._is_writing = False
+        areas = {each.obj_id: each.n_pixels for each in results if each.n_pixels}
+        if not areas:
+            raise InputError("Nothing was written: the pixels belong to other objects already.")
+        self._largest = max(largest, *areas)
+        new_ids = {old: new for old, new in ids.items() if new in areas}
+        self.committed.emit(Committed(commit, labels, new_ids, areas))
+        self._tell(labels, areas, len(ids))
+
+    def _tell(self, labels: Labels, areas: Mapping[int, int], n_objects: int) -> None:
+        if n_objects == 1:
+            ((obj_id, count),) = areas.items()
+            text = f"Object {obj_id}: {count} pixels in {labels.name}."
+        else:
+            text = f"{len(areas)} of {n_objects} objects are in {labels.name}."
+        self.status_changed.emit(text)
 
     def _new_target(self, image: Image) -> Labels:
         labels = _targets.new_labels_layer(image)
@@ -174,16 +239,15 @@ class Committer:
         self._largest = 0
         return labels
 
-    def _start_scan(self, labels: Labels, commit: _Commit) -> None:
-        scan = self._scan = _Scan(labels, commit)
-        self._tell_scan(labels)
+    def _start_scan(self, scan: _Scan) -> None:
+        self._scan = scan
+        self._tell_scan(scan.labels)
         self.scanning_changed.emit(True)
-        job = partial(_targets.largest_label, labels.data, lambda: scan.is_cancelled)
-        self._worker(job, partial(self._on_found, scan), partial(self._on_unreadable, scan))
+        self._worker(scan.run, partial(self._on_found, scan), partial(self._on_unreadable, scan))
 
     def _tell_scan(self, labels: Labels) -> None:
         self.status_changed.emit(
-            f"Looking for the next free label in {labels.name}; then the object is committed …"
+            f"Reading {labels.name} for free labels; then the object is committed …"
         )
 
     def _end_scan(self) -> None:
@@ -192,20 +256,18 @@ class Committer:
             self._scan = None
             self.scanning_changed.emit(False)
 
-    def _on_found(self, scan: _Scan, largest: int) -> None:
+    def _on_found(self, scan: _Scan, _: None) -> None:
         if scan is not self._scan:
             return
         self._end_scan()
         is_same_layer = self._target == scan.labels
         if is_same_layer and not scan.is_stale:
-            self._largest = largest
-        # Edits that wait to be read count as well.
-        self._sync()
-        if not is_same_layer or self._session.generation != scan.commit.generation:
+            self._largest = scan.largest
+        if not is_same_layer or not self._is_current(scan.commit):
             self.status_changed.emit("Something else was chosen meanwhile: commit again.")
             return
         try:
-            self._write(scan.commit, may_scan=False)
+            self._write(scan.commit, scan)
         except Sam2Error as error:
             self.failed.emit(error)
 
@@ -216,3 +278,15 @@ class Committer:
         if not isinstance(error, Sam2Error):
             raise error
         self.failed.emit(error)
+
+
+def _free_ids(commit: Commit, largest: int) -> dict[int, int]:
+    """Return a label for each object: its own, or a free one if others have it."""
+    ids = {}
+    for answer in commit.answers:
+        obj_id = answer.obj_id
+        if obj_id not in commit.replaced and obj_id <= largest:
+            obj_id = largest + 1
+        ids[answer.obj_id] = obj_id
+        largest = max(largest, obj_id)
+    return ids

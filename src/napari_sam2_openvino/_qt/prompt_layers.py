@@ -1,18 +1,23 @@
-"""The layers of ours that belong to one image: points, boxes and the preview."""
+"""The layers of ours that belong to one image: points, shapes and the preview."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._engine import ObjectMask
+from napari_sam2_openvino import _layers, _marks_io, _preview, _snapshots
 from napari_sam2_openvino._qt.keys import Keys
-from napari_sam2_openvino.core.types import PlaneIndex, Prompts
+from napari_sam2_openvino.core.marks import Mark
+from napari_sam2_openvino.core.types import PlaneIndex
+
+Tool = Literal["points", "box", "lasso", "scribble"]
 
 # Between them they tell of every edit, paste included; which one it was does not matter.
 _EDIT_EVENTS = ("data", "features", "set_data")
+_SHAPE_MODES = {"box": "add_rectangle", "lasso": "add_polygon_lasso", "scribble": "add_path"}
 
 
 class PromptLayers:
@@ -29,74 +34,148 @@ class PromptLayers:
     """
 
     def __init__(
-        self,
-        viewer: Viewer,
-        image: Image,
-        on_edit: Callable[..., None],
-        keys: Keys,
+        self, viewer: Viewer, image: Image, on_edit: Callable[..., None], keys: Keys
     ) -> None:
         self._viewer = viewer
         self.image = image
         self._on_edit = on_edit
         self._keys = keys
+        self._current = (1, _layers.POSITIVE)
         self.points: Points | None = None
-        self.boxes: Shapes | None = None
+        self.shapes: Shapes | None = None
         self.preview: Labels | None = None
 
-    def draw_points(self) -> Points:
-        """Select the points layer, ready for clicks."""
+    def draw(self, tool: Tool) -> Points | Shapes:
+        """Select the layer of a tool, ready to draw."""
         self._add_preview()
-        if self.points is None:
-            self.points = self._add(_layers.new_points_layer(self.image))
-        self._viewer.layers.selection.active = self.points
-        self.points.mode = "add"
-        return self.points
+        layer = self._need_points() if tool == "points" else self._need_shapes()
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add" if tool == "points" else _SHAPE_MODES[tool]
+        return layer
 
-    def draw_box(self) -> Shapes:
-        """Select the layer of boxes, ready for a rectangle."""
-        self._add_preview()
-        if self.boxes is None:
-            self.boxes = self._add(_layers.new_boxes_layer(self.image))
-        self._viewer.layers.selection.active = self.boxes
-        self.boxes.mode = "add_rectangle"
-        return self.boxes
-
-    def read(self, plane: PlaneIndex) -> Prompts:
-        """Return the prompts on a plane.
+    def read(self, plane: PlaneIndex) -> dict[int, tuple[Mark, ...]]:
+        """Return the prompts on a plane, by obj_id.
 
         Raises
         ------
         InputError
             If a prompt cannot be used.
         """
-        if self.points is not None:
-            _layers.show_polarity(self.points)
-        return _layers.prompts_from_layers(self.points, self.boxes, self.image, plane)
+        _layers.show_prompts(self.points, self.shapes, self._current[0] or None)
+        return _marks_io.read_marks(self.points, self.shapes, self.image, plane)
 
-    def on_plane(self, plane: PlaneIndex) -> list[tuple[Points | Shapes, list[int]]]:
-        """Return which points and boxes lie on a plane."""
-        found = [
-            (layer, _layers.on_plane(layer, self.image, plane))
-            for layer in (self.points, self.boxes)
-            if layer is not None
+    def planes(self, plane: PlaneIndex) -> dict[PlaneIndex, set[int]]:
+        """Return which planes parallel to one have prompts, and of which objects."""
+        return _marks_io.objects_with_prompts(self.points, self.shapes, self.image, plane)
+
+    def write(self, drawn: Mapping[PlaneIndex, Mapping[int, Sequence[Mark]]]) -> None:
+        """Append marks, by plane and obj_id."""
+        placed = [
+            _marks_io.PlacedMark(plane, obj_id, mark)
+            for plane, objects in drawn.items()
+            for obj_id, marks in objects.items()
+            for mark in marks
         ]
-        return [(layer, here) for layer, here in found if here]
+        self._add_preview()
+        if any(each.mark.kind == "point" for each in placed):
+            self._need_points()
+        if any(each.mark.kind != "point" for each in placed):
+            self._need_shapes()
+        _marks_io.place_marks(self.points, self.shapes, self.image, placed)
 
-    def show(self, answer: ObjectMask | None, plane: PlaneIndex | None) -> None:
-        """Show the outline of an object, or nothing."""
+    def remove(self, obj_ids: Collection[int], plane: PlaneIndex | None = None) -> None:
+        """Remove the prompts of some objects, on a plane or everywhere."""
+        _marks_io.remove_object(self.points, self.shapes, self.image, obj_ids, plane)
+
+    def remove_all(self) -> None:
+        """Remove every prompt."""
+        for layer in self._drawn_layers():
+            with _marks_io.editing(layer):
+                layer.remove(list(range(len(layer.data))))
+
+    def renumber(self, new_ids: Mapping[int, int]) -> None:
+        """Give objects other ids."""
+        _marks_io.renumber(self.points, self.shapes, new_ids)
+
+    def separate(self, obj_id: int, largest: int) -> int:
+        """Make every positive prompt of an object but the first an object of its own.
+
+        Parameters
+        ----------
+        obj_id : int
+        largest : int
+            New ids begin above it.
+
+        Returns
+        -------
+        int
+            The largest id that there is now.
+        """
+        has_first = False
+        for layer in self._drawn_layers():
+            features = layer.features
+            if not {_layers.OBJECT_FEATURE, _layers.POLARITY_FEATURE} <= set(features):
+                continue
+            is_theirs = features[_layers.OBJECT_FEATURE] == obj_id
+            is_theirs &= features[_layers.POLARITY_FEATURE] == _layers.POSITIVE
+            rows = np.flatnonzero(is_theirs.to_numpy(bool))[0 if has_first else 1 :]
+            has_first |= bool(is_theirs.any())
+            if len(rows):
+                features = features.copy()
+                column = features.columns.get_loc(_layers.OBJECT_FEATURE)
+                features.iloc[rows, column] = np.arange(largest + 1, largest + 1 + len(rows))
+                largest += len(rows)
+                layer.features = features
+        return largest
+
+    def has_prompts(self, obj_id: int) -> bool:
+        """Whether there is any prompt of an object."""
+        return any(
+            bool((layer.features.get(_layers.OBJECT_FEATURE, pd.Series()) == obj_id).any())
+            for layer in self._drawn_layers()
+        )
+
+    def set_current(self, obj_id: int, polarity: str) -> None:
+        """Choose what the next prompt belongs to, and its sign."""
+        self._current = obj_id, polarity
+        for layer in self._drawn_layers():
+            self._apply_current(layer)
+
+    @property
+    def polarity(self) -> str:
+        """The sign of the next prompt; napari takes it from a prompt that is selected."""
+        active = self._viewer.layers.selection.active
+        for layer in self._drawn_layers():
+            if layer == active:
+                return _layers.polarity(layer)
+        return self._current[1]
+
+    def snapshot(self) -> _snapshots.PromptSnapshot:
+        """Return all prompts as a value."""
+        return _snapshots.snapshot(self.points, self.shapes)
+
+    def restore(self, snapshot: _snapshots.PromptSnapshot) -> None:
+        """Put back all prompts as they were."""
+        if snapshot.has_points:
+            self._need_points()
+        if snapshot.has_shapes:
+            self._need_shapes()
+        _snapshots.restore(self.points, self.shapes, snapshot)
+
+    def show(self, outlines: Sequence[_preview.Outline], plane: PlaneIndex | None) -> None:
+        """Show outlines of objects on a plane, or nothing."""
         if self.preview is None:
             return
-        if answer is None or plane is None:
-            _layers.hide_preview(self.preview)
+        if plane is None or not outlines:
+            _preview.hide_preview(self.preview)
         else:
-            _layers.show_preview(self.preview, self.image, plane, answer.outline, answer.origin)
+            _preview.show_outlines(self.preview, self.image, plane, outlines)
 
     def follow_image(self) -> None:
         """Give our layers the place in the world that the image has now."""
-        for layer in (self.points, self.boxes):
-            if layer is not None:
-                for name, value in _layers.spatial_metadata(self.image).items():
-                    setattr(layer, name, value)
+        for layer in self._drawn_layers():
+            for name, value in _layers.spatial_metadata(self.image).items():
+                setattr(layer, name, value)
         if self.preview is not None:
             # Its place is set whenever it shows something.
             self.preview.units = self.image.units
@@ -104,30 +183,51 @@ class PromptLayers:
 
     def forget(self, layer: Layer) -> None:
         """Note that a layer was removed from the viewer."""
-        for name in ("points", "boxes", "preview"):
+        for name in ("points", "shapes", "preview"):
             if getattr(self, name) == layer:
                 self._disconnect(layer)
                 setattr(self, name, None)
 
     def close(self) -> None:
         """Take the preview away and leave the prompts to the user."""
-        for layer in (self.points, self.boxes):
-            if layer is not None:
-                self._disconnect(layer)
+        for layer in self._drawn_layers():
+            self._disconnect(layer)
         if self.preview is not None and self.preview in self._viewer.layers:
             self._viewer.layers.remove(self.preview)
-        self.points = self.boxes = self.preview = None
+        self.points = self.shapes = self.preview = None
+
+    def _drawn_layers(self) -> list[Points | Shapes]:
+        return [layer for layer in (self.shapes, self.points) if layer is not None]
+
+    def _need_points(self) -> Points:
+        if self.points is None:
+            self.points = self._add(_layers.new_points_layer(self.image))
+        return self.points
+
+    def _need_shapes(self) -> Shapes:
+        if self.shapes is None:
+            self.shapes = self._add(_layers.new_shapes_layer(self.image))
+        return self.shapes
+
+    def _apply_current(self, layer: Points | Shapes) -> None:
+        obj_id, polarity = self._current
+        _layers.set_current_object(layer, obj_id)
+        if _layers.polarity(layer) != polarity:
+            _layers.set_polarity(layer, polarity)
 
     def _add_preview(self) -> None:
         if self.preview is None:
-            self.preview = _layers.new_preview_layer(self.image)
+            self.preview = _preview.new_preview_layer(self.image)
             self._viewer.add_layer(self.preview)
 
     def _add(self, layer: Any) -> Any:
+        self._apply_current(layer)
         for name in _EDIT_EVENTS:
             layer.events[name].connect(self._on_edit)
         self._keys.bind(layer)
+        active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = active
         return layer
 
     def _disconnect(self, layer: Layer) -> None:

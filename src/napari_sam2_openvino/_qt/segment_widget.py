@@ -8,32 +8,55 @@ from typing import Any
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
-    QButtonGroup,
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QRadioButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._engine import Engine, Sam2Engine
+from napari_sam2_openvino import _preview
+from napari_sam2_openvino._engines import Engine, Sam2Engine
+from napari_sam2_openvino._planes import image_shape
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
-from napari_sam2_openvino._qt.keys import KEY_CLEAR, KEY_COMMIT, KEY_POLARITY
+from napari_sam2_openvino._qt.help_panel import HelpPanel
+from napari_sam2_openvino._qt.image_panel import AxisChoice, ChannelChoice, ImagePanel
+from napari_sam2_openvino._qt.keys import Keys, bindings, rebind
+from napari_sam2_openvino._qt.network_view import describe_region, show_input
+from napari_sam2_openvino._qt.object_list import ObjectList
+from napari_sam2_openvino._qt.objects_panel import ObjectsPanel
+from napari_sam2_openvino._qt.parameter_form import ParameterForm, fit_to_dock
+from napari_sam2_openvino._qt.plane_overview import PlaneOverview
+from napari_sam2_openvino._qt.plane_strip import PlaneStates, PlaneStrip
+from napari_sam2_openvino._qt.prompts_panel import PromptsPanel
+from napari_sam2_openvino._qt.verbs import Verbs
+from napari_sam2_openvino._settings import (
+    Preferences,
+    on_preferences_changed,
+    read_preferences,
+    save_preferences,
+)
+from napari_sam2_openvino.core.embedding_store import EmbeddingStore
+from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.models import STARTER
+from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.regions import Region
 
 _NEW_LAYER = "new layer"
+_GB = 10**9
+# Longer axes hold no channels.
+_MOST_CHANNELS = 32
 
 
 class SegmentWidget(QWidget):
-    """Click on objects of an image, see their masks, commit them to a Labels layer.
+    """Draw on objects of an image, see their masks, commit them to a Labels layer.
 
     Parameters
     ----------
@@ -50,37 +73,65 @@ class SegmentWidget(QWidget):
         self._models: list[str] = [STARTER]
         self._was_docked = self._closed = False
         self.convert_dialog: ConvertDialog | None = None
-        self.annotator = Annotator(napari_viewer, load_engine)
+        self._preferences = read_preferences()
+        self._actions, self._key_problems = rebind(self._preferences.keys)
+        self.verbs: dict[str, Callable[..., None]] = {}
+        calls = {each.verb: partial(self._do, each.verb) for each in self._actions}
+        self._embeddings = _embeddings(self._preferences)
+        self.annotator = Annotator(
+            napari_viewer, load_engine, self._embeddings, Keys(bindings(calls, self._actions))
+        )
+        self.objects = ObjectList(self.annotator)
+        self.overview = PlaneOverview(self.annotator, self.objects)
+        self._verbs = Verbs(self.annotator)
+        self.verbs.update(self._verbs.table())
+        self.verbs.update(self._more_verbs())
         self._build()
+        self._lay_out()
         self._connect()
         # Not a slot of this widget: that would be gone before the widget is.
         self.destroyed.connect(partial(Annotator.close, self.annotator))
         self._choose_first_image()
         self.annotator.session.set_model(STARTER)
         self.refresh_models()
+        self._apply(self._preferences)
+        self._forget_preferences = on_preferences_changed(self._on_preferences)
+        for problem in self._key_problems:
+            self._show_status(problem)
+
+    def _more_verbs(self) -> dict[str, Callable[..., None]]:
+        """Return the verbs that need more of the window than the annotator."""
+        return {
+            "edit_object": self.objects.edit_at_pointer,
+            "set_class": self._on_class_key,
+            "next_plane": partial(self.overview.go_to_next, 1),
+            "previous_plane": partial(self.overview.go_to_next, -1),
+            "show_input": self._on_show_input,
+            "clear_disk_cache": self._on_clear_disk_cache,
+            "show_help": self._on_show_help,
+        }
+
+    def _do(self, verb: str, *arguments: int) -> None:
+        if not self._closed:
+            self.verbs[verb](*arguments)
 
     def _build(self) -> None:
         self.image_combo = _combo("Image", self._image_choices)
         self.model_combo = _combo("Model", self._model_choices)
         self.target_combo = _combo("Write to", self._target_choices)
-        self.points_button = QPushButton("Points")
-        self.box_button = QPushButton("Box")
-        self.positive_radio = QRadioButton("● positive")
-        self.negative_radio = QRadioButton("✕ negative")
-        self.commit_button = QPushButton(f"Commit ({KEY_COMMIT})")
-        self.clear_button = QPushButton(f"Clear ({KEY_CLEAR})")
+        self.prompts_panel = PromptsPanel(self.annotator, self._verbs, self.verbs)
+        self.strip = PlaneStrip()
+        self.objects_panel = ObjectsPanel()
+        self.options_form = ParameterForm(MaskOptions)
+        self.image_panel = ImagePanel(self._channel_choices, self._axis_choices)
+        self.help_panel = HelpPanel(self._actions)
         self.convert_button = QPushButton("Convert a checkpoint …")
         self.cancel_button = QPushButton("Cancel")
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, 0)
         self.status_label = QLabel()
         self.status_label.setWordWrap(True)
-        self._polarity_group = QButtonGroup(self)
-        self._polarity_group.addButton(self.positive_radio)
-        self._polarity_group.addButton(self.negative_radio)
-        self.positive_radio.setChecked(True)
         self._add_tooltips()
-        self._lay_out()
         self._show_busy(False)
 
     def _lay_out(self) -> None:
@@ -88,30 +139,38 @@ class SegmentWidget(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for combo in (self.image_combo, self.model_combo, self.target_combo):
             form.addRow(combo.label, combo.native)
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.addLayout(form)
-        layout.addLayout(_row(self.points_button, self.box_button))
-        layout.addLayout(
-            _row(QLabel(f"Next point ({KEY_POLARITY}):"), self.positive_radio, self.negative_radio)
-        )
-        layout.addLayout(_row(self.commit_button, self.clear_button))
+        layout.addWidget(self.prompts_panel)
         layout.addWidget(self.status_label)
         layout.addLayout(_row(self.progress_bar, self.cancel_button))
+        layout.addWidget(self.strip)
+        self.objects_section = _section("Objects of this plane", self.objects_panel, is_open=True)
+        self.help_section = _section("Keys", self.help_panel)
+        for section in (
+            self.objects_section,
+            _section("Masks", self.options_form),
+            _section("What the network sees", self.image_panel),
+            self.help_section,
+        ):
+            layout.addWidget(section)
         layout.addWidget(self.convert_button)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
 
     def _add_tooltips(self) -> None:
         tips = {
             self.image_combo.native: "The image to segment; of a stack, the plane in view.",
             self.model_combo.native: "The SAM 2 model. Larger ones see more and take longer.",
-            self.target_combo.native: "The Labels layer that Commit writes to. Its objects stay.",
-            self.points_button: "Click on the object to segment, or beside it with a negative "
-            "point. The mask follows each click.",
-            self.box_button: "Draw a rectangle around the object to segment.",
-            self.positive_radio: f"The next point is on the object. Key {KEY_POLARITY} switches.",
-            self.negative_radio: "The next point is on what does not belong to the object. "
-            f"Key {KEY_POLARITY} switches.",
-            self.commit_button: f"Write the mask as a new object. Key {KEY_COMMIT}.",
-            self.clear_button: f"Remove the prompts of the current object. Key {KEY_CLEAR}.",
+            self.target_combo.native: "The Labels layer that Commit writes to.",
             self.convert_button: "Turn a SAM 2 checkpoint into a model for this list.",
             self.cancel_button: "Stop encoding at once. A model that loads cannot be "
             "interrupted: it is dropped when it is there.",
@@ -124,25 +183,45 @@ class SegmentWidget(QWidget):
         self.image_combo.changed.connect(annotator.set_image)
         self.target_combo.changed.connect(annotator.set_target)
         self.model_combo.changed.connect(annotator.session.set_model)
-        self.points_button.clicked.connect(annotator.draw_points)
-        self.box_button.clicked.connect(annotator.draw_box)
-        self.positive_radio.clicked.connect(self._on_positive)
-        self.negative_radio.clicked.connect(self._on_negative)
-        self.commit_button.clicked.connect(annotator.commit)
-        self.clear_button.clicked.connect(annotator.clear)
         self.cancel_button.clicked.connect(annotator.cancel)
         self.convert_button.clicked.connect(self._on_convert)
+        self.strip.plane_clicked.connect(self.overview.go_to)
+        self.options_form.changed.connect(annotator.set_options)
+        self._connect_image_panel()
+        self._connect_objects_panel()
         annotator.status_changed.connect(self._show_status)
         annotator.busy_changed.connect(self._show_busy)
-        annotator.polarity_changed.connect(self._show_polarity)
         annotator.target_changed.connect(self._show_target)
         annotator.image_changed.connect(self._show_image)
+        annotator.objects_changed.connect(self._show_objects)
+        annotator.drafting_changed.connect(self._show_objects)
+        annotator.options_changed.connect(self._show_options)
+        self.overview.changed.connect(self._show_planes)
+
+    def _connect_image_panel(self) -> None:
+        panel, view = self.image_panel, self.annotator.view
+        panel.channels_changed.connect(self._on_channels)
+        panel.normalization_changed.connect(view.set_normalization)
+        panel.show_input_clicked.connect(self._on_show_input)
+        panel.use_contrast_clicked.connect(view.use_contrast)
+        view.contrast_offered.connect(panel.offer_contrast)
+        self.annotator.session.region_changed.connect(self._show_region)
+
+    def _connect_objects_panel(self) -> None:
+        panel = self.objects_panel
+        panel.object_chosen.connect(self.objects.choose)
+        panel.class_chosen.connect(self.objects.set_class)
+        panel.class_names_changed.connect(self._on_class_names)
+        panel.next_clicked.connect(self._verbs.next_object)
+        panel.previous_clicked.connect(self._verbs.previous_object)
+        panel.set_class_names(self._preferences.class_names)
 
     def reset_choices(self, _event: Any = None) -> None:
         """Read the viewer's layers anew; napari calls this when they change."""
         if not self._closed:
             self.image_combo.reset_choices()
             self.target_combo.reset_choices()
+            self.image_panel.reset_choices()
 
     def refresh_models(self, chosen: str | None = None) -> None:
         """Read the folder of models anew, in the worker, and choose one of them."""
@@ -173,6 +252,7 @@ class SegmentWidget(QWidget):
     def _close_down(self) -> None:
         self._closed = True
         self.annotator.close()
+        self._forget_preferences()
         if self.convert_dialog is not None:
             # The viewer may have destroyed it already, which ends what it does as well.
             with suppress(RuntimeError):
@@ -188,13 +268,44 @@ class SegmentWidget(QWidget):
     def _image_choices(self, _combo: Any) -> list[tuple[str, Any]]:
         return [(each.name, each) for each in self._viewer.layers if isinstance(each, Image)]
 
+    def _channel_choices(self, _combo: Any) -> list[tuple[str, Any]]:
+        image = self.annotator.image
+        return [
+            (name, layer)
+            for name, layer in self._image_choices(None)
+            if image is None or (layer.ndim == image.ndim and not layer.rgb)
+        ]
+
+    def _axis_choices(self) -> list[AxisChoice]:
+        image, plane = self.annotator.image, self.annotator.plane
+        if image is None or plane is None or image.rgb:
+            return []
+        return [
+            AxisChoice(axis, str(image.axis_labels[axis]), length)
+            for axis, length in enumerate(image_shape(image))
+            if plane.index[axis] is not None and length <= _MOST_CHANNELS
+        ]
+
     def _target_choices(self, _combo: Any) -> list[tuple[str, Any]]:
         layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
-        wanted = [(each.name, each) for each in layers if not _layers.is_preview(each)]
+        wanted = [(each.name, each) for each in layers if not _preview.is_preview(each)]
         return [(_NEW_LAYER, None), *wanted]
 
     def _model_choices(self, _combo: Any) -> list[str]:
         return self._models
+
+    def _apply(self, preferences: Preferences) -> None:
+        self.annotator.set_live(preferences.live_preview)
+        self.annotator.set_hover(preferences.hover_preview)
+        self.overview.set_ahead(preferences.encode_ahead)
+        self.objects_panel.set_class_names(preferences.class_names)
+        self._embeddings.max_bytes = int(preferences.memory_cache_gb * _GB)
+        if self._embeddings.store is not None:
+            self._embeddings.store.max_bytes = int(preferences.disk_cache_gb * _GB)
+
+    def _on_preferences(self) -> None:
+        if not self._closed:
+            self._apply(read_preferences())
 
     def _show_status(self, text: str) -> None:
         self.status_label.setText(text)
@@ -203,24 +314,55 @@ class SegmentWidget(QWidget):
         self.progress_bar.setVisible(is_busy)
         self.cancel_button.setVisible(is_busy)
 
-    def _show_polarity(self, polarity: str) -> None:
-        is_positive = polarity == _layers.POSITIVE
-        (self.positive_radio if is_positive else self.negative_radio).setChecked(True)
-
     def _show_target(self, target: Labels | None) -> None:
         self.target_combo.reset_choices()
         self.target_combo.value = target
 
     def _show_image(self, image: Image | None) -> None:
-        self.image_combo.reset_choices()
+        self.reset_choices()
         if image is not None:
             self.image_combo.value = image
 
-    def _on_positive(self) -> None:
-        self.annotator.set_polarity(_layers.POSITIVE)
+    def _show_objects(self) -> None:
+        self.objects_panel.set_rows(self.objects.rows())
+        self.objects_panel.set_current(self.annotator.focus)
 
-    def _on_negative(self) -> None:
-        self.annotator.set_polarity(_layers.NEGATIVE)
+    def _show_options(self, options: MaskOptions) -> None:
+        self.options_form.value = options
+
+    def _show_planes(self, states: PlaneStates) -> None:
+        self.strip.setVisible(states.n_planes > 1)
+        self.strip.set_states(states)
+        self.image_panel.set_is_stack(states.n_planes > 1)
+
+    def _show_region(self, region: Region | None) -> None:
+        source = self.annotator.session.source
+        self.image_panel.show_region(describe_region(region, source))
+
+    def _on_channels(self, choice: ChannelChoice) -> None:
+        layers = [each for each in choice.layers if each is not None]
+        indices = [each for each in choice.indices if each is not None]
+        self.annotator.view.set_channels(layers, choice.axis, indices)
+
+    def _on_show_input(self) -> None:
+        image, plane = self.annotator.image, self.annotator.plane
+        if image is not None and plane is not None:
+            self.annotator.session.show_input(partial(show_input, self._viewer, image, plane))
+
+    def _on_clear_disk_cache(self) -> None:
+        self.annotator.session.clear_embeddings(
+            partial(self._show_status, "Stored embeddings are deleted.")
+        )
+
+    def _on_show_help(self) -> None:
+        is_open = self.help_section.isExpanded()
+        (self.help_section.collapse if is_open else self.help_section.expand)(animate=False)
+
+    def _on_class_key(self, number: int = 0) -> None:
+        self.objects_panel.choose_class(number)
+
+    def _on_class_names(self, names: tuple[str, ...]) -> None:
+        save_preferences(class_names=names)
 
     def _on_convert(self) -> None:
         if self.convert_dialog is None:
@@ -230,12 +372,24 @@ class SegmentWidget(QWidget):
         self.convert_dialog.raise_()
 
 
+def _embeddings(preferences: Preferences) -> EmbeddingCache:
+    store = None
+    if preferences.disk_cache_gb > 0:
+        store = EmbeddingStore(max_bytes=int(preferences.disk_cache_gb * _GB))
+    return EmbeddingCache(int(preferences.memory_cache_gb * _GB), store)
+
+
 def _combo(label: str, choices: Callable[[Any], Any]) -> ComboBox:
-    combo = ComboBox(label=label, choices=choices)
-    combo.native.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    return combo
+    return fit_to_dock(ComboBox(label=label, choices=choices))
+
+
+def _section(title: str, content: QWidget, *, is_open: bool = False) -> QCollapsible:
+    section = QCollapsible(title)
+    section.setDuration(0)
+    section.addWidget(content)
+    if is_open:
+        section.expand(animate=False)
+    return section
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

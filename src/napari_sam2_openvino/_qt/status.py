@@ -1,26 +1,36 @@
 """What a session does, in a sentence for the user."""
 
-from napari_sam2_openvino._engine import ObjectMask
-from napari_sam2_openvino._qt.keys import KEY_COMMIT
-from napari_sam2_openvino._session import AnnotationSession, State
+from napari_sam2_openvino._annotation_session import AnnotationSession
+from napari_sam2_openvino._answers import ObjectAnswer
+from napari_sam2_openvino._jobs import State
+from napari_sam2_openvino._qt.actions import find_action
 
 NO_IMAGE = "Open an image, then choose it above."
 NOTHING = "Nothing to commit: click on an object first."
-WAIT = f"Wait for the mask, then commit ({KEY_COMMIT})."
-_HINT = "Ready: press Points or Box, then click on an object."
+WAIT = f"Wait for the mask, then commit ({find_action('commit').key_text})."
+_HINT = "Ready: press Points, Box, Lasso or Scribble, then draw on an object."
 _AGAIN = "The next change of the prompts starts again."
 
 
-def describe(session: AnnotationSession, *, has_image: bool) -> str:
-    """Return what a session does; nothing where there is nothing to say."""
+def describe(session: AnnotationSession, *, focus: int | None, has_image: bool) -> str:
+    """Return what a session does; nothing where there is nothing to say.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    focus : int or None
+        The object that the sentence is about.
+    has_image : bool
+        Whether an image is chosen.
+    """
     state, name = session.state, session.model_name
     if state is State.LOADING:
         return f"Loading model {name} …"
     if state is State.ENCODING:
         seconds = session.encode_seconds.get(name or "")
         return f"Encoding the image (about {seconds:.1f} s) …" if seconds else "Encoding …"
-    if state is State.READY:
-        return _describe_object(session.current_object)
+    if state in (State.READY, State.ENCODING_AHEAD):
+        return _describe_objects(session, focus)
     if state is State.CANCELLED and session.is_loading:
         return f"Cancelled: the model ends loading and is dropped. {_AGAIN}"
     if state is State.CANCELLED:
@@ -28,12 +38,22 @@ def describe(session: AnnotationSession, *, has_image: bool) -> str:
     return "" if has_image else NO_IMAGE
 
 
-def _describe_object(answer: ObjectMask | None) -> str:
+def _describe_objects(session: AnnotationSession, focus: int | None) -> str:
+    answered, wanted = session.progress
+    answer = None if focus is None else session.answer(focus)
     if answer is None:
         return _HINT
-    if answer.mask.size == 0:
+    if answer.mask.mask.size == 0:
         return "The model sees no object here: move the prompts or add one."
+    if wanted > 1:
+        return f"{answered} of {wanted} objects have a mask. Object {focus}: {_sum_up(answer)}"
+    return f"{_sum_up(answer)} {find_action('commit').key_text} commits; more prompts correct it."
+
+
+def _sum_up(answer: ObjectAnswer) -> str:
+    prediction = answer.prediction
+    number = prediction.chosen + 1
     return (
-        f"Predicted IoU {answer.iou_prediction:.2f}. "
-        f"{KEY_COMMIT} commits; more points correct the mask."
+        f"Predicted IoU {answer.iou_prediction:.2f}, mask {number} of "
+        f"{len(prediction.candidates)} ({find_action('next_mask').key_text} shows the next)."
     )

@@ -1,0 +1,250 @@
+"""The objects that are being drawn on one image: which is current, undo, what verbs do to them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from psygnal import Signal
+
+from napari_sam2_openvino import _layers
+from napari_sam2_openvino._history import PromptHistory
+from napari_sam2_openvino._objects import FOR_ALL, Draft, Mode, Objects
+from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._snapshots import PromptSnapshot
+from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.types import PlaneIndex
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What undo goes back to."""
+
+    marks: PromptSnapshot
+    objects: Objects
+
+    def is_same(self, other: "_Moment") -> bool:
+        """Whether the user sees no difference: which object is current is none."""
+        return self.marks == other.marks and self.objects.drafts == other.objects.drafts
+
+
+class Drafting:
+    """Holds the objects in hand of one image. Lives in the main thread.
+
+    Parameters
+    ----------
+    layers : PromptLayers
+        Of the image.
+    """
+
+    changed = Signal()
+    """A verb changed prompts or choices."""
+
+    current_changed = Signal()
+    """Another object, polarity or mode is what new prompts get."""
+
+    def __init__(self, layers: PromptLayers) -> None:
+        self.layers = layers
+        self.objects = Objects()
+        self.mode = Mode.ONE_OBJECT
+        self.polarity = _layers.POSITIVE
+        self.is_for_all = False
+        self._history: PromptHistory[_Moment] = PromptHistory(is_same=_Moment.is_same)
+        self._is_quiet = False
+        self._history.record(self._moment())
+
+    def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
+        """Return what there is to decode on a plane, by obj_id.
+
+        Raises
+        ------
+        InputError
+            If a prompt cannot be used.
+        """
+        if self.mode is Mode.EACH_PROMPT:
+            self._separate()
+        marks = self.layers.read(plane)
+        self.objects = self.objects.seen(marks.keys())
+        return self.objects.prompts(marks, plane)
+
+    def record(self) -> None:
+        """Make what is drawn now a step of undo, if it is new."""
+        if not self._is_quiet:
+            self._history.record(self._moment())
+
+    def undo(self) -> bool:
+        """Take back the last change of the prompts; False if there is none."""
+        self.record()
+        return self._restore(self._history.undo())
+
+    def redo(self) -> bool:
+        """Do again what was undone last; False if there is nothing."""
+        return self._restore(self._history.redo())
+
+    def set_polarity(self, value: str) -> None:
+        """Make the next point or scribble positive or negative."""
+        self.polarity = value
+        self._show_current()
+
+    def set_for_all(self, is_for_all: bool) -> None:
+        """Choose whether the next negative point counts for all objects."""
+        self.is_for_all = is_for_all
+        self._show_current()
+
+    def set_mode(self, mode: Mode) -> None:
+        """Choose what a new prompt belongs to."""
+        self.mode = mode
+        # What is drawn stays as it is: the next prompt is the first of the new mode.
+        if mode is Mode.EACH_PROMPT and self.layers.has_prompts(self.objects.current):
+            self.objects = self.objects.next()
+        self._show_current()
+
+    def select(self, obj_id: int) -> None:
+        """Make an object the current one; the next prompts are all its own."""
+        self.mode = Mode.ONE_OBJECT
+        self.objects = self.objects.select(obj_id)
+        self._show_current()
+
+    def next_object(self, drawn: Collection[int]) -> None:
+        """Go on to the next of the objects that are drawn, or to a new one.
+
+        Parameters
+        ----------
+        drawn : collection of int
+            obj_id of the objects with prompts on the plane in view.
+        """
+        later = [obj_id for obj_id in drawn if obj_id > self.objects.current]
+        if later:
+            self.select(min(later))
+        elif self.objects.current in drawn:
+            self.objects = self.objects.next()
+            self._show_current()
+
+    def previous_object(self, drawn: Collection[int]) -> None:
+        """Go back to the object that was drawn before."""
+        earlier = [obj_id for obj_id in drawn if obj_id < self.objects.current]
+        if earlier:
+            self.select(max(earlier))
+
+    def clear(self, obj_id: int, plane: PlaneIndex) -> None:
+        """Remove the prompts of an object on a plane."""
+        with self._step():
+            self.layers.remove({obj_id}, plane)
+            if self.objects.draft(obj_id).plane in (None, plane):
+                self.objects = self.objects.with_draft(
+                    obj_id, Draft(is_committed=self.objects.draft(obj_id).is_committed)
+                )
+        self.set_polarity(_layers.POSITIVE)
+
+    def choose(self, obj_id: int, stage: int, token: int) -> None:
+        """Take another of the masks of an object."""
+        with self._step():
+            self.objects = self.objects.choose(obj_id, stage, token)
+
+    def edit(self, obj_id: int, plane: PlaneIndex, marks: tuple[Mark, ...], draft: Draft) -> None:
+        """Bring an object back into hand, and make it the current one."""
+        with self._step():
+            self.layers.remove({obj_id}, plane)
+            self.layers.write({plane: {obj_id: marks}})
+            self.objects = self.objects.with_draft(obj_id, draft)
+        self.select(obj_id)
+
+    def add(self, drawn: Mapping[PlaneIndex, Mapping[int, tuple[Mark, ...]]]) -> None:
+        """Add marks of new objects, such as from a table; their ids are made anew.
+
+        Parameters
+        ----------
+        drawn : mapping
+            Marks by plane and by a number for each object; `FOR_ALL` stays.
+        """
+        numbers = sorted({number for marks in drawn.values() for number in marks} - {FOR_ALL})
+        first = self.objects.largest + 1
+        ids = {FOR_ALL: FOR_ALL} | {number: first + i for i, number in enumerate(numbers)}
+        with self._step():
+            self.layers.write(
+                {
+                    plane: {ids[number]: each for number, each in marks.items()}
+                    for plane, marks in drawn.items()
+                }
+            )
+            self.objects = self.objects.seen(ids.values()).next()
+        self._show_current()
+
+    def restore(
+        self,
+        drawn: Mapping[PlaneIndex, Mapping[int, tuple[Mark, ...]]],
+        drafts: Mapping[int, Draft],
+    ) -> None:
+        """Replace everything that is drawn, under the ids that it has in a saved session."""
+        with self._step():
+            self.layers.remove_all()
+            self.layers.write(drawn)
+            used = {obj_id for marks in drawn.values() for obj_id in marks} | set(drafts)
+            self.objects = Objects(drafts=dict(drafts)).seen(used).next()
+        self._show_current()
+
+    def done(self, plane: PlaneIndex, new_ids: Mapping[int, int]) -> None:
+        """Put objects away that were committed.
+
+        Parameters
+        ----------
+        plane : PlaneIndex
+        new_ids : mapping of int to int
+            Of each object, the id that it was committed under.
+        """
+        with self._step():
+            self.layers.remove(set(new_ids), plane)
+            moved = {old: new for old, new in new_ids.items() if old != new}
+            self.layers.renumber(moved)
+            self.objects = self.objects.renumber(moved).without(set(new_ids.values()))
+        self.set_polarity(_layers.POSITIVE)
+
+    def forget_committed(self) -> None:
+        """Take it that nothing is in the target: another one was chosen."""
+        drafts = {
+            key: replace(draft, is_committed=False) for key, draft in self.objects.drafts.items()
+        }
+        self.objects = replace(self.objects, drafts=drafts)
+
+    def _separate(self) -> None:
+        """Make an object of each new prompt: those of the current object, which has none yet."""
+        current = self.objects.current
+        if self.layers.has_prompts(current):
+            largest = self.layers.separate(current, self.objects.largest)
+            self.objects = self.objects.seen({largest}).next()
+            self._show_current()
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """Make one step of undo of several edits."""
+        self.record()
+        self._is_quiet = True
+        try:
+            yield
+        finally:
+            self._is_quiet = False
+            self.record()
+        self.changed.emit()
+
+    def _moment(self) -> _Moment:
+        return _Moment(self.layers.snapshot(), self.objects)
+
+    def _restore(self, moment: _Moment | None) -> bool:
+        if moment is None:
+            return False
+        self._is_quiet = True
+        try:
+            self.layers.restore(moment.marks)
+        finally:
+            self._is_quiet = False
+        # Ids that were given out stay taken.
+        self.objects = replace(moment.objects, largest=self.objects.largest)
+        self._show_current()
+        self.changed.emit()
+        return True
+
+    def _show_current(self) -> None:
+        is_for_all = self.polarity == _layers.NEGATIVE and (
+            self.is_for_all or self.mode is Mode.EACH_PROMPT
+        )
+        self.layers.set_current(FOR_ALL if is_for_all else self.objects.current, self.polarity)
+        self.current_changed.emit()
