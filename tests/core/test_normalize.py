@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.normalize import to_rgb
+from napari_sam2_openvino.core.normalize import (
+    ChannelView,
+    Stretch,
+    compose_rgb,
+    measure_stretch,
+    to_eight_bits,
+    to_rgb,
+)
+from napari_sam2_openvino.core.parameters import Normalization
 
 RNG = np.random.default_rng(0)
 
@@ -72,3 +80,84 @@ def test_unusable_images_are_refused_in_one_sentence(image, message):
 def test_unusable_limits_are_refused(limits):
     with pytest.raises(InputError, match="lower first"):
         to_rgb(np.zeros((4, 4)), limits=limits)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, ">u2", ">i2"])
+def test_looking_values_up_equals_computing_them(dtype):
+    info = np.iinfo(dtype)
+    image = RNG.integers(info.min, info.max + 1, (300, 300)).astype(dtype)
+    image[0, :2] = info.min, info.max
+    for stretch in (Stretch(-70.5, 900), Stretch(1000, 1000), Stretch(-4e4, 7e4, gamma=0.4)):
+        rows = [to_eight_bits(row, stretch) for row in image]
+        np.testing.assert_array_equal(to_eight_bits(image, stretch), rows)
+
+
+def test_gamma_acts_between_the_limits():
+    image = np.array([[-5.0, 0, 25, 50, 100, 400]])
+    seen = to_eight_bits(image, Stretch(0, 100, gamma=2))
+    assert seen.tolist() == [[0, 0, 16, 64, 255, 255]]
+
+
+def test_halves_of_opposite_sign_are_measured():
+    image = np.tile(np.array([-60_000, 60_000], np.float16), (10, 5))
+    stretch = measure_stretch([image], Normalization("percentiles", 50, 60))
+    assert -60_000 <= stretch.low <= stretch.high <= 60_000
+    assert to_rgb(image)[0, :2, 0].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", ">u4", "f2", "f8"])
+def test_modes_measure_what_they_say(dtype):
+    image = RNG.integers(3, 99, (40, 50)).astype(dtype)
+    low, high = np.percentile(image.astype(float), (10, 80))
+    found = measure_stretch([image[:10], image[10:]], Normalization("percentiles", 10, 80))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    if image.dtype.kind == "f":
+        image[0, :3] = [np.nan, np.inf, -np.inf]
+    found = measure_stretch([image], Normalization("minimum to maximum"))
+    finite = image[np.isfinite(image)]
+    assert found == Stretch(float(finite.min()), float(finite.max()))
+
+
+def test_automatic_leaves_eight_bits_alone_and_the_others_do_not():
+    image = RNG.integers(100, 120, (30, 30), dtype=np.uint8)
+    assert measure_stretch([image], Normalization()) is None
+    assert to_eight_bits(image, None) is image
+    # Averaged pixels of such an image are fractions.
+    assert to_eight_bits(np.array([0.4, 99.6, 255.0], np.float32), None).tolist() == [0, 100, 255]
+    stretch = measure_stretch([image], Normalization("minimum to maximum"))
+    assert np.ptp(to_eight_bits(image, stretch)) == 255
+
+
+def test_channels_become_colours_or_one_grey():
+    one, two, three = RNG.integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    np.testing.assert_array_equal(compose_rgb([one]), np.stack([one] * 3, axis=-1))
+    np.testing.assert_array_equal(compose_rgb([one, two])[..., :2], np.stack([one, two], axis=-1))
+    assert not compose_rgb([one, two])[..., 2].any()
+    np.testing.assert_array_equal(
+        compose_rgb([one, two, three]), np.stack([one, two, three], axis=-1)
+    )
+    brightest = np.stack([one, two, three]).max(axis=0)
+    np.testing.assert_array_equal(
+        compose_rgb([one, two, three], as_grey=True), np.stack([brightest] * 3, axis=-1)
+    )
+    rgb = RNG.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(compose_rgb([rgb], as_grey=True), rgb)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"indices": (0,)}, "need the axis"),
+        ({"axis": 0}, "0 are chosen"),
+        ({"axis": 0, "indices": (0, 1, 2, 3)}, "4 are chosen"),
+    ],
+)
+def test_channels_that_make_no_sense_are_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        ChannelView(**arguments)
+
+
+@pytest.mark.parametrize("arguments", [(0, np.inf), (1, 0), (0, 1, 0), (0, 1, np.nan)])
+def test_stretches_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(InputError, match="must be"):
+        Stretch(*arguments)

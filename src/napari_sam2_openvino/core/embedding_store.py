@@ -221,7 +221,8 @@ def _compress(array: NDArray[np.floating]) -> list[bytes]:
     Numbers of half precision repeat in their exponents only. Apart from each other, bytes shrink
     to 70 % in 10 ms per megabyte; ``savez_compressed`` needs five times as long for 78 %.
     """
-    columns = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(array.size, -1)
+    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    columns = raw.reshape(array.size, array.dtype.itemsize)
     streams = []
     for column in columns.T:
         compressor = zlib.compressobj(level=1, strategy=zlib.Z_RLE)

@@ -214,7 +214,7 @@ def _load(
         pixels = read_region(channel.image, channel.plane, region)
         stretch = channel.displayed or _stretch_of(channel, view, measured, pixels)
         seen.append(to_eight_bits(pixels, stretch))
-    return compose_rgb(seen)
+    return compose_rgb(seen, as_grey=view.as_grey)
 
 
 def _stretch_of(
