@@ -15,6 +15,7 @@ from napari_sam2_openvino.synthetic.optics import (
     borders,
     mottle,
     per_object,
+    per_part,
     relative_depth,
     seams,
     typical_radius,
@@ -31,7 +32,7 @@ def render_fluorescence(
 ) -> Intensity:
     """Nuclei with a DNA stain: bright, mottled, of unequal brightness, in a faint haze."""
     contrast = parameters.contrast
-    brightness = per_object(rng, layout.labels, 0.5 * (0.35 + 0.6 * contrast), 1.0)
+    brightness = per_object(rng, layout, 0.5 * (0.35 + 0.6 * contrast), 1.0)
     dome = rng.uniform(0.05, 0.45) if rng.random() < 0.8 else 0.8
     rounded = 1 - dome + dome * relative_depth(layout, rng.uniform(0.4, 1.0))
     mottled = 1 + rng.uniform(0.03, 0.15) * mottle(rng, layout)
@@ -49,7 +50,7 @@ def render_elongated(
     rng: np.random.Generator, layout: Layout, parameters: SceneParameters
 ) -> Intensity:
     """Cells with a cytoplasmic label: brightest in the middle, uneven, darker spots inside."""
-    brightness = per_object(rng, layout.labels, 0.45, 1.0)
+    brightness = per_object(rng, layout, 0.45, 1.0)
     rounded = 0.55 + 0.45 * relative_depth(layout, rng.uniform(0.3, 0.6))
     mottled = 1 + rng.uniform(0.1, 0.25) * mottle(rng, layout)
     spots = 1 - 0.5 * (mottle(rng, layout, 0.2, 0.4) > 1.8)
@@ -66,7 +67,7 @@ def render_darkfield(
     inside = (layout.labels > 0).astype(np.float32)
     uneven = np.clip(0.9 + 0.25 * smooth_noise(rng, layout.labels.shape, 10), 0.3, 1.4)
     rim = blur(borders(layout.labels), rng.uniform(0.8, 1.5)) * uneven * rng.uniform(0.7, 1.3)
-    body = per_object(rng, layout.labels, 0.1, 0.35) * (1 + 0.25 * mottle(rng, layout))
+    body = per_object(rng, layout, 0.1, 0.35) * (1 + 0.25 * mottle(rng, layout))
     granules = np.clip(mottle(rng, layout, 0.05, 0.2) - 1.4, 0, None) * 0.35 * inside
     glow = 0.35 * blur(rim, 5)
     light = blur(body + granules, 0.8) + rim + glow
@@ -81,7 +82,7 @@ def render_membrane(
     width = rng.uniform(0.8, 1.6 + 0.02 * typical_radius(layout))
     lines = blur(borders(layout.labels), width) * width * 1.3
     uneven = np.clip(1 + 0.3 * smooth_noise(rng, layout.labels.shape, 14), 0.35, 1.6)
-    inside = per_object(rng, layout.labels, 0.02, 0.2) * (1 + 0.3 * mottle(rng, layout))
+    inside = per_object(rng, layout, 0.02, 0.2) * (1 + 0.3 * mottle(rng, layout))
     if layout.parts is not None:
         inside = inside + rng.uniform(0.15, 0.35) * blur((layout.parts > 0).astype(np.float32), 1)
     light = (0.25 + 0.7 * parameters.contrast) * (lines * uneven + inside)
@@ -92,7 +93,7 @@ def render_filaments(
     rng: np.random.Generator, layout: Layout, parameters: SceneParameters
 ) -> Intensity:
     """Fibres and branching cells: beaded, brighter where one crosses another, or dark on grey."""
-    brightness = per_object(rng, layout.labels, 0.35, 1.0)
+    brightness = per_object(rng, layout, 0.35, 1.0)
     beaded = np.clip(1 + rng.uniform(0.05, 0.4) * mottle(rng, layout, 0.15, 0.8), 0.3, 2)
     hollow = rng.uniform(-0.4, 0.5)
     profile = 1 - max(hollow, 0) + hollow * relative_depth(layout, 0.3)
@@ -110,7 +111,7 @@ def render_cytoplasm(
     rng: np.random.Generator, layout: Layout, parameters: SceneParameters
 ) -> Intensity:
     """Cells in one colour and their nuclei in another, which may be the same; (H, W, 3)."""
-    brightness = per_object(rng, layout.labels, 0.3, 1.0)
+    brightness = per_object(rng, layout, 0.3, 1.0)
     dome = rng.uniform(0.2, 0.7)
     rounded = 1 - dome + dome * relative_depth(layout, rng.uniform(0.5, 1.2))
     textured = np.clip(1 + rng.uniform(0.08, 0.3) * mottle(rng, layout, 0.05, 0.3), 0.2, 2)
@@ -120,13 +121,13 @@ def render_cytoplasm(
     if layout.parts is not None:
         nucleus = (layout.parts > 0).astype(np.float32)
         cell = cell * (1 - nucleus * rng.uniform(-0.2, 0.7))
-        nucleus = per_object(rng, layout.parts, 0.5, 1.0) * (1 + 0.15 * mottle(rng, layout))
+        nucleus = per_part(rng, layout.parts, 0.5, 1.0) * (1 + 0.15 * mottle(rng, layout))
     sharpness = rng.uniform(0.6, 1.3)
     first, second = _two_colours(rng)
     background = _dark_background(rng, parameters)[..., None]
     cells = blur(cell, sharpness)[..., None] * first
     if rng.random() < 0.25:
-        cells += per_object(rng, layout.labels, 0.0, 1.0)[..., None] * cells[..., ::-1]
+        cells += per_object(rng, layout, 0.0, 1.0)[..., None] * cells[..., ::-1]
     light = cells + blur(nucleus, sharpness)[..., None] * second
     return np.asarray((0.15 + 0.8 * parameters.contrast) * light + background, np.float32)
 

@@ -33,11 +33,18 @@ def blur(image: Intensity, sigma: float) -> Intensity:
     return np.asarray(weights[0] @ coarse @ weights[1].T, np.float32)
 
 
-def per_object(rng: np.random.Generator, labels: Labels, low: float, high: float) -> Intensity:
+def per_object(rng: np.random.Generator, layout: Layout, low: float, high: float) -> Intensity:
     """Give one random value for each object, 0 in the background."""
-    values = rng.uniform(low, high, int(labels.max()) + 1).astype(np.float32)
+    values = rng.uniform(low, high, len(layout.radii)).astype(np.float32)
     values[0] = 0
-    return values[labels]
+    return values[layout.labels]
+
+
+def per_part(rng: np.random.Generator, parts: Labels, low: float, high: float) -> Intensity:
+    """Give one random value for each part of an object, 0 elsewhere."""
+    values = rng.uniform(low, high, int(parts.max()) + 1).astype(np.float32)
+    values[0] = 0
+    return values[parts]
 
 
 def borders(labels: Labels) -> Intensity:
@@ -64,7 +71,8 @@ def mottle(
 ) -> Intensity:
     """Noise whose grains are a random part, within the limits, of the objects' typical radius."""
     scale = typical_radius(layout) * np.exp(rng.uniform(np.log(finest), np.log(coarsest)))
-    return smooth_noise(rng, layout.labels.shape, max(1.5, float(scale)))
+    noise = smooth_noise(rng, layout.labels.shape, max(1.5, float(scale)))
+    return noise if layout.texture_from is None else noise[layout.texture_from]
 
 
 def relief(height: Intensity, angle: float) -> Intensity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -78,7 +77,7 @@ _FORMS: Mapping[Kind, tuple[tuple[Draw, ...], tuple[Draw, ...]]] = MappingProxyT
 """Regular and irregular forms of every kind whose objects lie on a background."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Where the objects of a scene are.
 
@@ -90,21 +89,28 @@ class Layout:
         About the distance from the edge of the object, in pixels; 0 in the background.
     overlap : ndarray of bool, shape (H, W)
         Pixels of an object under which another one goes on.
+    radii : ndarray of float32, shape (N + 1,)
+        Radius, in pixels, of the disc of each object's area; entry 0 means nothing.
     parts : ndarray of int32, shape (H, W), or None
         What lies inside objects, see `Scene.parts`.
+    texture_from : tuple of two ndarrays of int, shape (H, W), or None
+        Row and column from which each pixel takes the texture of its object, for objects that
+        have moved.
     """
 
     labels: Labels
     depth: NDArray[np.float32]
     overlap: NDArray[np.bool_]
+    radii: NDArray[np.float32]
     parts: Labels | None = None
+    texture_from: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
 
-    @cached_property
-    def radii(self) -> NDArray[np.float32]:
-        """Radius, in pixels, of the disc of each object's area; entry 0 is 1."""
-        areas = np.bincount(self.labels.ravel()).astype(np.float32)
-        areas[0] = np.pi
-        return np.asarray(np.sqrt(areas / np.float32(np.pi)))
+
+def radii_of(labels: Labels) -> NDArray[np.float32]:
+    """Radius, in pixels, of the disc of each object's area, shape (N + 1,); entry 0 is 1."""
+    areas = np.bincount(labels.ravel()).astype(np.float32)
+    areas[0] = np.pi
+    return np.asarray(np.sqrt(areas / np.float32(np.pi)))
 
 
 def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
@@ -134,7 +140,7 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lay
                 break
     if not canvas.placed:
         canvas.place_in_the_middle(rng)
-    return Layout(canvas.labels, canvas.depth, canvas.overlap)
+    return Layout(canvas.labels, canvas.depth, canvas.overlap, radii_of(canvas.labels))
 
 
 def _choose_forms(

@@ -7,28 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.synthetic.clutter import add_clutter
-from napari_sam2_openvino.synthetic.noise import smooth_noise
-from napari_sam2_openvino.synthetic.optics import Intensity, blur
+from napari_sam2_openvino.synthetic.camera import Image, take_image
 from napari_sam2_openvino.synthetic.parameters import KINDS, Kind, SceneParameters
 from napari_sam2_openvino.synthetic.parts import draw_parts
 from napari_sam2_openvino.synthetic.placement import Labels, Layout, place_outlines
-from napari_sam2_openvino.synthetic.rendering import (
-    DARK_GROUND,
-    PART_CHANCES,
-    RENDERERS,
-    SIXTEEN_BIT,
-)
+from napari_sam2_openvino.synthetic.rendering import PART_CHANCES
 from napari_sam2_openvino.synthetic.tessellation import tessellate
-
-_CAMERA_RANGE = 4095
-"""The largest value of the imitated 12-bit camera."""
 
 _LEAST_CONTRAST_OF_PARTS = 0.5
 """Where objects are fainter, one would not see what is inside them."""
-
-_GRAINY = 0.25
-"""Part of the images whose noise is coarser than a pixel, as after resampling or compression."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +36,7 @@ class Scene:
     seed : int
     """
 
-    image: NDArray[np.uint8] | NDArray[np.uint16]
+    image: Image
     labels: Labels
     parts: Labels | None
     parameters: SceneParameters
@@ -110,9 +97,7 @@ def make_scene(
     if parameters is None:
         parameters = SceneParameters.at_difficulty(kind, difficulty, shape, rng)
     layout = _draw_layout(rng, parameters)
-    light = add_clutter(rng, RENDERERS[kind](rng, layout, parameters), layout, parameters)
-    image = _photograph(rng, _shade(rng, light, parameters), parameters)
-    return Scene(image, layout.labels, layout.parts, parameters, seed)
+    return Scene(take_image(rng, layout, parameters), layout.labels, layout.parts, parameters, seed)
 
 
 def _draw_layout(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
@@ -122,48 +107,3 @@ def _draw_layout(rng: np.random.Generator, parameters: SceneParameters) -> Layou
     if parameters.contrast >= _LEAST_CONTRAST_OF_PARTS and rng.random() < in_scene:
         layout = replace(layout, parts=draw_parts(rng, layout, in_object))
     return layout
-
-
-def _shade(rng: np.random.Generator, light: Intensity, parameters: SceneParameters) -> Intensity:
-    """Light the image unevenly: from one side, from the middle or in patches."""
-    height, width = parameters.shape
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)
-    tilt = rng.uniform(-1, 1, 2)
-    patches = smooth_noise(rng, parameters.shape, 0.4 * min(height, width))
-    uneven = tilt[0] * y + tilt[1] * x - rng.random() * (y**2 + x**2) + 0.3 * patches
-    gain = np.clip(1 + 0.4 * parameters.shading * uneven, 0.15, None).astype(np.float32)
-    glow: Intensity = np.zeros((1, 1), np.float32)
-    if parameters.kind in DARK_GROUND:
-        side = rng.uniform(-1, 1, 2)
-        glow = 0.15 * parameters.shading * np.clip(side[0] * y + side[1] * x, 0, None)
-    if light.ndim == 3:
-        gain, glow = gain[..., None], glow[..., None]
-    return np.asarray(light * gain + glow, np.float32)
-
-
-def _photograph(
-    rng: np.random.Generator, intensity: Intensity, parameters: SceneParameters
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Blur, add noise that grows with the root of the light, round to the camera's values."""
-    gain = rng.uniform(0.8, 1.3) if parameters.kind in DARK_GROUND else 1.0
-    light = np.clip(np.float32(gain) * intensity, 0, 1.5)
-    if parameters.blur > 0.3:
-        light = _blur_planes(light, parameters.blur)
-    noise = rng.standard_normal(light.shape, dtype=np.float32)
-    if rng.random() < _GRAINY:
-        noise = _blur_planes(noise, rng.uniform(0.6, 1.0))
-        noise /= noise.std()
-    seen = light + parameters.noise * (0.4 + 0.6 * np.sqrt(light)) * noise
-    if parameters.kind in SIXTEEN_BIT:
-        exposure = rng.uniform(0.3, 0.9) * _CAMERA_RANGE
-        counts = np.clip(np.rint(seen * exposure + 100), 0, _CAMERA_RANGE)
-        return np.asarray(counts, np.uint16)
-    return np.asarray(np.clip(np.rint(seen * 255), 0, 255), np.uint8)
-
-
-def _blur_planes(image: Intensity, sigma: float) -> Intensity:
-    """Blur an image of shape (H, W), or each colour of one of shape (H, W, 3)."""
-    if image.ndim == 2:
-        return blur(image, sigma)
-    return np.stack([blur(image[..., colour], sigma) for colour in range(3)], axis=-1)

@@ -15,6 +15,7 @@ from napari_sam2_openvino.synthetic.optics import (
     borders,
     mottle,
     per_object,
+    per_part,
     relative_depth,
 )
 from napari_sam2_openvino.synthetic.parameters import SceneParameters
@@ -40,7 +41,7 @@ def render_tissue(
     holes = (smooth_noise(rng, labels.shape, 40) > 1.6) & (labels == 0)
     ground = blur(np.where(holes, 0.02, ground) * (1 - 0.4 * inside), 1.0)
     chromatin = 1 + rng.uniform(0.1, 0.3) * mottle(rng, layout, 0.1, 0.4)
-    stained = per_object(rng, labels, 0.55, 1.1) * chromatin
+    stained = per_object(rng, layout, 0.55, 1.1) * chromatin
     stained = stained + rng.uniform(0.0, 0.5) * blur(borders(labels), 0.8) * inside
     strength = 0.2 + 0.75 * parameters.contrast
     faint = 0.12 * (1.4 - parameters.contrast) * np.clip(1 + 0.4 * fibres, 0.05, None)
@@ -49,7 +50,7 @@ def render_tissue(
     if rng.random() < 0.35:
         ground_stain, ground = _HAEMATOXYLIN, 0.4 * ground
         if rng.random() < 0.5:
-            brown = stained * (per_object(rng, labels, 0, 1) > rng.uniform(0.2, 0.8))
+            brown = stained * (per_object(rng, layout, 0, 1) > rng.uniform(0.2, 0.8))
         else:
             brown = _stained_region(rng, labels.shape) * (1 - rng.uniform(0.6, 0.9) * inside)
     blue = faint + strength * np.clip(stained - brown, 0, None)
@@ -76,17 +77,17 @@ def render_smear(
     """Blood cells: red ones with a pale centre, white ones with a dark nucleus; (H, W, 3)."""
     labels = layout.labels
     parts = np.zeros_like(labels) if layout.parts is None else layout.parts
-    is_white = np.zeros(int(labels.max()) + 1, bool)
+    is_white = np.zeros(len(layout.radii), bool)
     is_white[np.unique(parts)] = True
     is_white[0] = False
     white = is_white[labels].astype(np.float32)
     red = (labels > 0) - white
     pale = rng.uniform(0.2, 0.9) * relative_depth(layout, rng.uniform(0.7, 1.1)) ** 2
     rim = 1 + rng.uniform(0.0, 0.4) * borders(labels)
-    red = red * per_object(rng, labels, 0.4, 0.8) * (1 - pale) * rim
-    cytoplasm = white * per_object(rng, labels, 0.15, 0.45) * (1 + 0.3 * mottle(rng, layout))
+    red = red * per_object(rng, layout, 0.4, 0.8) * (1 - pale) * rim
+    cytoplasm = white * per_object(rng, layout, 0.15, 0.45) * (1 + 0.3 * mottle(rng, layout))
     chromatin = 1 + 0.2 * mottle(rng, layout, 0.1, 0.3)
-    nucleus = per_object(rng, parts, 0.8, 1.4) * chromatin
+    nucleus = per_part(rng, parts, 0.8, 1.4) * chromatin
     overlap = 1 + 0.5 * layout.overlap
     strength = 0.3 + 0.7 * parameters.contrast
     stained = [blur(strength * layer * overlap, 0.8) for layer in (red, cytoplasm + nucleus)]

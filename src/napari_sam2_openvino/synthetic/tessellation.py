@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_sam2_openvino.synthetic.noise import smooth_noise
 from napari_sam2_openvino.synthetic.parameters import MOST_OBJECTS, SceneParameters
-from napari_sam2_openvino.synthetic.placement import Labels, Layout
+from napari_sam2_openvino.synthetic.placement import Labels, Layout, radii_of
 
 _LEAST_AREA = 0.08
 """Smaller cells become background; in units of the squared spacing of the seeds."""
@@ -64,7 +64,8 @@ def tessellate(rng: np.random.Generator, parameters: SceneParameters) -> Layout:
     labels = _in_one_piece(nearest, max(12.0, _LEAST_AREA * spacing**2))
     # Half the difference of squared distances, over the seeds' distance: that from the border.
     depth = np.where(labels > 0, np.minimum((second - least) / (2 * spacing), spacing), 0)
-    return Layout(labels, depth.astype(np.float32), np.zeros(parameters.shape, bool))
+    overlap = np.zeros(parameters.shape, bool)
+    return Layout(labels, depth.astype(np.float32), overlap, radii_of(labels))
 
 
 def _draw_seeds(

@@ -15,6 +15,7 @@ from napari_sam2_openvino.synthetic.optics import (
     borders,
     mottle,
     per_object,
+    per_part,
     relative_depth,
     relief,
     typical_radius,
@@ -32,7 +33,7 @@ def render_brightfield(
     inside = blur((layout.labels > 0).astype(np.float32), 0.8)
     halo = np.clip(blur(inside, rng.uniform(3, 6)) - inside, 0, None) * rng.uniform(0.3, 0.9)
     rim = blur(borders(layout.labels), rng.uniform(0.8, 1.6)) * rng.uniform(0.2, 0.5)
-    tone = per_object(rng, layout.labels, -0.2, 0.06) + _part_tone(rng, layout, 0.25)
+    tone = per_object(rng, layout, -0.2, 0.06) + _part_tone(rng, layout, 0.25)
     grain = rng.uniform(0.03, 0.08) * mottle(rng, layout, 0.05, 0.25) * inside
     cells = halo + blur(tone, 1.0) + grain - rim
     if rng.random() < 0.3:
@@ -54,12 +55,12 @@ def render_phase(
     """
     radius = typical_radius(layout)
     thickness = relative_depth(layout, rng.uniform(0.3, 1.0)) ** rng.uniform(0.3, 0.8)
-    thickness = thickness * per_object(rng, layout.labels, 0.5, 1.0)
+    thickness = thickness * per_object(rng, layout, 0.5, 1.0)
     grain = rng.uniform(0.02, 0.08) * mottle(rng, layout, 0.05, 0.25) * (layout.labels > 0)
     phase = blur(thickness, 0.8) - blur(_part_tone(rng, layout, 0.5), 0.8) + grain
     halo = blur(phase, float(np.clip(rng.uniform(0.2, 0.6) * radius, 2.5, 25)))
     dark = phase - rng.uniform(0.7, 1.1) * halo
-    rounded = per_object(rng, layout.labels, 0.0, 1.0) > rng.uniform(0.6, 1.3)
+    rounded = per_object(rng, layout, 0.0, 1.0) > rng.uniform(0.6, 1.3)
     bright = blur(rounded * relative_depth(layout, 0.5), 1.0)
     cells = bright * rng.uniform(0.3, 0.7) - dark * rng.uniform(0.5, 0.9)
     if rng.random() < 0.3:
@@ -78,7 +79,7 @@ def render_electron(
     around = SceneParameters("electron", parameters.shape, radius=(45 * scale, 80 * scale))
     membranes = blur(borders(tessellate(rng, around).labels) * (labels == 0), 1.2) * 1.1
     rim = blur(borders(labels), rng.uniform(0.8, 1.4)) * rng.uniform(0.4, 0.8)
-    matrix = per_object(rng, labels, 0.05, 0.35) - _part_tone(rng, layout, 0.3)
+    matrix = per_object(rng, layout, 0.05, 0.35) - _part_tone(rng, layout, 0.3)
     phase = mottle(rng, layout, 0.5, 1.0) * 6 + mottle(rng, layout, 0.2, 0.5)
     folds = np.clip(np.sin(phase) - 0.55, 0, None) * rng.uniform(0.0, 0.6) * (layout.depth > 2)
     dark = blur(matrix + folds, 0.8) + rim
@@ -103,7 +104,7 @@ def render_particles(
     rough = rng.uniform(0.0, 0.6) * pattern + rng.uniform(0.0, 0.3) * mottle(rng, layout, 0.05, 0.2)
     surface = blur(dome + inside * rough * relative_depth(layout, 0.15), rng.uniform(0.7, 1.5))
     lit = np.clip(relief(surface, angle) * 3, -0.4, 0.5)
-    tone = per_object(rng, layout.labels, 0.1, 0.1 + rng.uniform(0.1, 0.4))
+    tone = per_object(rng, layout, 0.1, 0.1 + rng.uniform(0.1, 0.4))
     if rng.random() < 0.25:
         tone = -0.7 * tone
     away = np.array([np.sin(angle), np.cos(angle)]) * rng.uniform(0.05, 0.25) * min(radius, 20)
@@ -119,7 +120,7 @@ def _part_tone(rng: np.random.Generator, layout: Layout, most: float) -> Intensi
     if layout.parts is None:
         return np.zeros(layout.labels.shape, np.float32)
     sign = rng.choice([-1.0, 1.0])
-    return np.asarray(sign * per_object(rng, layout.parts, 0.5 * most, most), np.float32)
+    return np.asarray(sign * per_part(rng, layout.parts, 0.5 * most, most), np.float32)
 
 
 def _bright_background(rng: np.random.Generator, parameters: SceneParameters) -> Intensity:
