@@ -1,5 +1,6 @@
 """Real Labels layers, no window: what is written, and what napari's own undo makes of it."""
 
+import tempfile
 from typing import Any
 
 import dask.array as da
@@ -47,6 +48,7 @@ def test_a_new_labels_layer_fits_its_image() -> None:
         (lambda: Labels(da.zeros((60, 80), dtype=int)), "dask"),
         (lambda: Labels([np.zeros((60, 80), int), np.zeros((30, 40), int)]), "multiscale"),
         (lambda: Labels(np.zeros((60, 80), int), visible=False), "is hidden"),
+        (lambda: Labels(np.zeros((60, 80), ">u2")), "another order than this computer (>u2)"),
         (lambda: Labels(np.broadcast_to(np.zeros((1, 1), int), (60, 80))), "read-only"),
     ],
 )
@@ -149,3 +151,179 @@ def test_only_what_is_in_memory_is_looked_at_before_a_write() -> None:
     for data, expected in ((np.zeros((3, 8, 8), int), 7), (zarr_array((3, 8, 8)), 0)):
         data[1, 2, 3], data[0, 0, 0] = 7, 9
         assert _targets.largest_in_memory(Labels(data), plane) == expected
+
+
+MODES = ("keep existing", "overwrite", "only where empty")
+
+
+def memmap_array(shape: tuple[int, ...]) -> Any:
+    return np.memmap(tempfile.TemporaryFile(), np.uint16, "w+", shape=shape)
+
+
+def random_objects(rng: np.random.Generator, hw: tuple[int, int]) -> list[tuple[int, MaskCut]]:
+    """Return discs that meet each other and what is there; some have ids that exist."""
+    objects = []
+    for obj_id in rng.permutation(np.arange(3, 15)).tolist():
+        radius = int(rng.integers(0, 9))
+        rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        disc = rows**2 + columns**2 <= radius**2
+        origin = tuple(int(rng.integers(0, side - len(disc) + 1)) for side in hw)
+        objects.append((obj_id, MaskCut(disc, origin)))
+    return [*objects, (40, MaskCut(np.zeros((0, 0), bool)))]
+
+
+@pytest.mark.parametrize(
+    "make_data", [lambda shape: np.zeros(shape, np.uint16), memmap_array, zarr_array]
+)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("part_pixels", [2**24, 1])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_many_objects_are_one_step_of_undo(
+    make_data: Any, mode: Any, part_pixels: int, transposed: bool, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(_plane_windows, "PART_PIXELS", part_pixels)
+    rng = np.random.default_rng(0)
+    data = make_data((3, 60, 80))
+    data[:] = rng.integers(0, 8, (3, 6, 8)).repeat(10, 1).repeat(10, 2) * (rng.random(80) < 0.3)
+    labels, before = Labels(data), np.array(data[:])
+    plane = PlaneIndex((1, None, None), transposed)
+    shown = before[1].T if transposed else before[1]
+    objects = random_objects(rng, shown.shape)
+    expected = before.copy()
+    expected_plane = expected[1].T if transposed else expected[1]
+    for obj_id, cut in objects:
+        commit_to_plane(expected_plane, cut, obj_id, mode)
+    results = _targets.commit_masks(labels, plane, objects, mode)
+    np.testing.assert_array_equal(labels.data[:], expected)
+    assert [each.obj_id for each in results] == [obj_id for obj_id, _ in objects]
+    for each in results:
+        assert each.n_pixels == (expected[1] == each.obj_id).sum()
+    assert sum(each.n_changed for each in results) >= (expected != before).sum() > 0
+    labels.undo()
+    np.testing.assert_array_equal(labels.data[:], before)
+    labels.redo()
+    np.testing.assert_array_equal(labels.data[:], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.uint64, np.int64])
+def test_every_integer_type_is_written(dtype: Any) -> None:
+    labels = Labels(np.zeros((20, 30), dtype))
+    _targets.commit_masks(labels, FLAT, [(100, MaskCut(np.ones((3, 4), bool), (2, 5)))])
+    assert labels.data.dtype == dtype
+    assert (labels.data[2:5, 5:9] == 100).all()
+    assert labels.data.sum() == 1200
+
+
+def test_an_object_that_is_committed_again_leaves_its_old_pixels() -> None:
+    labels = Labels(np.zeros((20, 30), np.uint16))
+    labels.data[15, 15] = 9
+    one, two = MaskCut(np.ones((4, 4), bool), (2, 2)), MaskCut(np.ones((2, 9), bool), (3, 3))
+    _targets.commit_masks(labels, FLAT, [(5, one)])
+    after_one = labels.data.copy()
+    where = _label_parts.cut_objects(labels.data, [5], FLAT)
+    (result,) = _targets.commit_masks(labels, FLAT, [(5, two)], replaced=where)
+    assert (labels.data == 5).sum() == result.n_pixels == 18
+    assert not labels.data[2].any()
+    assert labels.data[15, 15] == 9
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, after_one)
+
+
+def test_pixels_that_were_painted_meanwhile_are_not_erased() -> None:
+    labels = Labels(np.zeros((20, 30), np.uint16))
+    stale = {5: MaskCut(np.ones((4, 4), bool), (2, 2))}
+    labels.data[2:6, 2:6] = 7
+    _targets.commit_masks(labels, FLAT, [(5, MaskCut(np.ones((1, 1), bool)))], replaced=stale)
+    assert (labels.data == 7).sum() == 16
+
+
+def test_an_object_that_meets_another_is_not_written_where_only_empty_will_do() -> None:
+    labels = Labels(np.zeros((20, 30), np.uint16))
+    labels.data[5, 5] = 3
+    objects = [
+        (8, MaskCut(np.ones((4, 4), bool), (4, 4))),
+        (9, MaskCut(np.ones((4, 4), bool), (10, 10))),
+    ]
+    met, free = _targets.commit_masks(labels, FLAT, objects, "only where empty")
+    assert (met.n_pixels, met.n_changed) == (0, 0)
+    assert (free.n_pixels, free.n_changed) == (16, 16)
+
+
+def test_nothing_is_written_if_one_id_does_not_fit() -> None:
+    labels = Labels(np.zeros((8, 8), np.uint8))
+    square = MaskCut(np.ones((2, 2), bool))
+    with pytest.raises(InputError, match="from 1 to 255"):
+        _targets.commit_masks(labels, FLAT, [(1, square), (256, square)])
+    with pytest.raises(InputError, match="but the next is 0"):
+        _targets.commit_masks(labels, FLAT, [(0, square)])
+    assert not labels.data.any()
+    with pytest.raises(ValueError, match="not inside a plane of 8 x 8"):
+        _targets.commit_masks(labels, FLAT, [(1, MaskCut(np.ones((2, 2), bool), (7, 0)))])
+
+
+def test_far_objects_of_a_large_plane_are_read_one_by_one(monkeypatch: Any) -> None:
+    monkeypatch.setattr(_plane_windows, "PART_PIXELS", 1000)
+    data = zarr_array((1, 300, 300))
+    read: list[int] = []
+    real = _plane_windows.read_labels
+
+    def read_labels(data: Any, index: Any) -> Any:
+        part = real(data, index)
+        read.append(part.size)
+        return part
+
+    monkeypatch.setattr(_plane_windows, "read_labels", read_labels)
+    objects = [(n + 1, MaskCut(np.ones((5, 5), bool), (n * 60, n * 60))) for n in range(5)]
+    plane = PlaneIndex((0, None, None))
+    _targets.commit_masks(Labels(data), plane, objects, replaced={})
+    assert read == [25] * 5
+    assert (data[:] > 0).sum() == 125
+
+
+def test_objects_are_cut_out_of_a_plane_in_parts(monkeypatch: Any) -> None:
+    monkeypatch.setattr(_label_parts, "PART_PIXELS", 100)
+    rng = np.random.default_rng(0)
+    for make_data in (lambda shape: np.zeros(shape, np.uint16), zarr_array):
+        data = make_data((3, 60, 80))
+        data[:] = rng.integers(0, 9, (3, 60, 80)) * (rng.random((3, 60, 80)) < 0.1)
+        for transposed in (False, True):
+            plane = PlaneIndex((2, None, None), transposed)
+            shown = np.asarray(data[2]).T if transposed else np.asarray(data[2])
+            cuts = _label_parts.cut_objects(data, [7, 3, 500], plane)
+            assert cuts[500].mask.shape == (0, 0)
+            for obj_id in (3, 7):
+                (row, column), (height, width) = cuts[obj_id].origin, cuts[obj_id].mask.shape
+                whole = np.zeros(shown.shape, bool)
+                whole[row : row + height, column : column + width] = cuts[obj_id].mask
+                np.testing.assert_array_equal(whole, shown == obj_id)
+                one = _label_parts.cut_object(data, obj_id, plane)
+                np.testing.assert_array_equal(one.mask, cuts[obj_id].mask)
+                assert one.origin == cuts[obj_id].origin
+            values, counts = np.unique(shown[shown > 0], return_counts=True)
+            areas = _label_parts.object_areas(data, plane)
+            assert areas == dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert _label_parts.cut_objects(data, [], plane) == {}
+
+
+def test_labels_of_any_size_are_counted() -> None:
+    data = np.array([[-3, -3, 2**40], [0, 5, 5]])
+    assert _label_parts.object_areas(data, FLAT) == {-3: 2, 5: 2, 2**40: 1}
+
+
+def test_the_search_in_a_plane_ends_when_told_to() -> None:
+    data = np.zeros((8, 8), int)
+    with pytest.raises(JobCancelledError):
+        _label_parts.object_areas(data, FLAT, lambda: True)
+    with pytest.raises(JobCancelledError):
+        _label_parts.cut_object(data, 1, FLAT, lambda: True)
+
+
+def test_the_object_under_the_pointer() -> None:
+    labels = Labels(np.zeros((3, 20, 30), np.uint16), scale=(2, 0.5, 0.5))
+    labels.data[0, 4:6, 8:10] = 7
+    assert _targets.object_at(labels, (0, 2.0, 4.0)) == 7
+    assert _targets.object_at(labels, (11, 0, 2.0, 4.0)) == 7
+    assert _targets.object_at(labels, (0, 4.0, 2.0)) == 0
+    assert _targets.object_at(labels, (0, -4.0, 2.0)) == 0
+    labels.visible = False
+    assert _targets.object_at(labels, (0, 2.0, 4.0)) == 0

@@ -66,6 +66,12 @@ def _write_problem(labels: Labels) -> str | None:
     data = labels.data
     if type(data).__module__.partition(".")[0] == "dask":
         return f"{labels.name} is a dask array, which cannot be written to: {_ADVICE}."
+    if not np.dtype(data.dtype).isnative:
+        # napari would write 256 for 1.
+        return (
+            f"{labels.name} has its bytes in another order than this computer ({data.dtype}), and "
+            f"napari cannot edit it: {_ADVICE}."
+        )
     flags = getattr(data, "flags", None)
     if getattr(flags, "writeable", True) is False or getattr(data, "read_only", False):
         return f"{labels.name} is read-only: {_ADVICE}."
