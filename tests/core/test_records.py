@@ -117,6 +117,12 @@ def test_numbers_of_numpy_are_written_as_numbers():
     assert again.plane.index == (3, None, None)
 
 
+def test_the_record_of_a_model_says_where_it_ran(starter_model):
+    record = ModelRecord.of(starter_model)
+    assert (record.name, record.device, record.precision) == ("starter", "CPU", "f32")
+    assert record.key == starter_model.key
+
+
 def test_a_mask_takes_little_space():
     rows, columns = np.mgrid[:1000, :1000]
     disc = (rows - 500) ** 2 + (columns - 500) ** 2 < 400**2

@@ -108,12 +108,6 @@ class _IdentifiedModel(Protocol):
     @property
     def key(self) -> str: ...
 
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def precision(self) -> str: ...
-
 
 class ModelRecord(Record):
     """Which model made a mask.
@@ -136,8 +130,12 @@ class ModelRecord(Record):
 
     @classmethod
     def of(cls, model: _IdentifiedModel) -> "ModelRecord":
-        """Return the record of a loaded model."""
-        return cls(name=model.name, key=model.key, device=model.device, precision=model.precision)
+        """Return the record of a loaded model, or of an engine."""
+        _, _, where = model.key.partition("-")
+        device, _, precision = where.rpartition("-")
+        return cls(
+            name=model.name, key=model.key, device=device or "CPU", precision=precision or "auto"
+        )
 
 
 class ImageRecord(Record):
