@@ -161,3 +161,14 @@ def test_channels_that_make_no_sense_are_refused(arguments, words):
 def test_stretches_that_make_no_sense_are_refused(arguments):
     with pytest.raises(InputError, match="must be"):
         Stretch(*arguments)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i2", ">u2", ">i2"])
+def test_percentiles_from_a_histogram_are_those_of_numpy_to_the_bit(dtype):
+    info = np.iinfo(dtype)
+    for _ in range(200):
+        low, high = sorted(int(value) for value in RNG.integers(info.min, info.max, 2))
+        values = RNG.integers(low, high + 1, RNG.integers(1, 300)).astype(dtype)
+        percentiles = RNG.choice([0.0, 0.5, *RNG.uniform(1, 49, 3)]), RNG.choice([50.0, 99.5, 100])
+        found = measure_stretch([values], Normalization("percentiles", *percentiles))
+        assert (found.low, found.high) == tuple(np.percentile(values, percentiles))

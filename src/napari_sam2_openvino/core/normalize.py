@@ -172,8 +172,30 @@ def measure_stretch(
             raise InputError("The image must hold numbers, but every pixel is NaN or infinite.")
     if normalization.mode == "minimum to maximum":
         return Stretch(float(values.min()), float(values.max()))
+    if dtype.kind in "iu" and dtype.itemsize == 2:
+        return Stretch(*_percentiles_of_16_bits(values, percentiles))
     low, high = np.percentile(values, percentiles)
     return Stretch(float(low), float(high))
+
+
+def _percentiles_of_16_bits(
+    values: NDArray[Any], percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """Return what ``np.percentile`` returns, from a histogram: several times as fast."""
+    least = int(values.min())
+    counted = values if least >= 0 else values.astype(np.int32) - least
+    counts = np.cumsum(np.bincount(counted))
+
+    def value_at(rank: int) -> float:
+        return float(np.searchsorted(counts, min(rank, len(values) - 1), "right") + min(least, 0))
+
+    def interpolate(percentile: float) -> float:
+        place = (len(values) - 1) * (percentile / 100)
+        low, high, part = value_at(int(place)), value_at(int(place) + 1), place % 1
+        # Both forms are numpy's; they differ in the last bit.
+        return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
+
+    return interpolate(percentiles[0]), interpolate(percentiles[1])
 
 
 def to_eight_bits(image: NDArray[Any], stretch: Stretch | None) -> NDArray[np.uint8]:

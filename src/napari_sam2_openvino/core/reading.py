@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import PlaneIndex
 
 # Values that are held at once while a large region is averaged.
-SLAB_VALUES = 1 << 24
+BLOCK_VALUES = 1 << 22
 # Planes of at most this many pixels are measured whole, larger ones by tiles on a grid.
 WHOLE_PIXELS = 1 << 24
-TILES_PER_SIDE = 16
-TILE_SIDE = 128
+TILES_PER_SIDE = 8
+TILE_SIDE = 256
 
 Span = tuple[float, float]
+
+# Overlaps of pixels below this come from rounding.
+_TINY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ class ImageArrays:
 def read_region(image: ImageArrays, plane: PlaneIndex, region: Region) -> NDArray[Any]:
     """Read a region of a plane, averaged down to one pixel for each ``region.step``.
 
-    Read from the coarsest level that is fine enough, in slabs, so that memory follows the result.
+    Read from the coarsest level that is fine enough, in blocks, so that memory follows the result.
     At step 1 pixels are returned as they are.
 
     Returns
@@ -136,9 +139,13 @@ class _Source:
         self._data = data
         self._index = index
         self._axes = axes
-        self._is_rgb = is_rgb
+        self.is_rgb = is_rgb
         self.hw = int(data.shape[axes[0]]), int(data.shape[axes[1]])
-        self.chunk_rows = _chunk_length(data, axes[0])
+        self.chunks = _chunk_length(data, axes[0]), _chunk_length(data, axes[1])
+        dtype = np.dtype(data.dtype)
+        # Doubles keep 32-bit integers apart.
+        is_exact = dtype.itemsize <= 2 or (dtype.kind == "f" and dtype.itemsize == 4)
+        self.working_dtype = np.float32 if is_exact else np.float64
 
     def read(self, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
         index: list[Any] = list(self._index)
@@ -152,7 +159,7 @@ class _Source:
             ) from error
         if self._axes[0] > self._axes[1]:
             pixels = np.swapaxes(pixels, 0, 1)
-        return pixels[..., :3] if self._is_rgb else pixels
+        return pixels[..., :3] if self.is_rgb else pixels
 
 
 def _level_for(image: ImageArrays, axes: tuple[int, int], step: int) -> int:
@@ -193,74 +200,77 @@ def _chunk_length(data: Any, axis: int) -> int:
     return int(max(lengths) if isinstance(lengths, tuple) else lengths)
 
 
+class _Weights(NamedTuple):
+    """What each source pixel along one axis adds to each output pixel."""
+
+    first: int
+    """The first source pixel that counts."""
+    edges: NDArray[np.float64]
+    """Of the output pixels, in source pixels."""
+    matrix: Any
+    """Sparse, shape (outputs, sources)."""
+
+    @property
+    def stop(self) -> int:
+        return self.first + int(self.matrix.shape[1])
+
+    def part(self, start: int, stop: int) -> tuple[slice, Any]:
+        """Return which outputs a range of source pixels adds to, and its weights."""
+        low = max(0, int(np.searchsorted(self.edges, start, side="right")) - 1)
+        high = min(len(self.edges) - 1, int(np.searchsorted(self.edges, stop, side="left")))
+        sources = slice(start - self.first, stop - self.first)
+        return slice(low, high), self.matrix[low:high, sources]
+
+
 def _average(
     source: _Source, rows: Span, columns: Span, out_hw: tuple[int, int]
 ) -> NDArray[np.floating]:
-    """Average a rectangle of fractional extent down to a size, a slab of rows at a time."""
-    row_edges, row_weights = _area_weights(rows, out_hw[0], source.hw[0])
-    _, column_weights = _area_weights(columns, out_hw[1], source.hw[1])
-    first_row, first_column = floor(rows[0]), floor(columns[0])
-    last_row = first_row + row_weights.shape[1]
-    last_column = first_column + column_weights.shape[1]
-    result: NDArray[np.floating] | None = None
-    for start, stop in _slabs(first_row, last_row, last_column - first_column, source.chunk_rows):
-        slab = source.read((start, stop), (first_column, last_column))
-        values = slab.astype(_working_dtype(slab.dtype))
-        if result is None:
-            result = np.zeros((*out_hw, *slab.shape[2:]), values.dtype)
-            row_weights = row_weights.astype(values.dtype)
-            column_weights = column_weights.astype(values.dtype)
-        low = max(0, int(np.searchsorted(row_edges, start, side="right")) - 1)
-        high = min(out_hw[0], int(np.searchsorted(row_edges, stop, side="left")))
-        part = row_weights[low:high, start - first_row : stop - first_row]
-        rows_done = (part @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])
-        across = np.moveaxis(rows_done, 1, 0)
-        done = column_weights @ across.reshape(len(across), -1)
-        result[low:high] += np.moveaxis(done.reshape(-1, *across.shape[1:]), 0, 1)
-    assert result is not None
+    """Average a rectangle of fractional extent down to a size, block by block."""
+    down = _area_weights(rows, out_hw[0], source.hw[0])
+    across = _area_weights(columns, out_hw[1], source.hw[1])
+    result = np.zeros((*out_hw, 3) if source.is_rgb else out_hw, source.working_dtype)
+    for row_block in _blocks(down, BLOCK_VALUES // (across.stop - across.first), source.chunks[0]):
+        row_places, row_weights = down.part(*row_block)
+        row_weights = row_weights.astype(result.dtype)
+        per_row = BLOCK_VALUES // (row_block[1] - row_block[0])
+        for column_block in _blocks(across, per_row, source.chunks[1]):
+            places, weights = across.part(*column_block)
+            values = source.read(row_block, column_block).astype(result.dtype)
+            narrow = row_weights @ values.reshape(len(values), -1)
+            turned = np.moveaxis(narrow.reshape(-1, *values.shape[1:]), 1, 0)
+            small = weights.astype(result.dtype) @ turned.reshape(len(turned), -1)
+            part = np.moveaxis(small.reshape(-1, *turned.shape[1:]), 0, 1)
+            result[row_places, places] += part
     return result
 
 
-def _working_dtype(dtype: np.dtype[Any]) -> type[np.floating]:
-    # Doubles keep 32-bit integers apart.
-    is_exact = dtype.itemsize <= 2 or (dtype.kind == "f" and dtype.itemsize == 4)
-    return np.float32 if is_exact else np.float64
-
-
-def _slabs(first: int, last: int, row_values: int, chunk_rows: int) -> Iterator[tuple[int, int]]:
-    """Cut rows into slabs of whole chunks, so that no chunk is decoded twice."""
-    rows = max(1, SLAB_VALUES // max(1, row_values))
-    rows = max(chunk_rows, rows // chunk_rows * chunk_rows)
-    start = first
-    while start < last:
-        stop = min(last, (start // rows + 1) * rows)
+def _blocks(weights: _Weights, length: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """Cut an axis into blocks of whole chunks, so that no chunk is decoded twice."""
+    length = max(chunk, length // chunk * chunk)
+    start = weights.first
+    while start < weights.stop:
+        stop = min(weights.stop, (start // length + 1) * length)
         yield start, stop
         start = stop
 
 
-def _area_weights(span: Span, n_out: int, n_in: int) -> tuple[NDArray[np.float64], Any]:
-    """Return what each source pixel adds to each output pixel of equal extent, as sparse rows.
-
-    Returns
-    -------
-    edges : ndarray of float64, shape (n_out + 1,)
-        Of the output pixels, in source pixels.
-    weights : csr_array of float64, shape (n_out, n)
-        For the source pixels from ``floor(span[0])`` on.
-    """
+def _area_weights(span: Span, n_out: int, n_in: int) -> _Weights:
+    """Weigh source pixels by how much of them lies in each of equally large output pixels."""
     from scipy.sparse import csr_array
 
     edges = np.linspace(*span, n_out + 1)
     first = floor(span[0])
-    stop = min(n_in, ceil(span[1] - 1e-6))
-    low = np.clip(np.floor(edges[:-1] + 1e-6).astype(int), first, stop - 1)
-    high = np.clip(np.ceil(edges[1:] - 1e-6).astype(int), low + 1, stop)
+    stop = min(n_in, ceil(span[1] - _TINY))
+    low = np.clip(np.floor(edges[:-1] + _TINY).astype(int), first, stop - 1)
+    high = np.clip(np.ceil(edges[1:] - _TINY).astype(int), low + 1, stop)
     counts = high - low
     starts = np.concatenate([[0], np.cumsum(counts)])
     outputs = np.repeat(np.arange(n_out), counts)
     inputs = np.arange(starts[-1]) - starts[outputs] + low[outputs]
     overlap = np.minimum(inputs + 1, edges[outputs + 1]) - np.maximum(inputs, edges[outputs])
-    overlap = np.maximum(overlap, 1e-9)
+    overlap = np.maximum(overlap, _TINY)
     total = np.bincount(outputs, overlap, minlength=n_out)
-    weights = overlap / total[outputs]
-    return edges, csr_array((weights, inputs - first, starts), shape=(n_out, stop - first))
+    matrix = csr_array(
+        (overlap / total[outputs], inputs - first, starts), shape=(n_out, stop - first)
+    )
+    return _Weights(first, edges, matrix)
