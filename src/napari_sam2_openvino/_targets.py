@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -21,8 +22,13 @@ __all__ = ["cut_object", "cut_objects", "largest_label", "object_areas"]
 _ADVICE = "choose another layer or a new one"
 
 
-def new_labels_layer(image: Image) -> Labels:
-    """Make an empty Labels layer that fits an image.
+def new_labels_layer(image: Image, data: NDArray[Any] | None = None) -> Labels:
+    """Make a Labels layer that fits an image, empty or of labels that are there already.
+
+    Parameters
+    ----------
+    image : Image
+    data : ndarray of integers, optional
 
     Raises
     ------
@@ -31,7 +37,7 @@ def new_labels_layer(image: Image) -> Labels:
     """
     shape = image_shape(image)
     try:
-        data = np.zeros(shape, np.uint16)
+        data = np.zeros(shape, np.uint16) if data is None else data
     except MemoryError as error:
         raise InputError(
             f"A Labels layer of {' x '.join(map(str, shape))} pixels does not fit into memory: "

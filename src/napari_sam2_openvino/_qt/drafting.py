@@ -1,6 +1,6 @@
 """The objects that are being drawn on one image: which is current, undo, what verbs do to them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_sam2_openvino import _layers
 from napari_sam2_openvino._history import PromptHistory
+from napari_sam2_openvino._marks_io import PlacedMark
 from napari_sam2_openvino._objects import FOR_ALL, Draft, Mode, Objects
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._snapshots import PromptSnapshot
@@ -144,42 +145,29 @@ class Drafting:
         """Bring an object back into hand, and make it the current one."""
         with self._step():
             self.layers.remove({obj_id}, plane)
-            self.layers.write({plane: {obj_id: marks}})
+            self.layers.place([PlacedMark(plane, obj_id, mark) for mark in marks])
             self.objects = self.objects.with_draft(obj_id, draft)
         self.select(obj_id)
 
-    def add(self, drawn: Mapping[PlaneIndex, Mapping[int, tuple[Mark, ...]]]) -> None:
-        """Add marks of new objects, such as from a table; their ids are made anew.
-
-        Parameters
-        ----------
-        drawn : mapping
-            Marks by plane and by a number for each object; `FOR_ALL` stays.
-        """
-        numbers = sorted({number for marks in drawn.values() for number in marks} - {FOR_ALL})
-        first = self.objects.largest + 1
-        ids = {FOR_ALL: FOR_ALL} | {number: first + i for i, number in enumerate(numbers)}
+    def add(self, placed: Sequence[PlacedMark]) -> None:
+        """Add marks of new objects, such as from a table; ids begin at `first_free_id`."""
         with self._step():
-            self.layers.write(
-                {
-                    plane: {ids[number]: each for number, each in marks.items()}
-                    for plane, marks in drawn.items()
-                }
-            )
-            self.objects = self.objects.seen(ids.values()).next()
+            self.layers.place(placed)
+            self.objects = self.objects.seen([each.obj_id for each in placed]).next()
         self._show_current()
 
-    def restore(
-        self,
-        drawn: Mapping[PlaneIndex, Mapping[int, tuple[Mark, ...]]],
-        drafts: Mapping[int, Draft],
-    ) -> None:
+    @property
+    def first_free_id(self) -> int:
+        """An id that no object has, nor any larger one."""
+        return self.objects.largest + 1
+
+    def restore(self, placed: Sequence[PlacedMark], drafts: Mapping[int, Draft]) -> None:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
         with self._step():
             self.layers.remove_all()
-            self.layers.write(drawn)
-            used = {obj_id for marks in drawn.values() for obj_id in marks} | set(drafts)
-            self.objects = Objects(drafts=dict(drafts)).seen(used).next()
+            self.layers.place(placed)
+            used = {each.obj_id for each in placed} | set(drafts)
+            self.objects = Objects(drafts=dict(drafts)).seen({self.objects.largest, *used}).next()
         self._show_current()
 
     def done(self, plane: PlaneIndex, new_ids: Mapping[int, int]) -> None:

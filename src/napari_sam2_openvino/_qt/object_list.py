@@ -71,6 +71,40 @@ class ObjectList:
         planes = {row.plane for row in there.values() if row.plane is not None}
         return planes | {record.plane for record in self.log if record.obj_id in there}
 
+    def committed(self) -> list[ObjectRecord]:
+        """Return what was committed in order, without what napari's undo has taken back since."""
+        there, kept = self.stored(), []
+        newest: set[tuple[int, PlaneIndex]] = set()
+        for record in reversed(self.log):
+            row, place = there.get(record.obj_id), (record.obj_id, record.plane)
+            if row is None:
+                continue
+            is_of_row = row.plane is not None and row.plane.index == record.plane.index
+            if is_of_row and place not in newest and row.prompts != object_to_json(record):
+                continue
+            newest.add(place)
+            kept.append(record.model_copy(update={"class_name": row.class_name}))
+        return kept[::-1]
+
+    def restore(self, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
+        """Take over what was committed into a target that a session was opened into."""
+        # A class is a matter of the table.
+        self.log = [each.model_copy(update={"class_name": ""}) for each in records]
+        if self._table is not None:
+            self._table.add_rows(
+                StoredRow(
+                    each.obj_id,
+                    each.plane,
+                    areas.get(each.obj_id, 0),
+                    each.model.name if each.model else "",
+                    each.iou_prediction,
+                    object_to_json(plain),
+                    each.class_name,
+                )
+                for each, plain in zip(records, self.log, strict=True)
+            )
+        self._annotator.objects_changed.emit()
+
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
         """Give committed objects a class; "" takes it away."""
         there = self.stored().keys() & set(obj_ids)

@@ -68,14 +68,8 @@ class PromptLayers:
         """Return which planes parallel to one have prompts, and of which objects."""
         return _marks_io.objects_with_prompts(self.points, self.shapes, self.image, plane)
 
-    def write(self, drawn: Mapping[PlaneIndex, Mapping[int, Sequence[Mark]]]) -> None:
-        """Append marks, by plane and obj_id."""
-        placed = [
-            _marks_io.PlacedMark(plane, obj_id, mark)
-            for plane, objects in drawn.items()
-            for obj_id, marks in objects.items()
-            for mark in marks
-        ]
+    def place(self, placed: Sequence[_marks_io.PlacedMark]) -> None:
+        """Append marks of any planes and objects."""
         self._add_preview()
         if any(each.mark.kind == "point" for each in placed):
             self._need_points()

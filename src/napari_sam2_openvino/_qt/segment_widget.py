@@ -23,36 +23,33 @@ from superqt import QCollapsible
 
 from napari_sam2_openvino import _preview
 from napari_sam2_openvino._engines import Engine, Sam2Engine
-from napari_sam2_openvino._planes import image_shape
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
+from napari_sam2_openvino._qt.files_panel import FilesPanel
 from napari_sam2_openvino._qt.help_panel import HelpPanel
-from napari_sam2_openvino._qt.image_panel import AxisChoice, ChannelChoice, ImagePanel
+from napari_sam2_openvino._qt.image_section import ImageSection
 from napari_sam2_openvino._qt.keys import Keys, bindings, rebind
-from napari_sam2_openvino._qt.network_view import describe_region, show_input
 from napari_sam2_openvino._qt.object_list import ObjectList
-from napari_sam2_openvino._qt.objects_panel import ObjectsPanel
+from napari_sam2_openvino._qt.objects_section import ObjectsSection
 from napari_sam2_openvino._qt.parameter_form import ParameterForm, fit_to_dock
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.plane_strip import PlaneStates, PlaneStrip
 from napari_sam2_openvino._qt.prompts_panel import PromptsPanel
+from napari_sam2_openvino._qt.session_files import SessionFiles
 from napari_sam2_openvino._qt.verbs import Verbs
 from napari_sam2_openvino._settings import (
     Preferences,
     on_preferences_changed,
     read_preferences,
-    save_preferences,
 )
 from napari_sam2_openvino.core.embedding_store import EmbeddingStore
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.models import STARTER
 from napari_sam2_openvino.core.parameters import MaskOptions
-from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.session_file import SessionFile
 
 _NEW_LAYER = "new layer"
 _GB = 10**9
-# Longer axes hold no channels.
-_MOST_CHANNELS = 32
 
 
 class SegmentWidget(QWidget):
@@ -83,10 +80,12 @@ class SegmentWidget(QWidget):
         )
         self.objects = ObjectList(self.annotator)
         self.overview = PlaneOverview(self.annotator, self.objects)
+        self.files = SessionFiles(self.annotator, self.objects)
         self._verbs = Verbs(self.annotator)
         self.verbs.update(self._verbs.table())
-        self.verbs.update(self._more_verbs())
+        self.verbs["edit_object"] = self.objects.edit_at_pointer
         self._build()
+        self.verbs.update(self._verbs_of_panels())
         self._lay_out()
         self._connect()
         # Not a slot of this widget: that would be gone before the widget is.
@@ -99,14 +98,14 @@ class SegmentWidget(QWidget):
         for problem in self._key_problems:
             self._show_status(problem)
 
-    def _more_verbs(self) -> dict[str, Callable[..., None]]:
-        """Return the verbs that need more of the window than the annotator."""
+    def _verbs_of_panels(self) -> dict[str, Callable[..., None]]:
         return {
-            "edit_object": self.objects.edit_at_pointer,
-            "set_class": self._on_class_key,
+            "set_class": self.objects_panel.choose_class,
             "next_plane": partial(self.overview.go_to_next, 1),
             "previous_plane": partial(self.overview.go_to_next, -1),
-            "show_input": self._on_show_input,
+            "show_input": self.image_panel.show_input,
+            "save_session": self.files_panel.ask_and_save,
+            "open_session": self.files_panel.ask_and_open,
             "clear_disk_cache": self._on_clear_disk_cache,
             "show_help": self._on_show_help,
         }
@@ -121,9 +120,10 @@ class SegmentWidget(QWidget):
         self.target_combo = _combo("Write to", self._target_choices)
         self.prompts_panel = PromptsPanel(self.annotator, self._verbs, self.verbs)
         self.strip = PlaneStrip()
-        self.objects_panel = ObjectsPanel()
+        self.objects_panel = ObjectsSection(self.annotator, self.objects, self._verbs)
         self.options_form = ParameterForm(MaskOptions)
-        self.image_panel = ImagePanel(self._channel_choices, self._axis_choices)
+        self.image_panel = ImageSection(self.annotator)
+        self.files_panel = FilesPanel(self.annotator, self.files)
         self.help_panel = HelpPanel(self._actions)
         self.convert_button = QPushButton("Convert a checkpoint …")
         self.cancel_button = QPushButton("Cancel")
@@ -152,6 +152,7 @@ class SegmentWidget(QWidget):
             self.objects_section,
             _section("Masks", self.options_form),
             _section("What the network sees", self.image_panel),
+            _section("Sessions and tables", self.files_panel),
             self.help_section,
         ):
             layout.addWidget(section)
@@ -187,34 +188,13 @@ class SegmentWidget(QWidget):
         self.convert_button.clicked.connect(self._on_convert)
         self.strip.plane_clicked.connect(self.overview.go_to)
         self.options_form.changed.connect(annotator.set_options)
-        self._connect_image_panel()
-        self._connect_objects_panel()
+        self.files.opened.connect(self._on_session_opened)
         annotator.status_changed.connect(self._show_status)
         annotator.busy_changed.connect(self._show_busy)
         annotator.target_changed.connect(self._show_target)
         annotator.image_changed.connect(self._show_image)
-        annotator.objects_changed.connect(self._show_objects)
-        annotator.drafting_changed.connect(self._show_objects)
         annotator.options_changed.connect(self._show_options)
         self.overview.changed.connect(self._show_planes)
-
-    def _connect_image_panel(self) -> None:
-        panel, view = self.image_panel, self.annotator.view
-        panel.channels_changed.connect(self._on_channels)
-        panel.normalization_changed.connect(view.set_normalization)
-        panel.show_input_clicked.connect(self._on_show_input)
-        panel.use_contrast_clicked.connect(view.use_contrast)
-        view.contrast_offered.connect(panel.offer_contrast)
-        self.annotator.session.region_changed.connect(self._show_region)
-
-    def _connect_objects_panel(self) -> None:
-        panel = self.objects_panel
-        panel.object_chosen.connect(self.objects.choose)
-        panel.class_chosen.connect(self.objects.set_class)
-        panel.class_names_changed.connect(self._on_class_names)
-        panel.next_clicked.connect(self._verbs.next_object)
-        panel.previous_clicked.connect(self._verbs.previous_object)
-        panel.set_class_names(self._preferences.class_names)
 
     def reset_choices(self, _event: Any = None) -> None:
         """Read the viewer's layers anew; napari calls this when they change."""
@@ -250,6 +230,8 @@ class SegmentWidget(QWidget):
         super().closeEvent(event)
 
     def _close_down(self) -> None:
+        if not self._closed:
+            self.files.close()
         self._closed = True
         self.annotator.close()
         self._forget_preferences()
@@ -268,24 +250,6 @@ class SegmentWidget(QWidget):
     def _image_choices(self, _combo: Any) -> list[tuple[str, Any]]:
         return [(each.name, each) for each in self._viewer.layers if isinstance(each, Image)]
 
-    def _channel_choices(self, _combo: Any) -> list[tuple[str, Any]]:
-        image = self.annotator.image
-        return [
-            (name, layer)
-            for name, layer in self._image_choices(None)
-            if image is None or (layer.ndim == image.ndim and not layer.rgb)
-        ]
-
-    def _axis_choices(self) -> list[AxisChoice]:
-        image, plane = self.annotator.image, self.annotator.plane
-        if image is None or plane is None or image.rgb:
-            return []
-        return [
-            AxisChoice(axis, str(image.axis_labels[axis]), length)
-            for axis, length in enumerate(image_shape(image))
-            if plane.index[axis] is not None and length <= _MOST_CHANNELS
-        ]
-
     def _target_choices(self, _combo: Any) -> list[tuple[str, Any]]:
         layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
         wanted = [(each.name, each) for each in layers if not _preview.is_preview(each)]
@@ -299,6 +263,8 @@ class SegmentWidget(QWidget):
         self.annotator.set_hover(preferences.hover_preview)
         self.overview.set_ahead(preferences.encode_ahead)
         self.objects_panel.set_class_names(preferences.class_names)
+        self.files.class_names = preferences.class_names
+        self.files.is_autosaving = preferences.autosave
         self._embeddings.max_bytes = int(preferences.memory_cache_gb * _GB)
         if self._embeddings.store is not None:
             self._embeddings.store.max_bytes = int(preferences.disk_cache_gb * _GB)
@@ -323,10 +289,6 @@ class SegmentWidget(QWidget):
         if image is not None:
             self.image_combo.value = image
 
-    def _show_objects(self) -> None:
-        self.objects_panel.set_rows(self.objects.rows())
-        self.objects_panel.set_current(self.annotator.focus)
-
     def _show_options(self, options: MaskOptions) -> None:
         self.options_form.value = options
 
@@ -335,19 +297,15 @@ class SegmentWidget(QWidget):
         self.strip.set_states(states)
         self.image_panel.set_is_stack(states.n_planes > 1)
 
-    def _show_region(self, region: Region | None) -> None:
-        source = self.annotator.session.source
-        self.image_panel.show_region(describe_region(region, source))
-
-    def _on_channels(self, choice: ChannelChoice) -> None:
-        layers = [each for each in choice.layers if each is not None]
-        indices = [each for each in choice.indices if each is not None]
-        self.annotator.view.set_channels(layers, choice.axis, indices)
-
-    def _on_show_input(self) -> None:
-        image, plane = self.annotator.image, self.annotator.plane
-        if image is not None and plane is not None:
-            self.annotator.session.show_input(partial(show_input, self._viewer, image, plane))
+    def _on_session_opened(self, session: SessionFile) -> None:
+        if session.model.name in self._models:
+            self.model_combo.value = session.model.name
+        else:
+            self._show_status(
+                f"Model {session.model.name} is not there: {self.model_combo.value} is used."
+            )
+        self.prompts_panel.overlap_combo.setCurrentText(session.commit_mode)
+        self.image_panel.show_view()
 
     def _on_clear_disk_cache(self) -> None:
         self.annotator.session.clear_embeddings(
@@ -357,12 +315,6 @@ class SegmentWidget(QWidget):
     def _on_show_help(self) -> None:
         is_open = self.help_section.isExpanded()
         (self.help_section.collapse if is_open else self.help_section.expand)(animate=False)
-
-    def _on_class_key(self, number: int = 0) -> None:
-        self.objects_panel.choose_class(number)
-
-    def _on_class_names(self, names: tuple[str, ...]) -> None:
-        save_preferences(class_names=names)
 
     def _on_convert(self) -> None:
         if self.convert_dialog is None:

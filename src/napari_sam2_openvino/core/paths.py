@@ -25,6 +25,11 @@ def checkpoints_dir() -> Path:
     return models_dir().parent / "checkpoints"
 
 
+def sessions_dir() -> Path:
+    """Return the folder of sessions that are saved by themselves; it may not exist yet."""
+    return models_dir().parent / "sessions"
+
+
 def cache_dir() -> Path:
     """Return the folder of everything that can be made again; it may not exist yet."""
     home = _home()

@@ -1,0 +1,77 @@
+"""The part of the window that is about what the network sees."""
+
+from functools import partial
+from typing import Any
+
+from napari.layers import Image
+
+from napari_sam2_openvino._planes import image_shape
+from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.image_panel import AxisChoice, ChannelChoice, ImagePanel
+from napari_sam2_openvino._qt.network_view import describe_region, show_input
+from napari_sam2_openvino.core.regions import Region
+
+# Longer axes hold no channels.
+_MOST_CHANNELS = 32
+
+
+class ImageSection(ImagePanel):
+    """An image panel that works on an annotator.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    """
+
+    def __init__(self, annotator: Annotator) -> None:
+        self._annotator = annotator
+        super().__init__(self._find_layers, self._find_axes)
+        view = annotator.view
+        self.channels_changed.connect(self._on_channels_chosen)
+        self.normalization_changed.connect(view.set_normalization)
+        self.show_input_clicked.connect(self.show_input)
+        self.use_contrast_clicked.connect(view.use_contrast)
+        view.contrast_offered.connect(self.offer_contrast)
+        annotator.session.region_changed.connect(self._on_region)
+
+    def show_input(self) -> None:
+        """Add the image that the network sees as a layer."""
+        annotator = self._annotator
+        image, plane = annotator.image, annotator.plane
+        if image is not None and plane is not None:
+            annotator.session.show_input(partial(show_input, annotator.viewer, image, plane))
+
+    def show_view(self) -> None:
+        """Show the channels and intensities that are in use, as of a session that was opened."""
+        view = self._annotator.view
+        self.normalization = view.normalization
+        if view.view.axis is not None:
+            red, green, blue = (*view.view.indices, None, None)[:3]
+            self.channels = ChannelChoice("axis", axis=view.view.axis, indices=(red, green, blue))
+
+    def _find_layers(self, _combo: Any) -> list[tuple[str, Any]]:
+        image = self._annotator.image
+        return [
+            (layer.name, layer)
+            for layer in self._annotator.viewer.layers
+            if isinstance(layer, Image)
+            and (image is None or (layer.ndim == image.ndim and not layer.rgb))
+        ]
+
+    def _find_axes(self) -> list[AxisChoice]:
+        image, plane = self._annotator.image, self._annotator.plane
+        if image is None or plane is None or image.rgb:
+            return []
+        return [
+            AxisChoice(axis, str(image.axis_labels[axis]), length)
+            for axis, length in enumerate(image_shape(image))
+            if plane.index[axis] is not None and length <= _MOST_CHANNELS
+        ]
+
+    def _on_channels_chosen(self, choice: ChannelChoice) -> None:
+        layers = [each for each in choice.layers if each is not None]
+        indices = [each for each in choice.indices if each is not None]
+        self._annotator.view.set_channels(layers, choice.axis, indices)
+
+    def _on_region(self, region: Region | None) -> None:
+        self.show_region(describe_region(region, self._annotator.session.source))

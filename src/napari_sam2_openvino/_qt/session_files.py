@@ -1,0 +1,295 @@
+"""Sessions as files: saved by command and by themselves, and opened again."""
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from numpy.typing import NDArray
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_sam2_openvino import _planes
+from napari_sam2_openvino._marks_io import PlacedMark
+from napari_sam2_openvino._objects import FOR_ALL, Draft
+from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
+from napari_sam2_openvino._qt.object_list import ObjectList
+from napari_sam2_openvino._targets import new_labels_layer
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.marks import ObjectPrompts
+from napari_sam2_openvino.core.paths import sessions_dir
+from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.reading import ImageArrays
+from napari_sam2_openvino.core.records import (
+    ImageRecord,
+    ModelRecord,
+    ObjectRecord,
+    PromptsRecord,
+)
+from napari_sam2_openvino.core.replay import Replay
+from napari_sam2_openvino.core.session_file import SessionFile, read_session, write_session
+
+AUTOSAVE_MS = 2000
+# Sessions that were saved by themselves; the oldest go first.
+MOST_AUTOSAVED = 50
+
+
+class SessionFiles:
+    """Writes and opens sessions. Lives in the main thread.
+
+    Parameters
+    ----------
+    annotator : Annotator
+    objects : ObjectList
+    """
+
+    opened = Signal(SessionFile)
+    progressed = Signal(Progress)
+    finished = Signal()
+
+    def __init__(self, annotator: Annotator, objects: ObjectList) -> None:
+        self._annotator = annotator
+        self._objects = objects
+        self._worker = ComputeWorker()
+        self._path: Path | None = None
+        self.class_names: tuple[str, ...] = ()
+        self.is_autosaving = True
+        self._saved: SessionFile | None = None
+        self._job: LongJob | None = None
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._autosave)
+        annotator.objects_changed.connect(self._on_changed)
+        annotator.image_changed.connect(self._on_image)
+
+    def session(self) -> SessionFile | None:
+        """Return everything about the session as a value; None without an image."""
+        annotator = self._annotator
+        image = annotator.image
+        if image is None:
+            return None
+        engine = annotator.session.engine
+        return SessionFile(
+            images=tuple(_image_record(layer) for layer in annotator.view.layers),
+            model=ModelRecord(
+                name=annotator.session.model_name or "", key=engine.key if engine else ""
+            ),
+            view=annotator.view.view,
+            options=annotator.session.options,
+            commit_mode=annotator.commit_mode,
+            class_names=self.class_names,
+            objects=(*self._objects.committed(), *self._drafts()),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the session to a file, in the worker."""
+        session = self.session()
+        if session is None:
+            self._annotator.report(InputError("Open an image first: there is no session to save."))
+            return
+
+        def saved(_: Any) -> None:
+            self._annotator.status_changed.emit(f"The session is saved in {path}.")
+
+        self._worker(lambda: write_session(path, session), saved, self._on_error)
+
+    def open(self, path: Path) -> None:
+        """Bring back a session: its settings, its objects and what was not committed yet."""
+        self._worker(lambda: read_session(path), self._restore, self._on_error)
+
+    def cancel(self) -> None:
+        """Stop bringing a session back; nothing is changed by it."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def close(self) -> None:
+        """Save what is not saved yet, and let go."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self._autosave()
+        self.cancel()
+        self._worker.close()
+
+    def _drafts(self) -> Iterator[ObjectRecord]:
+        annotator = self._annotator
+        drafting, plane = annotator.drafting, annotator.plane
+        if drafting is None or plane is None:
+            return
+        planes = {*drafting.layers.planes(plane)}
+        planes |= {each.plane for each in drafting.objects.drafts.values() if each.plane}
+        for place in sorted(planes, key=lambda each: repr(each.index)):
+            try:
+                marks = drafting.layers.read(place)
+            except InputError:
+                # The user was told; what can be read is saved when it is put right.
+                continue
+            own = drafting.objects.prompts({**marks, FOR_ALL: ()}, place)
+            if for_all := marks.get(FOR_ALL):
+                own[FOR_ALL] = ObjectPrompts(for_all)
+            for obj_id, prompts in own.items():
+                answer = annotator.session.answer(obj_id) if place == plane else None
+                recorded = drafting.objects.draft(obj_id).region
+                yield ObjectRecord(
+                    obj_id=obj_id,
+                    plane=place,
+                    prompts=PromptsRecord.of(prompts),
+                    region=recorded if answer is None else answer.region,
+                    options=annotator.session.options,
+                )
+
+    def _on_changed(self) -> None:
+        if self.is_autosaving and not self._annotator.is_closed:
+            self._timer.start(AUTOSAVE_MS)
+
+    def _on_image(self, _image: Any) -> None:
+        self._path = self._saved = None
+
+    def _autosave(self) -> None:
+        if not self.is_autosaving:
+            return
+        session = self.session()
+        if session is None or session == self._saved or not (session.objects or self._saved):
+            return
+        self._saved = session
+        path = self._path = self._path or _autosave_path(session.images[0].name)
+        self._worker(lambda: _write(path, session), lambda _: None, self._on_autosave_error)
+
+    def _on_autosave_error(self, error: Exception) -> None:
+        # Said once: it would be the same each time.
+        self.is_autosaving = False
+        self._on_error(error)
+
+    def _on_error(self, error: Exception) -> None:
+        self._job = None
+        self.finished.emit()
+        if isinstance(error, JobCancelledError):
+            self._annotator.status_changed.emit("Cancelled: the session was not opened.")
+        elif isinstance(error, Sam2Error):
+            self._annotator.report(error)
+        else:
+            raise error
+
+    def _restore(self, session: SessionFile) -> None:
+        annotator = self._annotator
+        image, layers = annotator.image, annotator.view.layers
+        try:
+            if image is None:
+                raise InputError("Open the image of the session first, then the session.")
+            _check_image(session, image)
+            if not any(record.committed for record in session.objects):
+                self._finish(session)
+                return
+            job = _ReplayJob(session, [_planes.image_arrays(layer) for layer in layers])
+        except Sam2Error as error:
+            annotator.report(error)
+            return
+        self._job = LongJob(job)
+        self._job.progressed.connect(self.progressed.emit)
+        self._job.succeeded.connect(lambda: self._finish(session, job.labels, job.areas))
+        self._job.failed.connect(self._on_error)
+        self._job.start()
+
+    def _finish(
+        self,
+        session: SessionFile,
+        labels: NDArray[Any] | None = None,
+        areas: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        annotator, self._job = self._annotator, None
+        self.finished.emit()
+        image, drafting = annotator.image, annotator.drafting
+        if image is None or drafting is None or annotator.is_closed:
+            return
+        self.opened.emit(session)
+        annotator.view.restore(session.view)
+        annotator.set_options(session.options)
+        if labels is not None:
+            layer = new_labels_layer(image, labels)
+            annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
+            annotator.set_target(layer)
+            self._objects.restore([each for each in session.objects if each.committed], areas)
+        placed, drafts = _drawn([each for each in session.objects if not each.committed])
+        drafting.restore(placed, drafts)
+        annotator.status_changed.emit("The session is open.")
+
+
+class _ReplayJob:
+    """Makes the committed objects of a session again."""
+
+    def __init__(self, session: SessionFile, images: list[ImageArrays]) -> None:
+        self._replay = Replay(session, images)
+        dtype = np.uint16 if self._replay.largest_id < 2**16 else np.uint32
+        self.labels = np.zeros(self._replay.shape, dtype)
+        self._is_cancelled = False
+
+    @property
+    def areas(self) -> dict[int, int]:
+        """Pixels of each object, as it was committed last."""
+        return {each.obj_id: each.n_pixels for each in self._replay.objects}
+
+    def run(self) -> Iterator[Progress]:
+        """Do it."""
+        for progress in self._replay.run(self.labels):
+            if self._is_cancelled:
+                raise JobCancelledError("Opening the session was cancelled.")
+            yield progress
+
+    def cancel(self) -> None:
+        """Stop before the next step."""
+        self._is_cancelled = True
+
+
+def _drawn(records: list[ObjectRecord]) -> tuple[list[PlacedMark], dict[int, Draft]]:
+    placed, drafts = [], {}
+    for record in records:
+        prompts = record.prompts.value()
+        placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in prompts.marks]
+        if record.obj_id != FOR_ALL:
+            drafts[record.obj_id] = Draft(
+                prompts.choices, prompts.mask, record.region, record.plane
+            )
+    return placed, drafts
+
+
+def _check_image(session: SessionFile, image: Image) -> None:
+    shape, expected = _planes.image_shape(image), session.images[0].shape
+    if shape != expected:
+        raise InputError(
+            f"The session was made on {' x '.join(map(str, expected))} pixels, but {image.name} "
+            f"has {' x '.join(map(str, shape))}: choose the image it belongs to."
+        )
+
+
+def _image_record(image: Image) -> ImageRecord:
+    source = image.source.path
+    return ImageRecord(
+        name=image.name,
+        shape=_planes.image_shape(image),
+        is_rgb=bool(image.rgb),
+        dtype=str(_planes.image_data(image).dtype),
+        axis_labels=tuple(map(str, image.axis_labels)),
+        units=tuple(map(str, image.units)),
+        scale=tuple(map(float, image.scale)),
+        n_levels=len(image.data) if image.multiscale else 1,
+        source=None if source is None else str(source),
+    )
+
+
+def _autosave_path(name: str) -> Path:
+    moment = datetime.now().strftime("%Y-%m-%d %H-%M-%S")
+    readable = re.sub(r"[^\w .-]+", "_", name)[:80].strip(" .") or "image"
+    # Two windows may begin in the same second.
+    return sessions_dir() / f"{moment} {readable} {uuid.uuid4().hex[:4]}.json"
+
+
+def _write(path: Path, session: SessionFile) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_session(path, session)
+    for old in sorted(path.parent.glob("*.json"))[:-MOST_AUTOSAVED]:
+        old.unlink(missing_ok=True)
