@@ -256,10 +256,10 @@ def test_no_more_is_remembered_than_the_budget(model, embedding):
     assert_equal(decoder.predict(embedding, REGION, objects), expected)
 
 
-def test_many_objects_are_decoded_in_batches_of_few_sizes(decoder, model, embedding):
+def test_many_objects_are_decoded_in_batches(decoder, model, embedding):
     objects = [clicked((number, 50, 1)) for number in range(2 * BATCH_SIZE + 5)]
     assert len(decoder.predict(embedding, REGION, objects)) == len(objects)
-    assert model.calls == [BATCH_SIZE, BATCH_SIZE, 4, 1]
+    assert model.calls == [BATCH_SIZE, BATCH_SIZE, 5]
 
 
 def test_stages_of_several_objects_run_side_by_side(decoder, model, embedding):

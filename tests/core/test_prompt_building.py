@@ -101,9 +101,9 @@ def test_a_lasso_smaller_than_the_grid_is_only_a_box():
 
 
 def test_a_scribble_is_points_in_the_middle_of_equal_parts():
-    # 80 pixels of 160 are 32 of the model's 64: two parts of 16.
-    (stage,) = stages_of(Mark("path", ((210, 110), (250, 110), (290, 110))))
-    np.testing.assert_allclose(stage.point_coords, [[30, 10], [70, 10]])
+    # 140 pixels of 160 are 56 of the model's 64: two parts.
+    (stage,) = stages_of(Mark("path", ((210, 110), (250, 110), (350, 110))))
+    np.testing.assert_allclose(stage.point_coords, [[45, 10], [115, 10]])
     assert stage.point_labels.tolist() == [1, 1]
 
 

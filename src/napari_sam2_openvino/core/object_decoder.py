@@ -269,23 +269,14 @@ def _tokens(stage: Prompts, region: Region, image_size: int) -> tuple[Float, NDA
 
 
 def _batches(tracks: Sequence[_Track]) -> Iterator[list[_Track]]:
-    """Group what can be decoded together: as many tokens, and a mask for all or for none.
-
-    Sizes are powers of two up to `BATCH_SIZE`: OpenVINO keeps memory for every shape that it has
-    seen.
-    """
+    """Group what can be decoded together: as many tokens, and a mask for all or for none."""
     groups: dict[tuple[int, bool], list[_Track]] = {}
     for track in tracks:
         kind = track.tokens[0].shape[1], track.mask_input is not None
         groups.setdefault(kind, []).append(track)
     for group in groups.values():
-        begin = 0
-        while begin < len(group):
-            size = BATCH_SIZE
-            while size > len(group) - begin:
-                size //= 2
-            yield group[begin : begin + size]
-            begin += size
+        for begin in range(0, len(group), BATCH_SIZE):
+            yield group[begin : begin + BATCH_SIZE]
 
 
 class _StageMasks:

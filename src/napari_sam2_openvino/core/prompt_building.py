@@ -16,8 +16,9 @@ from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, Prompts
 Float = NDArray[np.float32]
 Vertices = NDArray[np.float64]
 
-# A scribble gives a point for each of this many pixels of the model's input, within limits.
-SCRIBBLE_SPACING = 16
+# A scribble gives a point for each of so many pixels of the model's input, up to a limit. More
+# points say nothing more about the object, and models are trained with few.
+SCRIBBLE_SPACING = 32
 SCRIBBLE_MAX_POINTS = 8
 _ELLIPSE_VERTICES = 64
 # Each low-resolution pixel of a lasso is the mean of so many samples in each direction.
@@ -167,10 +168,10 @@ def _mask_input(
     if prompts.mask is not None:
         layers.append(mask_logits(prompts.mask, region, size))
     lassos = [_outline(mark) for mark in marks if mark.kind in ("polygon", "ellipse")]
-    lasso = _lasso_logits(lassos, region, size)
+    if lassos:
+        layers.append(_lasso_logits(lassos, region, size))
     # A lasso too small for the grid is still a box.
-    if (lasso > -MASK_PROMPT_LOGIT).any():
-        layers.append(lasso)
+    layers = [layer for layer in layers if layer.max() > -MASK_PROMPT_LOGIT]
     return np.maximum.reduce(layers) if layers else None
 
 
