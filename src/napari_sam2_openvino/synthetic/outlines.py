@@ -211,6 +211,17 @@ def warped(rng: np.random.Generator, form: Form) -> Form:
     return Form(distance, form.reach + sway)
 
 
+def rotated(form: Form, angle: float) -> Form:
+    """Rotate a form about the origin, by an angle in radians."""
+    sine, cosine = np.float32(np.sin(angle)), np.float32(np.cos(angle))
+    reach = form.reach * (abs(float(sine)) + abs(float(cosine)))
+
+    def distance(y: Field, x: Field) -> Field:
+        return form.distance(y * cosine - x * sine, y * sine + x * cosine)
+
+    return Form(distance, reach)
+
+
 def _radial(y: Field, x: Field, bound: Field, middle: float) -> Field:
     """Give the field of a form whose edge is `bound` away from the origin, deep by `middle`."""
     return np.asarray((np.hypot(y, x) / bound - 1) * middle, np.float32)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2_openvino.synthetic import outlines, strokes
-from napari_sam2_openvino.synthetic.outlines import Draw, Field, rasterize, warped
-from napari_sam2_openvino.synthetic.parameters import Kind, SceneParameters
+from napari_sam2_openvino.synthetic.forms import THINNEST, draw_forms
+from napari_sam2_openvino.synthetic.outlines import Field, ellipse, rasterize
+from napari_sam2_openvino.synthetic.parameters import SceneParameters
 
 Labels: TypeAlias = NDArray[np.int32]
 
@@ -28,53 +26,6 @@ _LEAST_AREA = 12
 
 _CROSS = ndimage.generate_binary_structure(2, 1)
 """Pixels that share a side are connected."""
-
-_THINNEST = 1.4
-"""Objects are drawn larger than asked for where they would be nowhere deeper, in pixels."""
-
-_FORMS: Mapping[Kind, tuple[tuple[Draw, ...], tuple[Draw, ...]]] = MappingProxyType(
-    {
-        "fluorescence": (
-            (outlines.disc, outlines.ellipse),
-            (outlines.lobed, outlines.amoeboid, outlines.dumbbell, outlines.crescent),
-        ),
-        "brightfield": (
-            (outlines.disc, outlines.ellipse),
-            (outlines.dumbbell, strokes.bent, outlines.amoeboid, outlines.lobed),
-        ),
-        "darkfield": (
-            (outlines.disc, outlines.ellipse),
-            (strokes.bent, outlines.crescent, outlines.ring, strokes.filament, outlines.lobed),
-        ),
-        "tissue": ((outlines.ellipse,), (outlines.lobed, outlines.amoeboid, strokes.bent)),
-        "elongated": ((strokes.bent,), (strokes.bent, outlines.dumbbell, outlines.crescent)),
-        "electron": (
-            (outlines.disc, outlines.ellipse),
-            (strokes.bent, outlines.lobed, outlines.dumbbell, outlines.ring),
-        ),
-        "phase": (
-            (outlines.disc, outlines.ellipse, outlines.amoeboid),
-            (outlines.amoeboid, strokes.star, strokes.bent, outlines.crescent, outlines.dumbbell),
-        ),
-        "cytoplasm": (
-            (outlines.amoeboid, outlines.ellipse),
-            (strokes.star, outlines.lobed, outlines.crescent, outlines.amoeboid),
-        ),
-        "filaments": (
-            (strokes.filament, strokes.bent),
-            (strokes.filament, strokes.branching, strokes.star, outlines.ring),
-        ),
-        "smear": (
-            (outlines.disc, outlines.ellipse),
-            (outlines.amoeboid, outlines.crescent, outlines.lobed),
-        ),
-        "particles": (
-            (outlines.disc, outlines.ellipse),
-            (outlines.polygon, outlines.polygon, outlines.lobed, outlines.ring),
-        ),
-    }
-)
-"""Regular and irregular forms of every kind whose objects lie on a background."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,34 +78,16 @@ def place_outlines(rng: np.random.Generator, parameters: SceneParameters) -> Lay
     """
     canvas = _Canvas(parameters)
     count = int(rng.integers(parameters.object_count[0], parameters.object_count[1] + 1))
-    regular, irregular = _choose_forms(rng, parameters.kind)
     longest = 0.9 * min(parameters.shape)
     tries = max(_TRIES[0], _TRIES[1] // count)
-    for _ in range(count):
-        radius = float(rng.uniform(*parameters.radius))
-        draws = irregular if rng.random() < parameters.irregularity else regular
-        form = warped(rng, draws[int(rng.integers(len(draws)))](rng))
-        outline = rasterize(form, radius, thinnest=_THINNEST, longest=longest)
+    for form, radius in draw_forms(rng, parameters, count):
+        outline = rasterize(form, radius, thinnest=THINNEST, longest=longest)
         for _ in range(tries):
             if canvas.place(outline, canvas.choose_centre(rng, radius), radius):
                 break
     if not canvas.placed:
         canvas.place_in_the_middle(rng)
     return Layout(canvas.labels, canvas.depth, canvas.overlap, radii_of(canvas.labels))
-
-
-def _choose_forms(
-    rng: np.random.Generator, kind: Kind
-) -> tuple[tuple[Draw, ...], tuple[Draw, ...]]:
-    """Choose the forms of one scene: one regular and one or two irregular ones, or rarely all.
-
-    Cells of one culture are like each other.
-    """
-    regular, irregular = _FORMS[kind]
-    if rng.random() < 0.25:
-        return regular, irregular
-    chosen = rng.permutation(len(irregular))[: int(rng.integers(1, 3))]
-    return (regular[int(rng.integers(len(regular)))],), tuple(irregular[i] for i in chosen)
 
 
 @dataclass(slots=True, eq=False)
@@ -218,5 +151,5 @@ class _Canvas:
         """Write one ellipse that fits, so that no scene is empty."""
         height, width = self.labels.shape
         radius = min(self.parameters.radius[0], min(height, width) / 5)
-        outline = rasterize(outlines.ellipse(rng), radius)
+        outline = rasterize(ellipse(rng), radius)
         self.place(outline, (height / 2, width / 2), radius)

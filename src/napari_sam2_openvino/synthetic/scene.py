@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam2_openvino.synthetic.camera import Image, take_image
 from napari_sam2_openvino.synthetic.parameters import KINDS, Kind, SceneParameters
