@@ -1,5 +1,6 @@
 """Preferences: stored by napari, the same after a restart, refused in a sentence."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,14 @@ def test_what_is_saved_is_there_after_a_restart() -> None:
     preferences = read_preferences()
     assert {name: getattr(preferences, name) for name in CHANGED} == CHANGED
     assert preferences.keys["commit"] == "F2"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("name", CHANGED)
+def test_each_preference_has_a_place_of_its_own(name: str) -> None:
+    before = read_preferences()
+    save_preferences(**{name: CHANGED[name]})
+    assert read_preferences() == replace(before, **{name: CHANGED[name]})
 
 
 @pytest.mark.usefixtures("installed")

@@ -116,6 +116,13 @@ def test_one_key_never_does_two_things(overrides: dict[str, str]) -> None:
     assert problems
 
 
+def test_a_key_that_is_refused_leaves_the_others() -> None:
+    actions, problems = rebind({"commit": "U", "clear": "F3"})
+    assert find_action("commit", actions).keys == ("W",)
+    assert find_action("clear", actions).keys == ("F3",)
+    assert len(problems) == 1
+
+
 def test_places_changed_with_a_key_that_is_refused_end_as_usual() -> None:
     actions, problems = rebind({"commit": "Q", "toggle_polarity": "U"})
     keys = [key for action in actions for key in action.keys]

@@ -125,6 +125,17 @@ def test_a_new_name_is_added_to_the_list_and_given(panel: ObjectsPanel, qtbot: A
     assert panel.class_names == ("nucleus", "debris", "dead cell")
 
 
+def test_of_two_selected_objects_one_goes_and_the_other_is_not_told(
+    panel: ObjectsPanel, qtbot: Any
+) -> None:
+    click(panel, qtbot, 0)
+    click(panel, qtbot, 1, Qt.KeyboardModifier.ControlModifier)
+    chosen = heard(panel.object_chosen)
+    panel.set_rows([each for each in ROWS if each.obj_id != 2])
+    assert panel.selected == (4,)
+    assert chosen == []
+
+
 def test_a_name_that_is_being_typed_stays_while_masks_arrive(
     panel: ObjectsPanel, qtbot: Any
 ) -> None:

@@ -87,8 +87,8 @@ class ParameterForm(QWidget, Generic[Values]):
         for name in self._hidden:
             self._hidden[name] = getattr(value, name)
         for name, entry in self.entries.items():
-            with entry.changed.blocked():
-                entry.value = getattr(value, name)
+            entry.value = getattr(value, name)
+        # So that nothing of this is told.
         self._timer.stop()
         self._emitted = self._accepted = value
         self._show_problem("")
