@@ -85,31 +85,6 @@ def _check_slicing(viewer: ViewerModel, image: Image, displayed: list[int]) -> N
         )
 
 
-def read_plane(data: Any, plane: PlaneIndex) -> NDArray[Any]:
-    """Read one plane of array-like data (numpy, memmap, dask, zarr), and nothing else of it.
-
-    Meant for a worker thread.
-
-    Returns
-    -------
-    ndarray, shape (H, W) or (H, W, 3 or 4)
-        As the viewer shows it: rows are the first displayed axis.
-
-    Raises
-    ------
-    InputError
-        If the data cannot be read.
-    """
-    index = tuple(slice(None) if value is None else value for value in plane.index)
-    try:
-        pixels = np.asarray(data[index])
-    except OSError as error:
-        raise InputError(
-            f"The plane cannot be read ({error}): check that its file is there."
-        ) from error
-    return np.swapaxes(pixels, 0, 1) if plane.transposed else pixels
-
-
 def affine_matrix(layer: Layer) -> NDArray[np.float64]:
     """Return the matrix, shape (n + 1, n + 1), from a layer's data to world coordinates."""
     ndim = layer.ndim
