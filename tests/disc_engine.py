@@ -151,13 +151,18 @@ class DiscObjectEngine:
 
     def _draw(self, region: Region, prompts: ObjectPrompts, growth: float) -> LogitsCut:
         height, width = (-(-side // region.step) for side in region.hw)
-        rows, columns = np.ogrid[:height, :width]
-        rows, columns = region.row + rows * region.step, region.column + columns * region.step
+        # The middle of what each pixel that is read stands for.
+        rows, columns = (np.ogrid[:height, :width][axis] + 0.5 for axis in range(2))
+        rows = region.row + rows * region.step - 0.5
+        columns = region.column + columns * region.step - 0.5
         drawn = np.zeros((height, width), bool)
         if prompts.mask is not None:
             (row, column), (h, w) = prompts.mask.origin, prompts.mask.mask.shape
             inside = (rows >= row) & (rows < row + h) & (columns >= column) & (columns < column + w)
-            at = np.clip(rows - row, 0, h - 1), np.clip(columns - column, 0, w - 1)
+            at = (
+                np.clip(rows - row, 0, h - 1).astype(int),
+                np.clip(columns - column, 0, w - 1).astype(int),
+            )
             drawn |= inside & prompts.mask.mask[at]
         for mark in sorted(prompts.marks, key=lambda each: not each.is_positive):
             area = self._area(mark, rows, columns, growth)
@@ -176,8 +181,7 @@ class DiscObjectEngine:
             across, down = max(x1 - x0, 1) / 2, max(y1 - y0, 1) / 2
             return ((columns - x) / across) ** 2 + ((rows - y) / down) ** 2 <= 1
         if mark.kind == "polygon":
-            step = int(rows[1, 0] - rows[0, 0])
-            place = (corners[:, ::-1] - (rows[0, 0], columns[0, 0])) / step
+            place = (corners[:, ::-1] - (rows[0, 0], columns[0, 0])) / (rows[1, 0] - rows[0, 0])
             return polygon2mask((rows.size, columns.size), place)
         radius = self.radius * growth
         return np.logical_or.reduce(

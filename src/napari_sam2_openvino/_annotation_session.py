@@ -216,7 +216,6 @@ class AnnotationSession:
         """
         if not self._closed:
             self._ahead.set_planes(planes, max_per_idle)
-            self._ahead.is_unsure = True
             self._advance()
 
     def show_input(self, on_done: Callable[[NetworkInput], None]) -> None:
@@ -288,7 +287,8 @@ class AnnotationSession:
         if self.engine is not None:
             self._objects.resolve(self.engine.image_size)
         self._signal()
-        if self._closed:
+        if self._again or self._closed:
+            # A listener wants something else by now.
             return
         if self._job is not None:
             self._reconsider(self._job)
@@ -305,6 +305,8 @@ class AnnotationSession:
     def _signal(self) -> None:
         if changes := self._objects.take_changes():
             self.answers_changed.emit(changes)
+        for error in self._objects.take_errors():
+            self.failed.emit(error)
         if self.region != self._region and not self._closed:
             self._region = self.region
             self.region_changed.emit(self._region)
@@ -352,8 +354,12 @@ class AnnotationSession:
             return
         is_stale = job.generation != self._generation or job.is_cancelled
         is_known = isinstance(error, Sam2Error)
-        if isinstance(error, JobCancelledError) or self._planner.fail(job.step, error):
+        if isinstance(error, JobCancelledError):
             self._advance()
+        elif self._planner.passes_over(job.step):
+            self._advance()
+            if not is_known:
+                raise error
         elif is_known and is_stale and not job.is_aside:
             # Nobody waits for it any more; what is wanted now gets its own chance.
             self._advance()

@@ -34,6 +34,7 @@ class PlaneObjects:
         self._image_size: int | None = None
         self._memory = AnswerMemory()
         self._changed: set[int] = set()
+        self._errors: list[InputError] = []
 
     @property
     def view(self) -> View | None:
@@ -47,6 +48,11 @@ class PlaneObjects:
         changes = frozenset(self._changed)
         self._changed.clear()
         return changes
+
+    def take_errors(self) -> list[InputError]:
+        """Return what was refused since this was last called."""
+        errors, self._errors = self._errors, []
+        return errors
 
     # What is wanted
 
@@ -192,11 +198,12 @@ class PlaneObjects:
             if not (answer.touches_border and each.grow(self.source, self._image_size)):
                 self._memory.put((view, each.digest), answer)
 
-    def refuse(self, view: View, errors: Mapping[int, InputError]) -> None:
-        """Note which objects cannot be decoded: they are not tried again."""
-        if view == self.view:
-            for obj_id in errors.keys() & self._wanted.keys():
-                self._wanted[obj_id].error = errors[obj_id]
+    def refuse(self, view: View, refused: Sequence[tuple[int, ObjectPrompts, InputError]]) -> None:
+        """Note which prompts cannot be decoded: they are not tried again."""
+        for obj_id, prompts, error in refused:
+            if self.wants(view, [(obj_id, prompts)]):
+                self._wanted[obj_id].error = error
+                self._errors.append(error)
                 self._drop([obj_id])
 
     def _put(self, answer: ObjectAnswer) -> None:

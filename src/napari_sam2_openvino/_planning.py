@@ -22,7 +22,6 @@ from napari_sam2_openvino._steps import (
 )
 from napari_sam2_openvino._wanted import Wanted
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.planes import PlaneSource
 
 
@@ -138,10 +137,10 @@ class Planner:
             return FetchEmbedding(place, key, self.known.embeddings)
         visible = self.objects.visible_region(source)
         self.ahead.set_region(visible)
-        if self.ahead.is_unsure:
+        planned = self.ahead.next(self.objects.visible_region)
+        if self.ahead.must_check(is_last=planned is None):
             keys = self.known.of_planes(view.model_name, visible)
             return FindReady(keys, self.known.embeddings)
-        planned = self.ahead.next(self.objects.visible_region)
         if planned is None:
             return None
         place = Place(View(view.model_name, planned.key), self.objects.visible_region(planned))
@@ -199,7 +198,7 @@ class Planner:
         elif isinstance(step, DecodeObjects):
             self.known.take(step.place, value.embedding)
             self.objects.keep(step.place.view, value.answers)
-            self.objects.refuse(step.place.view, value.errors)
+            self.objects.refuse(step.place.view, value.refused)
         elif isinstance(step, RemakeMasks):
             self.objects.keep(step.view, value)
         elif isinstance(step, FindReady):
@@ -215,11 +214,11 @@ class Planner:
         if view.model_name == self.objects.model_name:
             self.ahead.encoded(view.plane_key, region, is_ahead=step.is_ahead)
 
-    def fail(self, step: Step, error: BaseException) -> bool:
-        """Note that a step failed, and return whether that is nobody's business."""
+    def passes_over(self, step: Step) -> bool:
+        """Return whether a step that failed can be passed over, and do so."""
         if isinstance(step, EncodeRegion) and step.is_ahead:
             self.ahead.failed(step.place.view.plane_key)
-            return isinstance(error, Sam2Error)
+            return True
         return False
 
 

@@ -172,13 +172,13 @@ class Decoded:
         None if it was gone; then there is no answer.
     answers : list of ObjectAnswer
         To the first objects that were asked about, as many as the time allowed.
-    errors : dict of int to InputError
-        By obj_id: those whose prompts cannot be decoded.
+    refused : list of (int, ObjectPrompts, InputError)
+        By obj_id: prompts that cannot be decoded, and why.
     """
 
     embedding: ImageEmbedding | None
     answers: list[ObjectAnswer] = field(default_factory=list)
-    errors: dict[int, InputError] = field(default_factory=dict)
+    refused: list[tuple[int, ObjectPrompts, InputError]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ class DecodeObjects:
             )
         except InputError as error:
             if len(batch) == 1:
-                decoded.errors[batch[0][0]] = error
+                decoded.refused.append((*batch[0], error))
                 return
             # One that cannot be decoded shall not keep the others waiting.
             for each in batch:
