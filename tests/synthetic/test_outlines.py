@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic import outlines, strokes
-from napari_sam2_openvino.synthetic.outlines import Form, rasterize
+from napari_sam2_openvino.synthetic.outlines import Form, rasterize, rotated, warped
 
 COMPACT = [
     outlines.disc,
@@ -59,3 +59,29 @@ def test_thin_forms_fill_their_boxes_less() -> None:
 
     least = min(filled(draw) for draw in (outlines.ellipse, outlines.amoeboid))
     assert all(filled(draw) < least for draw in THIN)
+
+
+def test_what_would_be_too_thin_or_too_long_is_scaled() -> None:
+    form = strokes.filament(np.random.default_rng(0))
+    thin = rasterize(form, 5.0)
+    assert -rasterize(form, 5.0, thinnest=3.0).min() == pytest.approx(3, rel=0.05)
+    assert -thin.min() < 2
+    rows, columns = ndimage.find_objects((rasterize(form, 60.0, longest=80.0) < 0).astype(int))[0]
+    assert 60 < max(rows.stop - rows.start, columns.stop - columns.start) <= 81
+
+
+@pytest.mark.parametrize("draw", COMPACT + THIN)
+def test_warped_and_rotated_forms_stay_inside_their_field(draw: Draw) -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        inside = rasterize(rotated(warped(rng, draw(rng)), 0.7 * seed), 20.0) < 0
+        assert inside.sum() == pytest.approx(np.pi * 20**2, rel=0.1)
+        assert not inside[[0, -1]].any()
+        assert not inside[:, [0, -1]].any()
+
+
+def test_rotating_by_a_right_angle_turns_the_field() -> None:
+    form = strokes.bent(np.random.default_rng(1))
+    field, turned = rasterize(form, 20.0), rasterize(rotated(form, np.pi / 2), 20.0)
+    assert min(np.abs(np.rot90(field, k) - turned).max() for k in (1, 3)) < 0.1
+    assert np.abs(field - turned).max() > 2

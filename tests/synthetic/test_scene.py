@@ -68,6 +68,33 @@ def test_hard_scenes_have_more_and_smaller_objects() -> None:
     assert min(hard) < 20
 
 
+@pytest.mark.parametrize("size", [256, 512])
+def test_hard_parameters_span_the_whole_range(size: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [SceneParameters.at_difficulty("phase", 1.0, (size, size), rng) for _ in range(400)]
+    scale = size / 512
+    radii = [radius for parameters in drawn for radius in parameters.radius]
+    assert min(radii) == 4
+    assert 80 * scale < max(radii) <= 100 * scale
+    counts = [parameters.object_count[1] for parameters in drawn]
+    assert min(parameters.object_count[0] for parameters in drawn) == 1
+    assert max(counts) == 300
+    assert 0.3 < np.mean(np.array(counts) > 100) < 0.7
+    for name in ("touching", "irregularity", "contrast", "shading", "texture", "clutter"):
+        values = [getattr(parameters, name) for parameters in drawn]
+        assert max(values) - min(values) > 0.45, name
+
+
+def test_easy_parameters_are_alike() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [SceneParameters.at_difficulty("phase", 0.0, (512, 512), rng) for _ in range(100)]
+    assert max(parameters.object_count[1] for parameters in drawn) <= 6
+    assert min(parameters.radius[0] for parameters in drawn) > 40
+    assert min(parameters.gap for parameters in drawn) > 5
+    assert {parameters.touching for parameters in drawn} == {0.0}
+    assert {parameters.clutter for parameters in drawn} == {0.0}
+
+
 def test_a_crowded_canvas_is_not_overfilled() -> None:
     parameters = SceneParameters("brightfield", (48, 48), object_count=(200, 200), radius=(4, 6))
     scene = make_scene("brightfield", 0, parameters=parameters)
@@ -91,6 +118,8 @@ def test_objects_too_large_for_the_image_leave_one_that_fits() -> None:
         ({"radius": (0.0, 2.0)}, "radius must be"),
         ({"gap": -1.0}, "gap must not be negative"),
         ({"contrast": 1.5}, "contrast must lie between 0 and 1"),
+        ({"clutter": -0.1}, "clutter must lie between 0 and 1"),
+        ({"blur": -1.0}, "blur must not be negative"),
     ],
 )
 def test_wrong_parameters_are_refused(wrong: dict[str, object], message: str) -> None:
@@ -101,5 +130,7 @@ def test_wrong_parameters_are_refused(wrong: dict[str, object], message: str) ->
 def test_wrong_difficulty_or_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="difficulty must lie between 0 and 1"):
         make_scene("tissue", 0, difficulty=2.0)
+    with pytest.raises(ValueError, match="kind must be one of"):
+        make_scene("x-ray", 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="parameters are for kind 'tissue'"):
         make_scene("membrane", 0, parameters=SceneParameters("tissue"))
