@@ -14,9 +14,10 @@ from napari_sam2_openvino._targets import commit_masks
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, ModelNotFoundError
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
+from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.object_decoder import ObjectDecoder
-from napari_sam2_openvino.core.object_masks import make_mask
+from napari_sam2_openvino.core.object_masks import make_mask, touches_border
 from napari_sam2_openvino.core.parameters import MaskOptions, Normalization
 from napari_sam2_openvino.core.records import (
     ImageRecord,
@@ -24,7 +25,7 @@ from napari_sam2_openvino.core.records import (
     ObjectRecord,
     PromptsRecord,
 )
-from napari_sam2_openvino.core.regions import Region, choose_region
+from napari_sam2_openvino.core.regions import Region, choose_region, grow
 from napari_sam2_openvino.core.session_file import SessionFile, write_session
 from napari_sam2_openvino.core.types import PlaneIndex
 from napari_sam2_openvino.recipe import RecipeJob, arrays_of
@@ -358,26 +359,23 @@ def test_another_model_is_noted(simple, tmp_path):
     assert len(job.objects) == 2
 
 
-def test_a_recipe_that_names_no_region_finds_one(tmp_path):
+def test_a_recipe_that_names_no_region_finds_one(starter_model, tmp_path):
     """Written by hand: a region is chosen, and grows while the object goes on outside it."""
     large = np.full((1500, 1400), 20, np.uint8)
     rows, columns = np.mgrid[:1500, :1400]
-    large[(rows - 700) ** 2 + (columns - 700) ** 2 < 300**2] = 200
-    tifffile.imwrite(tmp_path / "image.tif", large)
-    record = ObjectRecord(
-        obj_id=1,
-        plane=PlaneIndex((None, None)),
-        prompts=PromptsRecord.of(ObjectPrompts((Mark("box", ((600, 600), (800, 800))),))),
-        committed=True,
-    )
-    session = SessionFile(
-        images=(ImageRecord(name="image", shape=large.shape),),
-        model=ModelRecord(name="starter"),
-        objects=(record,),
-    )
-    write_session(tmp_path / "session.json", session)
-    labels, _ = run(tmp_path, [tmp_path / "image.tif"])
-    assert labels.any()
+    large[(rows - 700) ** 2 + (columns - 722) ** 2 < 62**2] = 200
+    prompts = ObjectPrompts((Mark("path", ((664, 700), (676, 700))),))
+    plane, options = PlaneIndex((None, None)), MaskOptions(-8.0)
+    first = choose_region(large.shape, starter_model.image_size, prompts.bounds())
+    second = grow(first, large.shape, starter_model.image_size)
+    window = Window([large], starter_model)
+    cut, _, _ = window.answer(plane, prompts, options, first)
+    assert touches_border(cut, first, large.shape)
+    window.commit(1, plane, prompts, options, region=second)
+    unsaid = window.records[0].model_copy(update={"region": None})
+    window.save(tmp_path / "session.json", objects=(unsaid,))
+    labels, _ = run(tmp_path, [save_image(tmp_path, large)])
+    np.testing.assert_array_equal(labels, window.labels.data)
 
 
 @pytest.mark.usefixtures("simple")
@@ -393,6 +391,36 @@ def test_a_recipe_that_is_interrupted_leaves_nothing(tmp_path):
 
 
 @pytest.mark.usefixtures("simple")
+def test_a_thousand_objects_are_decoded_in_batches(starter_model, tmp_path):
+    """Objects of a plane share their encode, and their decodes run side by side."""
+    image = blobs((1, 400, 400))
+    places = np.random.default_rng(0).integers(0, 400, (1000, 2))
+    objects = tuple(
+        ObjectRecord(
+            obj_id=obj_id,
+            plane=PlaneIndex((0, None, None)),
+            prompts=PromptsRecord.of(ObjectPrompts((click(x, y),))),
+            committed=True,
+        )
+        for obj_id, (x, y) in enumerate(places, start=1)
+    )
+    Window([image], starter_model).save(tmp_path / "session.json", objects=objects)
+    calls = []
+    decode, encode = Sam2Model.decode, Sam2Model.encode
+
+    def count(name, function):
+        return lambda self, *args, **options: calls.append(name) or function(self, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sam2Model, "decode", count("decode", decode))
+        patch.setattr(Sam2Model, "encode", count("encode", encode))
+        labels, job = run(tmp_path, [save_image(tmp_path, image)])
+    assert calls.count("encode") == 1
+    assert calls.count("decode") < 100
+    assert len(job.objects) == 1000
+    assert labels.any()
+
+
 def test_progress_rises_to_the_end(tmp_path):
     job = RecipeJob(tmp_path / "session.json", [tmp_path / "image.tif"], tmp_path / "labels.tif")
     done = [progress.done for progress in job.run()]
