@@ -150,7 +150,7 @@ def image_arrays(image: Image, version: int = 0) -> ImageArrays:
 
 
 def shown_limits(image: Image) -> Stretch:
-    """Return how bright a layer is shown now."""
+    """Return how bright a layer is shown now; its colours do not count."""
     low, high = image.contrast_limits
     return Stretch(float(low), float(high), float(image.gamma))
 
