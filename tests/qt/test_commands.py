@@ -43,3 +43,9 @@ def test_without_a_widget_one_is_opened(make_napari_viewer: Any, qtbot: Any) -> 
     assert len(found) == 1
     qtbot.waitUntil(lambda: not found[0].annotator.session.is_busy, timeout=60_000)
     found[0].annotator.close()
+
+
+def test_every_action_of_the_table_can_be_done(open_window: Any) -> None:
+    from napari_sam2_openvino._qt.actions import ACTIONS
+
+    assert set(open_window().widget.verbs) == {action.verb for action in ACTIONS}

@@ -9,10 +9,6 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_sam2_openvino._qt.actions import ACTIONS, Action, find_action
 
-KEY_POLARITY = "Q"
-KEY_COMMIT = "W"
-KEY_CLEAR = "N"
-
 _NO_KEYS = ("UNKNOWN", "Ctrl", "Shift", "Alt", "Meta")
 # Not an object that is called: behind napari's proxy it would come back as another one.
 _MARK = "napari_sam2_openvino"
