@@ -77,6 +77,8 @@ def marks_from_table(
     InputError
         If the columns are not known, a value cannot be used, or a mark lies outside the image.
     """
+    if table.empty:
+        raise InputError("The table has no rows: choose one with points or boxes.")
     names = {str(name).strip().lower(): name for name in table.columns}
     known = pd.DataFrame({key: table[name] for key, name in names.items()})
     if {"shape-type", "vertex-index", "index"} <= set(known):
