@@ -7,6 +7,7 @@ from napari_sam2_openvino._ahead import AheadPlan
 from napari_sam2_openvino._engines import Engine
 from napari_sam2_openvino._jobs import State, Step
 from napari_sam2_openvino._known_embeddings import KnownEmbeddings
+from napari_sam2_openvino._pace import Pace
 from napari_sam2_openvino._plane_objects import PlaneObjects
 from napari_sam2_openvino._steps import (
     DecodeObjects,
@@ -14,7 +15,6 @@ from napari_sam2_openvino._steps import (
     FetchEmbedding,
     FindReady,
     LoadModel,
-    Pace,
     Place,
     RemakeMasks,
     StoreEmbedding,

@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 from napari_sam2_openvino._answers import ObjectAnswer
 from napari_sam2_openvino._engines import Engine
 from napari_sam2_openvino._jobs import State
+from napari_sam2_openvino._pace import CHUNK_SECONDS, Pace
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import ObjectPrompts
-from napari_sam2_openvino.core.object_decoder import BATCH_SIZE
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding
-
-# So long a step on many objects goes on: an edit waits no longer than that.
-CHUNK_SECONDS = 0.04
 
 Cancelled = Callable[[], bool]
 
@@ -46,22 +43,6 @@ class Place:
 
     view: View
     region: Region
-
-
-class Pace:
-    """How many objects are decoded at once, so that an edit does not wait long."""
-
-    def __init__(self) -> None:
-        self.batch_size = 4
-
-    def learn(self, n_objects: int, seconds: float) -> None:
-        """Note how long some objects took."""
-        fitting = CHUNK_SECONDS * n_objects / max(seconds, 1e-6)
-        # By halves and doubles: the decoder works in batches of powers of two.
-        if fitting < self.batch_size:
-            self.batch_size = max(self.batch_size // 2, 1)
-        elif fitting >= 2 * self.batch_size:
-            self.batch_size = min(2 * self.batch_size, BATCH_SIZE)
 
 
 @dataclass(frozen=True, eq=False)
