@@ -141,6 +141,8 @@ def are_traces(shapes: Shapes) -> list[bool]:
 
 def polarity(layer: Points | Shapes) -> str:
     """Return whether the next prompt is positive or negative."""
+    if POLARITY_FEATURE not in layer.feature_defaults:
+        return POSITIVE
     return str(layer.feature_defaults[POLARITY_FEATURE].iloc[0])
 
 
