@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_sam2_openvino.synthetic.optics import Intensity, blur, typical_radius
-from napari_sam2_openvino.synthetic.outlines import Field, amoeboid, ellipse, rasterize
+from napari_sam2_openvino.synthetic.outlines import Field, amoeboid, crop, ellipse, rasterize
 from napari_sam2_openvino.synthetic.parameters import SceneParameters
 from napari_sam2_openvino.synthetic.placement import Layout
 from napari_sam2_openvino.synthetic.rendering import DARK_GROUND
@@ -62,11 +62,6 @@ def add_clutter(
 
 def _stamp(rng: np.random.Generator, layer: Intensity, outline: Field, value: float) -> None:
     """Add an object of one brightness, with a soft edge, at a random place."""
-    reach = outline.shape[0] // 2
     height, width = layer.shape
-    y, x = int(rng.integers(height)), int(rng.integers(width))
-    rows, columns = slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
-    target = layer[rows, columns]
-    top, left = rows.start - (y - reach), columns.start - (x - reach)
-    part = outline[top : top + target.shape[0], left : left + target.shape[1]]
-    target += value * np.clip(0.5 - part, 0, 1)
+    part, window = crop(outline, (int(rng.integers(height)), int(rng.integers(width))), layer.shape)
+    layer[window] += value * np.clip(0.5 - part, 0, 1)

@@ -82,6 +82,27 @@ def rasterize(
     return np.asarray(scale * (weights @ coarse @ weights.T), np.float32)
 
 
+def crop(
+    field: Field, centre: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[Field, tuple[slice, slice]]:
+    """Put the middle of a field on a pixel (y, x) of an image.
+
+    Returns
+    -------
+    ndarray of float32
+        The part of the field that lies in an image of `shape`.
+    tuple of slice
+        The rows and columns of the image that it covers.
+    """
+    reach = field.shape[0] // 2
+    inside, window = [], []
+    for middle, side in zip(centre, shape, strict=True):
+        low, high = (min(max(0, end), side) for end in (middle - reach, middle + reach + 1))
+        inside.append(slice(low - middle + reach, high - middle + reach))
+        window.append(slice(low, high))
+    return field[inside[0], inside[1]], (window[0], window[1])
+
+
 def disc(rng: np.random.Generator) -> Form:
     """Draw an almost round outline."""
     return ellipse(rng, longest=1.15)

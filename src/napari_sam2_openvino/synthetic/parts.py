@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from napari_sam2_openvino.synthetic.outlines import amoeboid, ellipse, rasterize
+from napari_sam2_openvino.synthetic.outlines import amoeboid, crop, ellipse, rasterize
 from napari_sam2_openvino.synthetic.placement import Labels, Layout
 
 _LEAST_AREA = 12
@@ -47,27 +47,12 @@ def draw_parts(rng: np.random.Generator, layout: Layout, chance: float) -> Label
         loose = max(0.0, float(depth.max()) - radius)
         shift = np.rint(rng.uniform(-0.6, 0.6, 2) * loose).astype(int)
         centre = np.clip(np.array([y, x]) + shift, 0, np.array(depth.shape) - 1)
-        covered = _window(outline < 0, (int(centre[0]), int(centre[1])), depth.shape) & (depth > 1)
+        part, where = crop(outline, (int(centre[0]), int(centre[1])), depth.shape)
+        covered = np.zeros(depth.shape, bool)
+        covered[where] = (part < 0) & (depth[where] > 1)
         if np.count_nonzero(covered) < max(_LEAST_AREA, _PORTIONS[0] * area):
             continue
         if np.count_nonzero(covered) > _PORTIONS[1] * area or ndimage.label(covered)[1] != 1:
             continue
         parts[window][covered] = obj_id
     return parts if parts.any() else None
-
-
-def _window(
-    mask: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
-    centre: tuple[int, int],
-    shape: tuple[int, ...],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Give the pixels of an array of `shape` that a square mask around `centre` covers."""
-    reach = mask.shape[0] // 2
-    result = np.zeros(shape, bool)
-    low = [max(0, c - reach) for c in centre]
-    high = [min(s, c + reach + 1) for c, s in zip(centre, shape, strict=True)]
-    source = tuple(
-        slice(a - c + reach, b - c + reach) for a, b, c in zip(low, high, centre, strict=True)
-    )
-    result[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = mask[source]
-    return result

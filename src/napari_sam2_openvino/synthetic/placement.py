@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic.forms import THINNEST, draw_forms
-from napari_sam2_openvino.synthetic.outlines import Field, ellipse, rasterize
+from napari_sam2_openvino.synthetic.outlines import Field, crop, ellipse, rasterize
 from napari_sam2_openvino.synthetic.parameters import SceneParameters
 
 Labels: TypeAlias = NDArray[np.int32]
@@ -121,17 +121,10 @@ class _Canvas:
 
     def place(self, outline: Field, centre: tuple[float, float], radius: float) -> bool:
         """Write one object into the free pixels around `centre`; False where it does not fit."""
-        height, width = self.labels.shape
         gap = self.parameters.gap
-        reach = outline.shape[0] // 2
-        top, left = round(centre[0]) - reach, round(centre[1]) - reach
-        rows = slice(max(0, top), min(height, top + outline.shape[0]))
-        columns = slice(max(0, left), min(width, left + outline.shape[1]))
-        part = outline[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        part, window = crop(outline, (round(centre[0]), round(centre[1])), self.labels.shape)
         inside = part < 0
-        taken = self._taken[rows, columns]
+        taken = self._taken[window]
         free = inside & ~taken
         visible = np.count_nonzero(free)
         if visible < max(_LEAST_AREA, _LEAST_VISIBLE * np.count_nonzero(outline < 0)):
@@ -141,9 +134,9 @@ class _Canvas:
         if ndimage.label(free, _CROSS)[1] != 1:
             return False
         self.placed.append((*centre, radius))
-        self.overlap[rows, columns] |= inside & (self.labels[rows, columns] > 0)
-        self.labels[rows, columns][free] = len(self.placed)
-        self.depth[rows, columns][free] = -part[free]
+        self.overlap[window] |= inside & (self.labels[window] > 0)
+        self.labels[window][free] = len(self.placed)
+        self.depth[window][free] = -part[free]
         taken |= part < gap
         return True
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_sam2_openvino.synthetic.camera import Image, take_image
 from napari_sam2_openvino.synthetic.forms import THINNEST, draw_forms
-from napari_sam2_openvino.synthetic.outlines import rasterize, rotated
+from napari_sam2_openvino.synthetic.outlines import crop, rasterize, rotated
 from napari_sam2_openvino.synthetic.parameters import KINDS, Kind, SceneParameters
 from napari_sam2_openvino.synthetic.placement import Layout
 from napari_sam2_openvino.synthetic.tracks import Motion, Track, simulate
@@ -131,15 +131,8 @@ def _draw_layout(tracks: list[Track], known: dict[int, Track], shape: tuple[int,
         field = rasterize(
             rotated(track.form, track.angle), track.radius, thinnest=THINNEST, longest=longest
         )
-        low = np.rint(track.centre).astype(int) - field.shape[0] // 2
-        window = tuple(
-            slice(min(max(0, a), side), min(max(0, a + field.shape[0]), side))
-            for a, side in zip(low, shape, strict=True)
-        )
-        part = field[
-            window[0].start - low[0] : window[0].stop - low[0],
-            window[1].start - low[1] : window[1].stop - low[1],
-        ]
+        y, x = np.rint(track.centre).astype(int)
+        part, window = crop(field, (int(y), int(x)), shape)
         free = _largest_piece((part < 0) & (labels[window] == 0))
         overlap[window] |= (part < 0) & (labels[window] > 0)
         if np.count_nonzero(free) >= _LEAST_AREA:
