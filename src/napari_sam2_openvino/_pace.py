@@ -22,14 +22,9 @@ class Pace:
 
     def learn(self, n_objects: int, seconds: float) -> None:
         """Note how long a batch took."""
-        known = self._seconds.get(n_objects, seconds)
-        self._seconds[n_objects] = now = (known + seconds) / 2
-        # A larger batch that took less, or a smaller one that took more, was in other times.
-        self._seconds = {
-            size: each
-            for size, each in self._seconds.items()
-            if (size - n_objects) * (each - now) >= 0
-        }
+        # Two different sizes tell apart what a batch costs and what its objects cost.
+        self._seconds.pop(n_objects, None)
+        self._seconds = dict([*self._seconds.items(), (n_objects, seconds)][-2:])
         fixed, each = self._line()
         allowed = max(BATCH_SECONDS, each + 2 * fixed)
         fitting = (allowed - fixed) / max(each, 1e-6)
