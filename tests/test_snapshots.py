@@ -146,6 +146,19 @@ def test_each_layer_tells_once_that_it_changed(layers: tuple[Points, Shapes]) ->
             seen.clear()
 
 
+def test_a_layer_that_needs_no_change_is_left_alone(layers: tuple[Points, Shapes]) -> None:
+    points, shapes = layers
+    points.add((1, 2, 3))
+    shapes.add_rectangles(SQUARE)
+    before = _snapshots.snapshot(points, shapes)
+    points.add((1, 7, 7))
+    seen: list[Any] = []
+    shapes.events.data.connect(seen.append)
+    _snapshots.restore(points, shapes, before)
+    assert len(points.data) == 1
+    assert not seen
+
+
 def test_nothing_that_is_gone_stays_selected(layers: tuple[Points, Shapes]) -> None:
     points, shapes = layers
     before = _snapshots.snapshot(points, shapes)

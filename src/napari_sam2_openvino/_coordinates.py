@@ -59,13 +59,28 @@ def _carry(
     return carried
 
 
-def shapes_to_image(shapes: Shapes, image: Image) -> list[NDArray[np.float64]]:
-    """Carry the vertices of all shapes to the image, at once: each call costs a solve."""
+def vertices_in_image(shapes: Shapes, image: Image) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    """Carry the vertices of all shapes to the image, at once: each call costs a solve.
+
+    Returns
+    -------
+    place : ndarray of float64, shape (m, n)
+        The vertices of all shapes, one shape after the other.
+    starts : ndarray of int, shape (k,)
+        Where each shape begins, as ``numpy.ufunc.reduceat`` takes it.
+    """
     vertices = shapes.data
     if not vertices:
-        return []
+        return np.zeros((0, image.ndim)), np.zeros(0, int)
     ends = np.cumsum([len(each) for each in vertices])
-    return np.split(to_image(shapes, np.concatenate(vertices), image), ends[:-1])
+    starts = np.concatenate([[0], ends[:-1]])
+    return to_image(shapes, np.concatenate(vertices), image), starts
+
+
+def shapes_to_image(shapes: Shapes, image: Image) -> list[NDArray[np.float64]]:
+    """Carry the vertices of all shapes to the image."""
+    place, starts = vertices_in_image(shapes, image)
+    return np.split(place, starts[1:]) if len(starts) else []
 
 
 def are_on_plane(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.bool_]:
@@ -78,18 +93,22 @@ def are_on_plane(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.bo
     return here
 
 
+def prompts_on_plane(layer: Points | Shapes, image: Image, plane: PlaneIndex) -> NDArray[np.bool_]:
+    """Return for each point, or each shape, whether it lies on a plane with all its vertices."""
+    if len(layer.data) == 0:
+        return np.zeros(0, bool)
+    if isinstance(layer, Points):
+        return are_on_plane(to_image(layer, layer.data, image), plane)
+    place, starts = vertices_in_image(layer, image)
+    are_here: NDArray[np.bool_] = np.logical_and.reduceat(are_on_plane(place, plane), starts)
+    return are_here
+
+
 def on_plane(layer: Points | Shapes | None, image: Image, plane: PlaneIndex) -> list[int]:
     """Return which points, or which shapes, lie on a plane with all their vertices."""
-    if layer is None or len(layer.data) == 0:
+    if layer is None:
         return []
-    if isinstance(layer, Points):
-        here = are_on_plane(to_image(layer, layer.data, image), plane)
-        return [int(index) for index in np.flatnonzero(here)]
-    return [
-        index
-        for index, vertices in enumerate(shapes_to_image(layer, image))
-        if are_on_plane(vertices, plane).all()
-    ]
+    return [int(index) for index in np.flatnonzero(prompts_on_plane(layer, image, plane))]
 
 
 def to_xy(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.float32]:

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from napari.layers import Image, Points, Shapes
 from napari.layers.base import ActionType
-from numpy.typing import NDArray
 
-from napari_sam2_openvino._coordinates import are_on_plane, shapes_to_image, to_image
+from napari_sam2_openvino._coordinates import prompts_on_plane
 from napari_sam2_openvino._layers import OBJECT_FEATURE, current_object, is_drawing
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -35,7 +34,7 @@ def remove_object(
         column = pd.to_numeric(layer.features[OBJECT_FEATURE], errors="coerce").to_numpy(float)
         theirs = np.isin(column[: len(layer.data)], list(obj_ids))
         if plane is not None:
-            theirs &= _are_here(layer, image, plane)
+            theirs &= prompts_on_plane(layer, image, plane)
         indices = np.flatnonzero(theirs).tolist()
         if indices:
             # Not `layer.data = ...`: it leaves a selection of points that are gone.
@@ -43,13 +42,6 @@ def remove_object(
                 layer.remove(indices)
             removed += len(indices)
     return removed
-
-
-def _are_here(layer: Points | Shapes, image: Image, plane: PlaneIndex) -> NDArray[np.bool_]:
-    if isinstance(layer, Points):
-        return are_on_plane(to_image(layer, layer.data, image), plane)
-    vertices = shapes_to_image(layer, image)
-    return np.array([bool(are_on_plane(place, plane).all()) for place in vertices], bool)
 
 
 def renumber(points: Points | None, shapes: Shapes | None, new_ids: Mapping[int, int]) -> None:

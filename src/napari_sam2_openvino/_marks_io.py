@@ -12,10 +12,10 @@ from napari_sam2_openvino._coordinates import (
     are_on_plane,
     from_xy,
     plane_hw,
-    shapes_to_image,
     to_image,
     to_layer,
     to_xy,
+    vertices_in_image,
 )
 from napari_sam2_openvino._layer_edits import editing, remove_object, renumber
 from napari_sam2_openvino._layers import (
@@ -25,7 +25,12 @@ from napari_sam2_openvino._layers import (
     POLARITY_FEATURE,
     POSITIVE,
 )
-from napari_sam2_openvino._shape_marks import is_too_small, kinds_of, shape_mark
+from napari_sam2_openvino._shape_marks import (
+    box_marks,
+    is_too_small,
+    kinds_of,
+    shape_mark,
+)
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, MarkKind
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -115,16 +120,20 @@ def _read_shapes(
 ) -> Iterator[tuple[int, Mark]]:
     if shapes is None or shapes.nshapes == 0:
         return
-    vertices, kinds = shapes_to_image(shapes, image), kinds_of(shapes)
-    here = [
-        index
-        for index, (place, kind) in enumerate(zip(vertices, kinds, strict=True))
-        if kind is not None and are_on_plane(place, plane).all()
-    ]
+    place, starts = vertices_in_image(shapes, image)
+    kinds, types = kinds_of(shapes), shapes.shape_type
+    are_here = np.logical_and.reduceat(are_on_plane(place, plane), starts)
+    here = [index for index in np.flatnonzero(are_here).tolist() if kinds[index] is not None]
     are_positive, obj_ids = _read_features(shapes, np.array(here, int), [kinds[i] for i in here])
-    hw = plane_hw(image, plane)
+    hw, xy = plane_hw(image, plane), to_xy(place, plane)
+    vertices = np.split(xy, starts[1:])
+    boxes = [index for index in here if kinds[index] == "box"]
+    low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)
+    marks = dict(zip(boxes, box_marks(low[boxes], high[boxes], hw), strict=True))
     for index, is_positive, obj_id in zip(here, are_positive, obj_ids, strict=True):
-        mark = shape_mark(shapes.shape_type[index], to_xy(vertices[index], plane), hw, is_positive)
+        if kinds[index] != "box":
+            marks[index] = shape_mark(types[index], vertices[index], hw, is_positive)
+        mark = marks[index]
         if mark is not None:
             yield obj_id, mark
 
@@ -206,9 +215,7 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
     hidden = [axis for axis, value in enumerate(plane.index) if value is not None]
     if shapes is None or shapes.nshapes == 0 or OBJECT_FEATURE not in shapes.features:
         return np.zeros((0, len(hidden) + 1))
-    vertices = shapes_to_image(shapes, image)
-    starts = np.cumsum([0, *(len(each) for each in vertices[:-1])])
-    place = np.concatenate(vertices)
+    place, starts = vertices_in_image(shapes, image)
     low, high = np.minimum.reduceat(place, starts), np.maximum.reduceat(place, starts)
     # On one plane with all their vertices, and no traces of clicks.
     is_one = (np.round(low[:, hidden]) == np.round(high[:, hidden])).all(axis=1)
@@ -218,9 +225,7 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
         for kind, extent in zip(kinds_of(shapes), extents, strict=True)
     ]
     obj_ids = pd.to_numeric(shapes.features[OBJECT_FEATURE], errors="coerce").to_numpy(float)
-    rows: NDArray[np.float64] = np.column_stack(
-        [np.round(low[:, hidden]), obj_ids[: len(vertices)]]
-    )
+    rows: NDArray[np.float64] = np.column_stack([np.round(low[:, hidden]), obj_ids[: len(starts)]])
     kept: NDArray[np.float64] = rows[is_one & is_mark & np.isfinite(rows).all(axis=1)]
     return kept
 

@@ -113,6 +113,8 @@ def _take(layer: Points | Shapes) -> LayerSnapshot:
 def restore(points: Points | None, shapes: Shapes | None, state: PromptSnapshot) -> None:
     """Put prompts back, bit for bit, and what the next prompt will be.
 
+    A layer that holds them already is left alone; another one emits one event of each kind.
+
     Parameters
     ----------
     points : Points or None
@@ -131,17 +133,20 @@ def restore(points: Points | None, shapes: Shapes | None, state: PromptSnapshot)
 
 
 def _put(layer: Points | Shapes, taken: LayerSnapshot) -> None:
-    with editing(layer):
-        # What napari takes longest for is to make shapes: those that are there stay.
-        same = _take(layer).same_until(taken)
-        if len(layer.data) > same:
-            layer.remove(list(range(same, len(layer.data))))
-        if new := list(taken.data[same:]):
-            if isinstance(layer, Shapes):
-                layer.add(new, shape_type=list(taken.shape_types[same:]))
-            else:
-                layer.add(np.array(new))
-        layer.features = taken.features
-    layer.feature_defaults = taken.defaults
+    now = _take(layer)
+    if now != taken or is_drawing(layer):
+        with editing(layer):
+            # What napari takes longest for is to make shapes: those that are there stay.
+            same = now.same_until(taken)
+            if len(layer.data) > same:
+                layer.remove(list(range(same, len(layer.data))))
+            if new := list(taken.data[same:]):
+                if isinstance(layer, Shapes):
+                    layer.add(new, shape_type=list(taken.shape_types[same:]))
+                else:
+                    layer.add(np.array(new))
+            layer.features = taken.features
+    if not layer.feature_defaults.equals(taken.defaults):
+        layer.feature_defaults = taken.defaults
     if {POLARITY_FEATURE, OBJECT_FEATURE} <= set(taken.defaults) and polarity(layer) in SYMBOLS:
         set_polarity(layer, polarity(layer))
