@@ -1,33 +1,36 @@
-"""How good the starter is on images it has never seen, beside two answers that need no network.
-
-The held-out images are given by the seeds 0 to `IMAGES_PER_KIND - 1` of every kind, at two
-difficulties; training uses seeds from `FIRST_TRAINING_SEED` on.
-"""
+"""How good the starter is on held-out objects, beside two answers that need no network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage, stats
-from torch.nn.functional import interpolate
+from scipy import stats
 
-from napari_sam2_openvino.core.normalize import to_rgb
-from napari_sam2_openvino.synthetic import KINDS, Kind, Scene, make_scene
-from starter.network import Features, Prediction, decode, encode
+from napari_sam2_openvino.synthetic import Kind, Scene
+from starter.held_out import DIFFICULTIES, IMAGES_PER_KIND, LEAST_AREA, Judged, held_out_scenes
+from starter.shapes import (
+    Masks,
+    corners,
+    disc_at,
+    ellipse_in_box,
+    innermost_point,
+    iou,
+    neighbours,
+    solidity,
+)
 
-Masks: TypeAlias = NDArray[np.bool_]
-
-DIFFICULTIES = {"easy": 0.1, "hard": 0.7}
-IMAGES_PER_KIND = 16
 OBJECTS_PER_IMAGE = 5
+PAIRS_PER_IMAGE = 6
 CORRECTIONS = 5
-_LEAST_AREA = 40
-"""Objects of fewer pixels, slivers at the border, are not asked for."""
+_CROWD = 100
+_CONVEX = 0.85
+_TEXTURED = 0.6
+"""More objects, less solidity, more background texture: each makes an object a hard one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +40,42 @@ class ObjectResult:
     Attributes
     ----------
     difficulty, kind : str
-    box, point, best_of_three, corrected : float
+    traits : tuple of str
+        What makes it hard: touching, non-convex, textured, crowded.
+    box, point, best_of_three, truly_best, corrected : float
         The network's mask from the object's box; from a click at its innermost point; of the three
-        masks from that click the one with the highest predicted IoU; after `CORRECTIONS` clicks.
+        masks from that click the one with the highest predicted IoU, and the one that is best in
+        truth; after `CORRECTIONS` further clicks.
     ellipse, disc : float
         An ellipse in the object's box; a disc of the image's median object area at the click.
-    box_predicted, point_predicted : float
+    box_predicted, point_predicted, best_predicted : float
         IoU that the network predicts for its own masks.
-    follows : bool
-        The mask from the click overlaps its object more than any other object.
     """
 
     difficulty: str
     kind: Kind
+    traits: tuple[str, ...]
     box: float
     point: float
     best_of_three: float
+    truly_best: float
     corrected: float
     ellipse: float
     disc: float
     box_predicted: float
     point_predicted: float
-    follows: bool
+    best_predicted: float
 
 
-def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> list[ObjectResult]:
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Results of objects, and whether each touching pair was told apart."""
+
+    objects: list[ObjectResult]
+    pairs: list[bool]
+
+
+def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> Evaluation:
     """Judge a network on the held-out images.
 
     Parameters
@@ -73,179 +87,166 @@ def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> list[Objec
 
     Returns
     -------
-    list of ObjectResult
-        At most `OBJECTS_PER_IMAGE` for each image.
+    Evaluation
+        At most `OBJECTS_PER_IMAGE` objects and `PAIRS_PER_IMAGE` pairs of each image.
     """
-    results: list[ObjectResult] = []
-    for difficulty, value in DIFFICULTIES.items():
-        for kind in KINDS:
-            for seed in range(images_per_kind):
-                scene = make_scene(kind, seed, difficulty=value)
-                results += _judge_scene(network, scene, difficulty)
-    return results
+    objects: list[ObjectResult] = []
+    pairs: list[bool] = []
+    for difficulty in DIFFICULTIES:
+        for scene in held_out_scenes(difficulty, images_per_kind):
+            with torch.no_grad():
+                judged = Judged(network, scene.image)
+            objects += judge_objects(judged, scene, difficulty)
+            pairs += judge_pairs(judged, scene)
+    return Evaluation(objects, pairs)
 
 
-@torch.no_grad()
-def _judge_scene(network: Any, scene: Scene, difficulty: str) -> list[ObjectResult]:
+def judge_objects(judged: Judged, scene: Scene, difficulty: str) -> list[ObjectResult]:
+    """Ask for some of a scene's objects in every way."""
     areas = np.bincount(scene.labels.ravel())[1:]
-    ids = np.flatnonzero(areas >= _LEAST_AREA) + 1
+    ids = np.flatnonzero(areas >= LEAST_AREA) + 1
     if not len(ids):
         return []
-    rng = np.random.default_rng([scene.seed, 5])
-    ids = rng.permutation(ids)[:OBJECTS_PER_IMAGE]
+    ids = np.random.default_rng([scene.seed, 5]).permutation(ids)[:OBJECTS_PER_IMAGE]
     true = np.stack([scene.labels == obj_id for obj_id in ids])
-    judge = _Judge(network, scene, len(ids))
     clicks = np.stack([innermost_point(mask) for mask in true])[:, None]
-    boxes = np.stack([_corners(mask) for mask in true])
-    from_box, box_predicted, _ = judge.answer(boxes, np.tile([2, 3], (len(ids), 1)))
-    from_click, click_predicted, logits = judge.answer(clicks, np.ones((len(ids), 1)))
-    best = 1 + click_predicted[:, 1:].argmax(axis=1)
+    boxes = np.stack([corners(mask) for mask in true])
     every = np.arange(len(ids))
-    corrected = judge.correct(true, clicks, from_click[:, 0], logits)
-    ellipses = np.stack([ellipse_in_box(corners, scene.labels.shape) for corners in boxes])
+    from_box, box_predicted, _ = judged.answer(boxes, np.tile([2, 3], (len(ids), 1)))
+    from_click, predicted, logits = judged.answer(clicks, np.ones((len(ids), 1)))
+    best = 1 + predicted[:, 1:].argmax(axis=1)
+    corrected = _correct(judged, true, clicks, from_click[every, best], logits[every, best])
     radius = float(np.sqrt(np.median(areas) / np.pi))
-    discs = np.stack([disc_at(click[0], radius, scene.labels.shape) for click in clicks])
+    shape = scene.labels.shape
+    of_three = np.stack([iou(from_click[:, index], true) for index in (1, 2, 3)], axis=1)
     columns = (
         iou(from_box[:, 0], true),
         iou(from_click[:, 0], true),
-        iou(from_click[every, best], true),
+        of_three[every, best - 1],
+        of_three.max(axis=1),
         iou(corrected, true),
-        iou(ellipses, true),
-        iou(discs, true),
+        iou(np.stack([ellipse_in_box(box, shape) for box in boxes]), true),
+        iou(np.stack([disc_at(click[0], radius, shape) for click in clicks]), true),
         box_predicted[:, 0],
-        click_predicted[:, 0],
+        predicted[:, 0],
+        predicted[every, best],
     )
-    follows = [
-        _main_label(m, scene.labels) == i for m, i in zip(from_click[:, 0], ids, strict=True)
-    ]
+    traits = _traits(scene, ids, true)
     return [
-        ObjectResult(difficulty, scene.parameters.kind, *map(float, row), follows=bool(ok))
-        for *row, ok in zip(*columns, follows, strict=True)
+        ObjectResult(difficulty, scene.parameters.kind, of_object, *map(float, row))
+        for of_object, *row in zip(traits, *columns, strict=True)
     ]
 
 
-class _Judge:
-    """A network with one encoded scene, asked for several objects at once."""
+def judge_pairs(judged: Judged, scene: Scene) -> list[bool]:
+    """Click on both of touching objects; True where each mask is its own object's.
 
-    def __init__(self, network: Any, scene: Scene, count: int) -> None:
-        self._network = network
-        self._shape = scene.labels.shape
-        self._scale = network.image_size / np.array(self._shape[::-1], np.float32)
-        image = torch.from_numpy(to_rgb(scene.image)).permute(2, 0, 1)[None].float()
-        size = (network.image_size, network.image_size)
-        image = interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
-        rgb = image[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-        device = next(network.parameters()).device
-        self._features: Features = encode(network, [rgb], device).repeat(count)
-        self._device = device
+    A mask is an object's own where its IoU with that one is higher than with the other; and the two
+    masks must not be much the same.
+    """
+    areas = np.bincount(scene.labels.ravel())
+    pairs = sorted(p for p in neighbours(scene.labels) if areas[list(p)].min() >= LEAST_AREA)
+    if not pairs:
+        return []
+    chosen = np.random.default_rng([scene.seed, 6]).permutation(pairs)[:PAIRS_PER_IMAGE]
+    true = np.stack([[scene.labels == obj_id for obj_id in pair] for pair in chosen])
+    clicks = np.stack([innermost_point(mask) for mask in true.reshape(-1, *true.shape[2:])])
+    masks = judged.answer(clicks[:, None], np.ones((len(clicks), 1)))[0][:, 0].reshape(true.shape)
+    own, others = iou(masks, true), iou(masks, true[:, ::-1])
+    same = iou(masks[:, 0], masks[:, 1])
+    return [bool(ok) for ok in (own > others).all(axis=1) & (same < 0.5)]
 
-    def answer(
-        self,
-        coords: NDArray[np.generic],
-        labels: NDArray[np.generic],
-        mask_input: torch.Tensor | None = None,
-    ) -> tuple[Masks, NDArray[np.float32], torch.Tensor]:
-        """Masks (B, 4, H, W), predicted IoU (B, 4), and the single masks' logits (B, 1, h, w)."""
-        prediction: Prediction = decode(
-            self._network,
-            self._features,
-            torch.from_numpy((coords * self._scale).astype(np.float32)).to(self._device),
-            torch.from_numpy(labels.astype(np.int32)).to(self._device),
-            mask_input,
+
+def _correct(
+    judged: Judged, true: Masks, clicks: NDArray[np.float32], seen: Masks, logits: torch.Tensor
+) -> Masks:
+    """Masks after further clicks, each in the middle of what is wrong."""
+    coords, labels = clicks, np.ones(clicks.shape[:2], np.int32)
+    logits = logits[:, None]
+    for _ in range(CORRECTIONS):
+        new = np.stack([innermost_point(a ^ b) for a, b in zip(seen, true, strict=True)])
+        inside = [m[int(y), int(x)] for m, (x, y) in zip(true, new, strict=True)]
+        coords = np.concatenate([coords, new[:, None]], axis=1)
+        labels = np.concatenate([labels, np.array(inside, np.int32)[:, None]], axis=1)
+        masks, _, answers = judged.answer(coords, labels, logits)
+        seen, logits = masks[:, 0], answers[:, :1]
+    return seen
+
+
+def _traits(scene: Scene, ids: NDArray[np.int64], true: Masks) -> list[tuple[str, ...]]:
+    touching = {obj_id for pair in neighbours(scene.labels) for obj_id in pair}
+    return [
+        tuple(
+            name
+            for name, holds in (
+                ("touching", obj_id in touching),
+                ("non-convex", solidity(mask) < _CONVEX),
+                ("textured", scene.parameters.texture > _TEXTURED),
+                ("crowded", scene.object_count > _CROWD),
+            )
+            if holds
         )
-        fine = interpolate(
-            prediction.low_res_masks, self._shape, mode="bilinear", align_corners=False
-        )
-        predicted = prediction.iou_predictions.cpu().numpy()
-        return (fine > 0).cpu().numpy(), predicted, prediction.low_res_masks[:, :1].clamp(-32, 32)
-
-    def correct(
-        self, true: Masks, clicks: NDArray[np.float32], seen: Masks, logits: torch.Tensor
-    ) -> Masks:
-        """Masks after further clicks, each in the middle of what is wrong."""
-        coords, labels = clicks, np.ones(clicks.shape[:2], np.int32)
-        for _ in range(CORRECTIONS):
-            new = np.stack([innermost_point(a ^ b) for a, b in zip(seen, true, strict=True)])
-            inside = [m[int(y), int(x)] for m, (x, y) in zip(true, new, strict=True)]
-            coords = np.concatenate([coords, new[:, None]], axis=1)
-            labels = np.concatenate([labels, np.array(inside, np.int32)[:, None]], axis=1)
-            masks, _, logits = self.answer(coords, labels, logits)
-            seen = masks[:, 0]
-        return seen
-
-
-def innermost_point(mask: Masks) -> NDArray[np.float32]:
-    """(x, y) of the pixel farthest from the mask's edge; the image's border is an edge."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), mask.shape)
-    return np.array([x, y], np.float32)
-
-
-def ellipse_in_box(corners: NDArray[np.float32], shape: tuple[int, int]) -> Masks:
-    """Draw the ellipse that touches the sides of a box, given by its corner pixels (x, y)."""
-    middle = corners.mean(axis=0)
-    half = (corners[1] - corners[0] + 1) / 2
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    return np.asarray(((x - middle[0]) / half[0]) ** 2 + ((y - middle[1]) / half[1]) ** 2 <= 1)
-
-
-def disc_at(click: NDArray[np.float32], radius: float, shape: tuple[int, int]) -> Masks:
-    """Draw a disc around a click (x, y)."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    return np.asarray((x - click[0]) ** 2 + (y - click[1]) ** 2 <= radius**2)
-
-
-def iou(masks: Masks, true: Masks) -> NDArray[np.float64]:
-    """Intersection over union of each mask with its object, both of shape (B, H, W)."""
-    union = (masks | true).sum(axis=(1, 2))
-    return np.asarray((masks & true).sum(axis=(1, 2)) / np.maximum(union, 1))
+        for obj_id, mask in zip(ids, true, strict=True)
+    ]
 
 
 def summarize(results: Iterable[ObjectResult]) -> dict[str, float | int]:
     """Means over objects, and the rank correlation of predicted and true IoU."""
     results = list(results)
-    names = ("box", "ellipse", "point", "best_of_three", "disc", "corrected", "follows")
+    names = ("box", "ellipse", "point", "best_of_three", "truly_best", "disc", "corrected")
     summary: dict[str, float | int] = {"objects": len(results)}
     for name in names:
         summary[name] = float(np.mean([getattr(result, name) for result in results]))
-    for name in ("box", "point"):
-        predicted = [getattr(result, f"{name}_predicted") for result in results]
-        true = [getattr(result, name) for result in results]
-        summary[f"{name}_rank_correlation"] = _rank_correlation(predicted, true)
+    for name, predicted in (
+        ("box", "box_predicted"),
+        ("point", "point_predicted"),
+        ("best_of_three", "best_predicted"),
+    ):
+        summary[f"{name}_rank_correlation"] = _rank_correlation(
+            [getattr(result, predicted) for result in results],
+            [getattr(result, name) for result in results],
+        )
     return summary
 
 
-def report(results: list[ObjectResult]) -> dict[str, dict[str, float | int]]:
-    """Summaries for each difficulty, and for each kind within it."""
-    groups: dict[str, list[ObjectResult]] = {}
-    for result in results:
-        groups.setdefault(result.difficulty, []).append(result)
-    for result in results:
-        groups.setdefault(f"{result.difficulty}, {result.kind}", []).append(result)
-    return {name: summarize(group) for name, group in groups.items()}
+def report(evaluation: Evaluation) -> dict[str, dict[str, float | int]]:
+    """Summaries of all objects, of each difficulty, of each trait, and of each kind."""
+    results = evaluation.objects
+    groups = {"all": results}
+    for difficulty in DIFFICULTIES:
+        groups[difficulty] = [r for r in results if r.difficulty == difficulty]
+    groups["hard part"] = [r for r in results if r.traits]
+    for trait in ("touching", "non-convex", "textured", "crowded"):
+        groups[trait] = [r for r in results if trait in r.traits]
+    for kind in sorted({r.kind for r in results}):
+        groups[kind] = [r for r in results if r.kind == kind]
+    return {name: summarize(group) for name, group in groups.items() if group}
 
 
-def as_markdown(figures: dict[str, dict[str, float | int]]) -> str:
-    """Write the figures as a table."""
+def as_markdown(evaluation: Evaluation) -> str:
+    """Write the figures as a table, and the pairs below it."""
     titles = {
         "objects": "objects",
         "box": "box",
         "ellipse": "ellipse in box",
         "point": "one click",
-        "best_of_three": "one click, best of three",
+        "best_of_three": "one click, best of three by score",
+        "truly_best": "best of three in truth",
         "disc": "disc at click",
         "corrected": f"after {CORRECTIONS} corrections",
-        "follows": "mask is of the clicked object",
         "box_rank_correlation": "rank correlation, box",
         "point_rank_correlation": "rank correlation, click",
+        "best_of_three_rank_correlation": "rank correlation, best of three",
     }
-    lines = ["| held-out images | " + " | ".join(titles.values()) + " |"]
+    lines = ["| held-out objects | " + " | ".join(titles.values()) + " |"]
     lines.append("|---" * (len(titles) + 1) + "|")
-    for group, summary in figures.items():
+    for group, summary in report(evaluation).items():
         cells = [
             str(summary[name]) if name == "objects" else f"{summary[name]:.3f}" for name in titles
         ]
         lines.append(f"| {group} | " + " | ".join(cells) + " |")
+    apart, count = sum(evaluation.pairs), len(evaluation.pairs)
+    lines.append(f"\n{apart} of {count} pairs of touching objects are told apart.")
     return "\n".join(lines)
 
 
@@ -254,15 +255,3 @@ def _rank_correlation(predicted: list[float], true: list[float]) -> float:
     if min(np.ptp(predicted), np.ptp(true)) == 0:
         return 0.0
     return float(stats.spearmanr(predicted, true).statistic)
-
-
-def _corners(mask: Masks) -> NDArray[np.float32]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return np.array([[columns[0], rows[0]], [columns[-1], rows[-1]]], np.float32)
-
-
-def _main_label(mask: Masks, labels: NDArray[np.int32]) -> int:
-    """Return the object that a mask covers most of; 0 where it covers none."""
-    counts = np.bincount(labels[mask], minlength=2)
-    counts[0] = 0
-    return int(counts.argmax()) if counts.any() else 0

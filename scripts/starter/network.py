@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 CONFIG = Path(__file__).with_name("starter.yaml")
+
+Origin: TypeAlias = tuple[int, int]
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -40,6 +44,24 @@ def build_network(config: Path = CONFIG, **overrides: Any) -> nn.Module:
     return network
 
 
+def set_image_size(network: Any, size: int) -> None:
+    """Let a network see images of another size; no weight depends on it."""
+    network.image_size = size
+    network.sam_image_embedding_size = size // network.backbone_stride
+    prompts = network.sam_prompt_encoder
+    prompts.input_image_size = (size, size)
+    prompts.image_embedding_size = (size // 16, size // 16)
+    prompts.mask_input_size = (size // 4, size // 4)
+
+
+def learn_positions(network: Any) -> None:
+    """Make the frequencies of the position encoding weights; they are random numbers in SAM 2."""
+    layer, name = network.sam_prompt_encoder.pe_layer, "positional_encoding_gaussian_matrix"
+    frequencies = getattr(layer, name)
+    delattr(layer, name)
+    setattr(layer, name, nn.Parameter(frequencies))
+
+
 def load_weights(network: nn.Module, checkpoint: Path) -> None:
     """Fill the network from a checkpoint `{"model": state_dict}` of any precision."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
@@ -56,17 +78,23 @@ class Features:
         `no_mem_embed` is added already.
     high_res_feats : list of Tensor
         Shapes (B, D/8, S/4, S/4) and (B, D/4, S/8, S/8).
+    origin : tuple of int
+        Where the images lie in the network's input, see `encode`.
     """
 
     image_embed: Tensor
     high_res_feats: list[Tensor]
+    origin: Origin = (0, 0)
 
     def repeat(self, count: int) -> Features:
         """Features of each image `count` times in a row, for as many prompts on it."""
-        return Features(
-            self.image_embed.repeat_interleave(count, 0),
-            [level.repeat_interleave(count, 0) for level in self.high_res_feats],
-        )
+        return self.at(torch.arange(len(self.image_embed)).repeat_interleave(count))
+
+    def at(self, indices: Tensor) -> Features:
+        """Features of some of the images."""
+        indices = indices.to(self.image_embed.device)
+        levels = [level[indices] for level in self.high_res_feats]
+        return Features(self.image_embed[indices], levels, self.origin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +113,56 @@ class Prediction:
     object_score_logits: Tensor
 
 
-def encode(network: Any, images: list[NDArray[np.uint8]], device: torch.device) -> Features:
-    """Encode images of shape (S, S, 3)."""
+def encode(
+    network: Any,
+    images: list[NDArray[np.uint8]],
+    device: torch.device,
+    origin: Origin = (0, 0),
+) -> Features:
+    """Encode images, or tiles of images.
+
+    A tile costs less, and the network takes it as the part of an image that it would be: positions
+    are those of the whole input.
+
+    Parameters
+    ----------
+    network : SAM2Base
+    images : list of ndarray of uint8, shape (s, s, 3)
+        s = S, or a multiple of 256 below S.
+    device : torch.device
+    origin : tuple of int
+        (y, x) of the upper left pixel within the network's input; multiples of 256, at which no
+        attention window is cut.
+
+    Returns
+    -------
+    Features
+    """
     batch = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
     mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
     std = torch.tensor(_STD, device=device).view(1, 3, 1, 1)
-    levels = network.forward_image((batch - mean) / std)["backbone_fpn"]
-    return Features(levels[2] + network.no_mem_embed.view(1, -1, 1, 1), [levels[0], levels[1]])
+    with _positions_from(network, origin):
+        levels = network.forward_image((batch - mean) / std)["backbone_fpn"]
+    embed = levels[2] + network.no_mem_embed.view(1, -1, 1, 1)
+    return Features(embed, [levels[0], levels[1]], origin)
+
+
+@contextmanager
+def _positions_from(network: Any, origin: Origin) -> Iterator[None]:
+    """Let the encoder's position embedding be that of a tile of the input."""
+    trunk, side = network.image_encoder.trunk, network.image_size // 4
+    of_whole = trunk._get_pos_embed
+    top, left = (start // 4 for start in origin)
+
+    def of_tile(hw: tuple[int, int]) -> Tensor:
+        whole: Tensor = of_whole((side, side))
+        return whole[:, top : top + hw[0], left : left + hw[1]]
+
+    trunk._get_pos_embed = of_tile
+    try:
+        yield
+    finally:
+        del trunk._get_pos_embed
 
 
 def decode(
@@ -109,7 +180,7 @@ def decode(
     features : Features
         Of B images, see `Features.repeat`.
     point_coords : Tensor, shape (B, N, 2), or None
-        (x, y) in pixels of the network's input; a box is two points in front.
+        (x, y) in pixels of the image or tile; a box is two points in front.
     point_labels : Tensor, shape (B, N), or None
         1 foreground, 0 background, 2 and 3 a box's corners.
     mask_input : Tensor, shape (B, 1, S/4, S/4), optional
@@ -119,11 +190,20 @@ def decode(
     -------
     Prediction
     """
-    points = None if point_coords is None else (point_coords, point_labels)
+    top, left = features.origin
+    if point_coords is None:
+        points = None
+    else:
+        points = point_coords + point_coords.new_tensor([left, top]), point_labels
     sparse, dense = network.sam_prompt_encoder(points=points, boxes=None, masks=mask_input)
+    rows, columns = features.image_embed.shape[2:]
+    # Without a mask the prompt encoder answers for the whole input: the same for every pixel.
+    dense = dense[:, :, :rows, :columns]
+    positions = network.sam_prompt_encoder.get_dense_pe()
+    top, left = top // 16, left // 16
     masks, ious, _, scores = network.sam_mask_decoder.predict_masks(
         image_embeddings=features.image_embed,
-        image_pe=network.sam_prompt_encoder.get_dense_pe(),
+        image_pe=positions[:, :, top : top + rows, left : left + columns],
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         repeat_image=False,
