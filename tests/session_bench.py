@@ -1,6 +1,6 @@
 """What tests of the session share: runners, planes that count, and a session that is watched."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -140,3 +140,20 @@ class Bench:
     @property
     def decoded(self) -> list[ObjectPrompts]:
         return [prompts for _, prompts in self.engine.decoded]
+
+
+def large() -> Bench:
+    """Return a bench whose planes are ten times as long as what the model sees."""
+    bench = Bench((1000, 1000), image_size=100)
+    bench.session.set_model("disc")
+    return bench
+
+
+def key(plane: int) -> tuple[str, int]:
+    """Return the key of a plane."""
+    return ("image", plane)
+
+
+def ahead(bench: Bench, planes: Iterable[int], **more: Any) -> None:
+    """Want planes to be encoded ahead."""
+    bench.session.set_ahead([bench.planes.source(plane) for plane in planes], **more)

@@ -7,27 +7,24 @@ moment and is short, so that an edit never waits for answers nobody wants any mo
 older intent is dropped. When nothing is missing other planes are encoded ahead. No napari, no Qt.
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 from psygnal import Signal
 
 from napari_sam2_openvino._answers import ObjectAnswer
 from napari_sam2_openvino._engines import Engine, Sam2Engine
-from napari_sam2_openvino._jobs import BUSY, Job, Outcome, Runner, State, Step
+from napari_sam2_openvino._job_loop import JobLoop
+from napari_sam2_openvino._jobs import BUSY, Runner, State, Step
 from napari_sam2_openvino._planning import Planner
 from napari_sam2_openvino._steps import (
     ClearEmbeddings,
-    LoadModel,
     NetworkInput,
     ReadInput,
 )
 from napari_sam2_openvino._wanted import VisibleBox
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.planes import PlaneSource
@@ -64,25 +61,20 @@ class AnnotationSession:
         load_engine: Callable[[str], Engine] = Sam2Engine,
         embeddings: EmbeddingCache | None = None,
     ) -> None:
-        self._run = run
         self._owns_embeddings = embeddings is None
         self._embeddings = EmbeddingCache() if embeddings is None else embeddings
         self._planner = Planner(load_engine, self._embeddings)
         self._objects = self._planner.objects
-        self._ahead = self._planner.ahead
-        self._asides: deque[tuple[Callable[[], Step | None], Outcome]] = deque()
-        self._generation = 0
-        self._state = State.IDLE
         self._region: Region | None = None
         self._ready: frozenset[Hashable] = frozenset()
-        self._job: Job | None = None
-        self._paused = self._closed = False
-        self._is_advancing = self._again = False
+        self._loop = JobLoop(run, self._planner, self._tell)
+        self._loop.state_changed.connect(self.state_changed.emit)
+        self._loop.failed.connect(self.failed.emit)
 
     @property
     def state(self) -> State:
         """What the session is doing."""
-        return self._state
+        return self._loop.state
 
     @property
     def model_name(self) -> str | None:
@@ -107,7 +99,7 @@ class AnnotationSession:
     @property
     def generation(self) -> int:
         """Grows with each change of intent."""
-        return self._generation
+        return self._loop.generation
 
     @property
     def answers(self) -> Mapping[int, ObjectAnswer]:
@@ -131,12 +123,13 @@ class AnnotationSession:
     @property
     def is_busy(self) -> bool:
         """Whether an answer to the newest intent is on its way."""
-        return self._state in BUSY
+        return self.state in BUSY
 
     @property
     def is_loading(self) -> bool:
         """Whether a model is being loaded, be it one that was cancelled."""
-        return self._job is not None and isinstance(self._job.step, LoadModel)
+        job = self._loop.job
+        return job is not None and job.step.state is State.LOADING
 
     @property
     def region(self) -> Region | None:
@@ -151,14 +144,14 @@ class AnnotationSession:
     @property
     def ready(self) -> frozenset[Hashable]:
         """The keys of the planes that need no encode."""
-        return self._ahead.ready
+        return self._planner.ahead.ready
 
     def set_model(self, name: str | None) -> None:
         """Choose a model by its name; None for none."""
-        if name != self.model_name and not self._closed:
+        if name != self.model_name and not self._loop.is_closed:
             self._objects.set_model(name)
-            self._ahead.restart()
-            self._changed()
+            self._planner.ahead.restart()
+            self._loop.intent_changed()
 
     def set_options(self, options: MaskOptions) -> None:
         """Choose how masks are made of logits; nothing is decoded again for it.
@@ -166,9 +159,9 @@ class AnnotationSession:
         But for an object that then reaches the border of its region: that is looked at in a larger
         one.
         """
-        if options != self.options and not self._closed:
+        if options != self.options and not self._loop.is_closed:
             self._objects.options = options
-            self._changed()
+            self._loop.intent_changed()
 
     def request(
         self,
@@ -197,11 +190,11 @@ class AnnotationSession:
             Where objects were decoded at another time, as in ``ObjectAnswer.region``: used for
             objects that the session has not seen on this plane.
         """
-        if not self._closed:
+        if not self._loop.is_closed:
             if self._objects.request(source, objects, focus, view, regions):
-                self._changed()
+                self._loop.intent_changed()
             else:
-                self._advance()
+                self._loop.advance()
 
     def set_ahead(self, planes: Sequence[PlaneSource], max_per_idle: int | None = None) -> None:
         """Say which planes to encode when nothing else is wanted.
@@ -214,9 +207,9 @@ class AnnotationSession:
         max_per_idle : int, optional
             How many to encode until something else is wanted.
         """
-        if not self._closed:
-            self._ahead.set_planes(planes, max_per_idle)
-            self._advance()
+        if not self._loop.is_closed:
+            self._planner.ahead.set_planes(planes, max_per_idle)
+            self._loop.advance()
 
     def show_input(self, on_done: Callable[[NetworkInput], None]) -> None:
         """Read what the network sees of the region in use, and hand it over in the main thread."""
@@ -226,160 +219,40 @@ class AnnotationSession:
                 return None
             return ReadInput(self.source, self.region)
 
-        self._do_aside(step, on_done)
+        self._loop.add_aside(step, on_done)
 
     def clear_embeddings(self, on_done: Callable[[], None] = lambda: None) -> None:
         """Forget all embeddings, in memory and on disk, but the one in use."""
 
         def cleared(_: None) -> None:
             self._planner.known.forget()
-            self._ahead.restart()
+            self._planner.ahead.restart()
             on_done()
 
-        self._do_aside(lambda: ClearEmbeddings(self._embeddings), cleared)
+        self._loop.add_aside(lambda: ClearEmbeddings(self._embeddings), cleared)
 
     def cancel(self) -> None:
         """Stop the job that runs; the next change of intent goes on.
 
         An encode ends at once. To load a model cannot be interrupted; its result is dropped.
         """
-        if self._job is not None and not self._paused and self._job.step.state is not None:
-            self._job.is_cancelled = self._paused = True
-            self._generation += 1
-            self._set_state(State.CANCELLED)
+        self._loop.cancel()
 
     def close(self) -> None:
         """Stop everything for good; nothing is signalled afterwards."""
-        self._closed = True
-        if self._job is not None:
-            self._job.is_cancelled = True
-        self._asides.clear()
+        self._loop.close()
         self._planner.clear()
         if self._owns_embeddings:
             self._embeddings.clear()
 
-    def _changed(self) -> None:
-        self._generation += 1
-        self._paused = False
-        self._ahead.interrupt()
-        self._advance()
-
-    def _do_aside(self, step: Callable[[], Step | None], keep: Outcome) -> None:
-        if not self._closed:
-            self._asides.append((step, keep))
-            self._advance()
-
-    def _advance(self) -> None:
-        """Submit the first step that is missing between what is wanted and what is there."""
-        # A runner may be done at once, and a listener may want something else: no recursion.
-        self._again = True
-        if self._is_advancing:
-            return
-        self._is_advancing = True
-        try:
-            while self._again and not self._closed:
-                self._again = False
-                self._advance_once()
-        finally:
-            self._is_advancing = False
-
-    def _advance_once(self) -> None:
-        if self.engine is not None:
-            self._objects.resolve(self.engine.image_size)
-        self._signal()
-        if self._again or self._closed:
-            # A listener wants something else by now.
-            return
-        if self._job is not None:
-            self._reconsider(self._job)
-        elif (aside := self._next_aside()) is not None:
-            step, keep = aside
-            self._submit(step, keep, is_aside=True)
-        elif not self._paused:
-            next_step = self._planner.foreground() or self._planner.background()
-            if next_step is None:
-                self._set_state(self._resting_state())
-            else:
-                self._submit(next_step, partial(self._planner.keep, next_step))
-
-    def _signal(self) -> None:
+    def _tell(self) -> None:
         if changes := self._objects.take_changes():
             self.answers_changed.emit(changes)
         for error in self._objects.take_errors():
             self.failed.emit(error)
-        if self.region != self._region and not self._closed:
+        if self.region != self._region and not self._loop.is_closed:
             self._region = self.region
             self.region_changed.emit(self._region)
-        if self.ready != self._ready and not self._closed:
+        if self.ready != self._ready and not self._loop.is_closed:
             self._ready = self.ready
             self.ready_changed.emit(self._ready)
-
-    def _next_aside(self) -> tuple[Step, Outcome] | None:
-        for _ in range(len(self._asides)):
-            make_step, keep = self._asides.popleft()
-            if (step := make_step()) is not None:
-                return step, keep
-            # What it is about is not known yet.
-            self._asides.append((make_step, keep))
-        return None
-
-    def _reconsider(self, job: Job) -> None:
-        """Stop a step that is in the way of what is wanted now, and say what is done next."""
-        if self._paused or job.is_aside:
-            return
-        next_step = self._planner.foreground()
-        if not self._planner.is_wanted(job.step, next_step):
-            job.is_cancelled = True
-        running: Step | None = next_step if job.is_cancelled and not self.is_loading else job.step
-        state = None if running is None else running.state
-        self._set_state(state or self._resting_state())
-
-    def _submit(self, step: Step, keep: Outcome, *, is_aside: bool = False) -> None:
-        job = self._job = Job(step, self._generation, keep, is_aside=is_aside)
-        if not is_aside:
-            self._planner.submitted(step)
-            self._set_state(step.state or self._resting_state())
-        self._run(job.run, partial(self._on_done, job), partial(self._on_error, job))
-
-    def _on_done(self, job: Job, value: Any) -> None:
-        self._job = None
-        if not self._closed:
-            if not job.is_cancelled:
-                job.keep(value)
-            self._advance()
-
-    def _on_error(self, job: Job, error: BaseException) -> None:
-        self._job = None
-        if self._closed:
-            return
-        is_stale = job.generation != self._generation or job.is_cancelled
-        is_known = isinstance(error, Sam2Error)
-        if isinstance(error, JobCancelledError):
-            self._advance()
-        elif self._planner.passes_over(job.step):
-            self._advance()
-            if not is_known:
-                raise error
-        elif is_known and is_stale and not job.is_aside:
-            # Nobody waits for it any more; what is wanted now gets its own chance.
-            self._advance()
-        else:
-            self._tell(job, error)
-
-    def _tell(self, job: Job, error: BaseException) -> None:
-        if job.is_aside:
-            self._advance()
-        else:
-            self._paused = True
-            self._set_state(State.FAILED)
-        if not isinstance(error, Sam2Error):
-            raise error
-        self.failed.emit(error)
-
-    def _resting_state(self) -> State:
-        return State.IDLE if self._objects.view is None else State.READY
-
-    def _set_state(self, state: State) -> None:
-        if state is not self._state and not self._closed:
-            self._state = state
-            self.state_changed.emit(state)

@@ -57,6 +57,11 @@ class Planner:
         self.known.clear()
         self.ahead.set_planes((), None)
 
+    def resolve(self) -> None:
+        """Find out where each object is decoded, and what is remembered of it."""
+        if self.engine is not None:
+            self.objects.resolve(self.engine.image_size)
+
     # The next step
 
     def foreground(self) -> Step | None:
