@@ -180,6 +180,18 @@ def test_a_mask_to_refine_equals_the_predictor_with_its_logits(decoder, model, e
     assert model.calls == [1] * 6
 
 
+def test_a_mask_prompt_never_leaks_into_an_object_with_the_same_box(decoder, embedding):
+    cut = MaskCut(np.tri(30, 40, dtype=bool), (50, 60))
+    clicks = clicked(*CLICKS[:2]).marks
+    same_box = Mark("box", ((59.5, 49.5), (89.5, 79.5)))
+    plain = ObjectPrompts((same_box, *clicks))
+    (expected,) = decoder.predict(embedding, REGION, [plain])
+    fresh = ObjectDecoder(decoder._model)
+    for count in range(3):
+        fresh.predict(embedding, REGION, [ObjectPrompts(clicks[:count], mask=cut)])
+    assert_equal(fresh.predict(embedding, REGION, [plain]), [expected])
+
+
 def some_objects():
     """Objects of every kind of prompt, of different numbers of stages and tokens."""
     lasso = Mark("ellipse", ((60, 40), (120, 40), (120, 90), (60, 90)))

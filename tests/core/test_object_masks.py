@@ -132,7 +132,7 @@ def test_holes_up_to_the_area_are_filled_but_notches_are_not():
 
 def test_the_surroundings_of_a_small_object_are_no_hole():
     pixels = np.zeros((60, 60), bool)
-    pixels[10:12, 10:12] = True
+    pixels[10:20, 10] = pixels[19, 10:20] = True
     np.testing.assert_array_equal(mask_of(pixels, MaskOptions(fill_holes=10_000)), pixels)
 
 

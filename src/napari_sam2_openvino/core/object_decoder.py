@@ -99,7 +99,7 @@ class ObjectDecoder:
 
     The answer depends on the embedding and the prompts only: neither on what was decoded before
     nor on the other objects of the call. Stages that were decoded before are remembered, so that
-    one more click costs one decode.
+    one more click costs one decode. For one thread at a time.
 
     Parameters
     ----------
