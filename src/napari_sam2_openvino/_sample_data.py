@@ -19,13 +19,13 @@ def nuclei() -> list[LayerData]:
     parameters = SceneParameters(
         "fluorescence",
         (512, 512),
-        object_count=(40, 40),
-        radius=(17, 30),
+        object_count=(16, 16),
+        radius=(28, 46),
         irregularity=0.1,
         contrast=0.85,
         noise=0.015,
     )
-    scene = make_scene("fluorescence", seed=11, parameters=parameters)
+    scene = make_scene("fluorescence", seed=12, parameters=parameters)
     return _layers("nuclei", scene.image, scene.labels, (1.0, 1.0))
 
 
