@@ -11,6 +11,7 @@ import pytest
 from napari_sam2_openvino import load_model
 from napari_sam2_openvino.core.model_folder import read_model_info, write_model_info
 from napari_sam2_openvino.core.paths import cache_dir, starter_dir
+from napari_sam2_openvino.core.runtime import Runtime
 
 
 def encode(folder):
@@ -43,6 +44,27 @@ def test_new_weights_under_the_same_path_time_and_size_are_compiled_anew(sam2_ho
         os.utime(path, ns=(time, time))
     assert not np.allclose(encode(folder), before)
     assert cache_dir().is_relative_to(sam2_home)
+
+
+def decode(precision):
+    """Return what the image encoder and the mask decoder give, from a model loaded anew."""
+    model = load_model(starter_dir(), precision=precision)
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    embedding = model.encode(image)
+    coords = np.array([[[100, 90], [140, 150], [0, 0]]], np.float32)
+    output = model.decode(embedding, coords, np.array([[1, 0, -1]], np.int32))
+    return embedding.image_embed, output.low_res_masks, output.iou_predictions
+
+
+@pytest.mark.parametrize("precision", ["auto", "f32"])
+@pytest.mark.usefixtures("sam2_home")
+def test_the_first_load_computes_what_later_ones_do(precision, monkeypatch):
+    first, second = decode(precision), decode(precision)
+    monkeypatch.setattr(Runtime, "_use_cache", lambda *_: None)
+    without = decode(precision)
+    for one, two, three in zip(first, second, without, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
 
 
 @pytest.mark.usefixtures("sam2_home")

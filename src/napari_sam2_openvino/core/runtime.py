@@ -71,18 +71,36 @@ class Runtime:
     def compile(self, path: Path) -> "openvino.CompiledModel":
         """Compile a graph from its file.
 
+        A graph that was just compiled and the same graph from the cache differ in bf16, by
+        rounding (OpenVINO 2026.4.1): single pixels of a mask would not be the same when a session
+        is opened again. So what is used has always been exported and imported.
+
         Raises
         ------
         DeviceError
             If OpenVINO refuses the file on this device.
         """
         try:
-            return self._core.compile_model(str(path), self.device, self._properties)
+            compiled = self._core.compile_model(str(path), self.device, self._properties)
+            return self._imported(compiled)
         except RuntimeError as error:
             raise DeviceError(
                 f"OpenVINO could not compile {path.name} for {self.device} "
                 f"({_first_line(error)}): choose another device, or convert the model again."
             ) from error
+
+    def _imported(self, compiled: "openvino.CompiledModel") -> "openvino.CompiledModel":
+        properties = {
+            name: value for name, value in self._properties.items() if "CACHE" not in name
+        }
+        try:
+            if "CACHE_DIR" in self._properties and compiled.get_property("LOADED_FROM_CACHE"):
+                return compiled
+            return self._core.import_model(compiled.export_model(), self.device, properties)
+        except RuntimeError as error:
+            # Not each device can; a graph that came from the cache can not be exported again.
+            _LOGGER.debug("The graph is used as it was compiled (%s)", _first_line(error))
+            return compiled
 
 
 def effective_precision(compiled: "openvino.CompiledModel") -> str:
