@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic import outlines, strokes
-from napari_sam2_openvino.synthetic.outlines import Form, rasterize, rotated, warped
+from napari_sam2_openvino.synthetic.outlines import Form, crop, rasterize, rotated, warped
 
 COMPACT = [
     outlines.disc,
@@ -85,3 +85,13 @@ def test_rotating_by_a_right_angle_turns_the_field() -> None:
     field, turned = rasterize(form, 20.0), rasterize(rotated(form, np.pi / 2), 20.0)
     assert min(np.abs(np.rot90(field, k) - turned).max() for k in (1, 3)) < 0.1
     assert np.abs(field - turned).max() > 2
+
+
+def test_a_field_is_cropped_to_what_lies_in_the_image() -> None:
+    field = np.arange(25, dtype=np.float32).reshape(5, 5)
+    part, window = crop(field, (0, 3), (6, 4))
+    np.testing.assert_array_equal(part, field[2:, :3])
+    assert window == (slice(0, 3), slice(1, 4))
+    part, window = crop(field, (-9, 2), (6, 4))
+    assert part.size == 0
+    assert np.zeros((6, 4))[window].size == 0
