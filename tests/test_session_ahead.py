@@ -118,6 +118,21 @@ def test_where_there_is_no_room_only_the_nearest_planes_are_encoded() -> None:
     assert len(bench.session.ready) <= 1
 
 
+def test_what_is_encoded_ahead_drives_out_nothing() -> None:
+    one = Bench()
+    one.session.set_model("disc")
+    one.request(1)
+    one.steps.all()
+    embeddings = EmbeddingCache(max_bytes=5 * one.session._embeddings.nbytes)
+    bench = Bench(embeddings=embeddings)
+    bench.session.set_model("disc")
+    bench.request(1)
+    ahead(bench, range(1, 100))
+    bench.steps.all()
+    assert bench.session.ready == {key(plane) for plane in range(1, 6)}
+    assert bench.engine.n_encodes == 5
+
+
 def test_of_a_large_stack_only_the_nearest_planes_are_encoded() -> None:
     bench = large()
     view = (300, 300, 390, 390)

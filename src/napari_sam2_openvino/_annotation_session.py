@@ -66,7 +66,7 @@ class AnnotationSession:
         self._planner = Planner(load_engine, self._embeddings)
         self._objects = self._planner.objects
         self._region: Region | None = None
-        self._ready: frozenset[Hashable] = frozenset()
+        self._ready = self._planner.ahead.ready
         self._loop = JobLoop(run, self._planner, self._tell)
         self._loop.state_changed.connect(self.state_changed.emit)
         self._loop.failed.connect(self.failed.emit)
@@ -253,6 +253,6 @@ class AnnotationSession:
         if self.region != self._region and not self._loop.is_closed:
             self._region = self.region
             self.region_changed.emit(self._region)
-        if self.ready != self._ready and not self._loop.is_closed:
+        if self.ready is not self._ready and not self._loop.is_closed:
             self._ready = self.ready
             self.ready_changed.emit(self._ready)

@@ -62,6 +62,14 @@ class KnownEmbeddings:
         """Return whether an embedding is in hand, or was kept; by now it may be gone again."""
         return place in self._keys or self.in_hand(place) is not None
 
+    def has_room(self) -> bool:
+        """Return whether one more embedding drives out no other from memory, as far as that goes.
+
+        With a store none is lost by that.
+        """
+        kept, n_kept = self.embeddings, len(self.embeddings)
+        return kept.store is not None or kept.nbytes * (n_kept + 1) <= kept.max_bytes * n_kept
+
     def of_planes(self, model_name: str, region: Region) -> Sequence[tuple[Hashable, str]]:
         """Return the planes whose embedding of a region is known, each with its key."""
         return [

@@ -142,7 +142,7 @@ class Planner:
             return FetchEmbedding(place, key, self.known.embeddings)
         visible = self.objects.visible_region(source)
         self.ahead.set_region(visible)
-        planned = self.ahead.next(self.objects.visible_region)
+        planned = self.ahead.next(self.objects.visible_region, self.known.has_room)
         if self.ahead.must_check(is_last=planned is None):
             keys = self.known.of_planes(view.model_name, visible)
             return FindReady(keys, self.known.embeddings)
