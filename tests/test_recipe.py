@@ -7,7 +7,9 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Image, Labels
+from tests.session_bench import at_once
 
+from napari_sam2_openvino._annotation_session import AnnotationSession
 from napari_sam2_openvino._files import ImageFile, open_image
 from napari_sam2_openvino._planes import plane_source, shown_limits, with_shown_limits
 from napari_sam2_openvino._targets import commit_masks
@@ -26,7 +28,7 @@ from napari_sam2_openvino.core.records import (
     PromptsRecord,
 )
 from napari_sam2_openvino.core.regions import Region, choose_region, grow
-from napari_sam2_openvino.core.session_file import SessionFile, write_session
+from napari_sam2_openvino.core.session_file import SessionFile, read_session, write_session
 from napari_sam2_openvino.core.types import PlaneIndex
 from napari_sam2_openvino.recipe import RecipeJob, arrays_of
 
@@ -188,6 +190,71 @@ def test_the_replay_equals_the_window(crossing, stack, starter_model, tmp_path):
     # Masks are the same to the bit, in a batch or alone; predicted IoUs are not.
     ious = sorted(record.iou_prediction for record in window.records)
     assert sorted(each.iou_prediction for each in job.objects) == pytest.approx(ious, abs=1e-5)
+
+
+def test_the_session_of_the_window_is_replayed_and_reopened(tmp_path):
+    """Objects of a large plane, edited click by click; saved, replayed, and opened again."""
+    large = blobs((900, 800))
+    images, plane = [Image(large, name="large")], PlaneIndex((None, None))
+    session = AnnotationSession(at_once)
+    session.set_model("starter")
+    rng = np.random.default_rng(1)
+    objects = {}
+    for _ in range(30):
+        obj_id = int(rng.integers(1, 9))
+        if obj_id not in objects:
+            x, y = rng.uniform(30, 770, 2)
+            objects[obj_id] = ObjectPrompts((click(x, y), click(x + 9, y + 4)))
+        else:
+            last = objects[obj_id].marks[0].vertices[0]
+            mark = click(*(last + rng.normal(0, 12, 2)), is_positive=bool(rng.integers(2)))
+            objects[obj_id] = ObjectPrompts((*objects[obj_id].marks, mark))
+        session.request(
+            plane_source(images, plane), objects, focus=obj_id, view=(100, 100, 700, 700)
+        )
+    session.set_options(MaskOptions(0.5, smoothing=1))
+    labels = Labels(np.zeros(large.shape, np.uint16))
+    commit_masks(labels, plane, [(n, session.answers[n].mask) for n in objects])
+    records = tuple(
+        ObjectRecord(
+            obj_id=obj_id,
+            plane=plane,
+            prompts=PromptsRecord.of(prompts),
+            region=session.answers[obj_id].region,
+            options=session.options,
+            model=ModelRecord.of(session.engine),
+            committed=True,
+        )
+        for obj_id, prompts in objects.items()
+    )
+    saved = SessionFile(
+        images=(ImageRecord(name="large", shape=large.shape),),
+        model=ModelRecord.of(session.engine),
+        options=session.options,
+        objects=records,
+    )
+    write_session(tmp_path / "session.json", saved)
+
+    replayed, job = run(tmp_path, [save_image(tmp_path, large)])
+    assert job.notes == ()
+    assert len({record.region for record in records}) > 1
+    np.testing.assert_array_equal(replayed, labels.data)
+
+    opened = read_session(tmp_path / "session.json").objects
+    again = AnnotationSession(at_once)
+    again.set_model("starter")
+    again.set_options(opened[0].options)
+    again.request(
+        plane_source(images, plane),
+        {record.obj_id: record.prompts.value() for record in reversed(opened)},
+        view=(0, 0, 50, 50),
+        regions={record.obj_id: record.region for record in opened},
+    )
+    for obj_id in objects:
+        before, after = session.answers[obj_id], again.answers[obj_id]
+        assert after.region == before.region
+        assert after.mask.origin == before.mask.origin
+        np.testing.assert_array_equal(after.mask.mask, before.mask.mask)
 
 
 def test_parts_of_a_large_plane_are_replayed_in_their_regions(starter_model, tmp_path):
