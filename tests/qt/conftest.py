@@ -4,15 +4,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.disc_engine import DiscEngine
+from tests.disc_engine import DiscObjectEngine
 
 # Far longer than anything takes, so that a busy machine does not fail a test.
-WAIT_MS = 30_000
+WAIT_MS = 10_000
 HAS_DISPLAY = not sys.platform.startswith("linux") or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
 )
@@ -31,7 +32,7 @@ class Window:
     """A viewer, our widget in it, and what a user would do with them."""
 
     def __init__(
-        self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscEngine]
+        self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscObjectEngine]
     ) -> None:
         self.viewer = viewer
         self.widget = widget
@@ -41,7 +42,7 @@ class Window:
         self.qtbot = qtbot
 
     @property
-    def engine(self) -> DiscEngine:
+    def engine(self) -> DiscObjectEngine:
         return self.engines[self.session.model_name]
 
     @property
@@ -49,9 +50,43 @@ class Window:
         return self.widget.status_label.text()
 
     @property
+    def answer(self) -> Any:
+        """What there is of the object that verbs are about."""
+        focus = self.annotator.focus
+        return None if focus is None else self.session.answer(focus)
+
+    @property
+    def marks(self) -> list[tuple[str, list[tuple[float, float]], bool]]:
+        """What was decoded last: kind, vertices and sign of each mark."""
+        _, prompts = self.engine.decoded[-1]
+        return [(each.kind, list(each.vertices), each.is_positive) for each in prompts.marks]
+
+    @property
+    def clicks(self) -> list[tuple[float, float]]:
+        """The points that were decoded last, as (x, y)."""
+        return [vertices[0] for kind, vertices, _ in self.marks if kind == "point"]
+
+    @property
+    def labels(self) -> Any:
+        """The layer that objects are committed to."""
+        return self.annotator.target
+
+    @property
     def preview(self) -> Any:
-        layers = self.annotator.prompt_layers
-        return layers.preview if layers else None
+        return self.layers.preview if self.annotator.drafting else None
+
+    @property
+    def layers(self) -> Any:
+        """The layers of prompts of the image."""
+        return self.annotator.drafting.layers
+
+    def do(self, verb: str, *arguments: int) -> None:
+        """Do what a key, a button or a command does."""
+        self.widget.verbs[verb](*arguments)
+
+    def show_plane(self, number: int, axis: int = 0) -> None:
+        """Move a slider."""
+        self.viewer.dims.set_current_step(axis, number)
 
     def wait(self, condition: Callable[[], Any], timeout: int = WAIT_MS) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
@@ -59,20 +94,26 @@ class Window:
     def settle(self) -> None:
         """Wait until the newest edit is answered."""
         self.qtbot.wait(60)
-        self.wait(lambda: not self.annotator._timer.isActive() and not self.session.is_busy)
+        self.wait(
+            lambda: (
+                not self.annotator._timer.isActive()
+                and not self.session.is_busy
+                and self.session.is_settled
+            )
+        )
         # Repaint before the next change of layers: software GL crashes otherwise.
         self.qtbot.wait(20)
 
     def click(self, *coords: float) -> None:
         """Add a point where a click would."""
-        self.annotator.draw_points()
-        self.annotator.prompt_layers.points.add(coords)
+        self.do("draw_points")
+        self.layers.points.add(coords)
 
     def draw_box(self, y0: float, x0: float, y1: float, x1: float, *lead: float) -> None:
         """Draw a rectangle, of a stack on the plane ``lead``."""
-        self.annotator.draw_box()
+        self.do("draw_box")
         corners = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
-        self.annotator.prompt_layers.boxes.add_rectangles([[*lead, y, x] for y, x in corners])
+        self.layers.shapes.add_rectangles([[*lead, y, x] for y, x in corners])
 
     def press(self, key: str) -> None:
         """Press a key with the active layer as it is."""
@@ -86,27 +127,39 @@ class Window:
 
 
 @pytest.fixture
-def open_window(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., Window]]:
-    """Return a function that opens a viewer with an image and the docked widget."""
+def open_window(
+    make_napari_viewer: Any, qtbot: Any, sam2_home: Path
+) -> Iterator[Callable[..., Window]]:
+    """Return a function that opens a viewer with an image and the docked widget.
+
+    Embeddings on disk are this test's own. Other planes are encoded only where ``ahead`` says so.
+    """
     windows = []
+    assert not sam2_home.exists()
 
     def open_it(
-        image: Any = None, *, show: bool = False, proxy: bool = False, **options: Any
+        image: Any = None,
+        *,
+        show: bool = False,
+        proxy: bool = False,
+        ahead: bool = False,
+        **options: Any,
     ) -> Window:
         from napari.utils._proxies import PublicOnlyProxy
 
         from napari_sam2_openvino._qt.segment_widget import SegmentWidget
 
         image_options = options.pop("image_options", {})
-        engines: dict[str, DiscEngine] = {}
+        engines: dict[str, DiscObjectEngine] = {}
 
-        def load(name: str) -> DiscEngine:
-            return engines.setdefault(name, DiscEngine(name, **options))
+        def load(name: str) -> DiscObjectEngine:
+            return engines.setdefault(name, DiscObjectEngine(name, **options))
 
         viewer = make_napari_viewer(show=show)
         if image is not None:
             viewer.add_image(image, name="cells", **image_options)
         widget = SegmentWidget(PublicOnlyProxy(viewer) if proxy else viewer, load_engine=load)
+        widget.overview.set_ahead(ahead)
         viewer.window.add_dock_widget(widget, name="SAM 2 Segment")
         window = Window(viewer, widget, qtbot, engines)
         windows.append(window)
@@ -114,6 +167,9 @@ def open_window(make_napari_viewer: Any, qtbot: Any) -> Iterator[Callable[..., W
 
     yield open_it
     for window in windows:
+        # Qt may have destroyed the widget already.
+        with suppress(RuntimeError):
+            window.widget.close()
         window.annotator.close()
         time.sleep(0.01)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2_openvino import _targets
+from napari_sam2_openvino._qt import committing
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 
 STACK = np.random.default_rng(1).integers(0, 4000, (5, 60, 80)).astype(np.uint16)
@@ -20,7 +20,7 @@ class Scans:
         self.n_begun = 0
         self.n_cancelled = 0
         self.go_on = threading.Event()
-        self._look = _targets.largest_label
+        self._look = committing.largest_label
 
     def __call__(self, data: Any, cancelled: Callable[[], bool]) -> int:
         self.n_begun += 1
@@ -35,7 +35,7 @@ class Scans:
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scans]:
     scans = Scans()
-    monkeypatch.setattr(_targets, "largest_label", scans)
+    monkeypatch.setattr(committing, "largest_label", scans)
     yield scans
     scans.go_on.set()
 
@@ -65,7 +65,7 @@ def test_a_click_that_is_not_read_yet_belongs_to_the_object(window: Any) -> None
     window.click(80, 50)
     window.press("W")
     assert window.status.startswith("Wait for the mask")
-    assert len(window.annotator.prompt_layers.points.data) == 2
+    assert len(window.layers.points.data) == 2
     window.settle()
     window.press("W")
     data = window.viewer.layers["cells objects"].data
@@ -77,7 +77,7 @@ def test_an_object_is_committed_when_the_next_label_is_found(window: Any, scans:
     window.click(40, 50)
     window.settle()
     window.press("W")
-    assert window.status.startswith("Looking for the next free label in mine")
+    assert window.status.startswith("Reading mine for free labels")
     assert window.widget.cancel_button.isVisibleTo(window.widget)
     window.press("W")
     scans.go_on.set()
@@ -85,7 +85,7 @@ def test_an_object_is_committed_when_the_next_label_is_found(window: Any, scans:
     assert scans.n_begun == 1
     assert not window.widget.cancel_button.isVisibleTo(window.widget)
     window.settle()
-    assert len(window.annotator.prompt_layers.points.data) == 0
+    assert len(window.layers.points.data) == 0
 
 
 def test_clicks_during_the_search_are_neither_lost_nor_committed(window: Any, scans: Scans) -> None:
@@ -93,13 +93,13 @@ def test_clicks_during_the_search_are_neither_lost_nor_committed(window: Any, sc
     window.click(40, 50)
     window.settle()
     said: list[str] = []
-    window.annotator.status_changed.connect(said.append)
+    window.annotator.feedback.status_changed.connect(said.append)
     window.press("W")
     window.click(80, 50)
     scans.go_on.set()
     window.wait(lambda: "Something else was chosen meanwhile: commit again." in said)
     assert mine.data.max() == 41
-    assert len(window.annotator.prompt_layers.points.data) == 2
+    assert len(window.layers.points.data) == 2
     window.settle()
     window.press("W")
     assert (mine.data[40, 50], mine.data[80, 50]) == (42, 42)
@@ -115,7 +115,7 @@ def test_a_layer_that_is_left_during_the_search_is_not_written(window: Any, scan
     scans.go_on.set()
     window.wait(lambda: "chosen meanwhile" in window.status)
     assert mine.data.max() == 41
-    assert len(window.annotator.prompt_layers.points.data) == 1
+    assert len(window.layers.points.data) == 1
 
 
 def test_a_layer_that_is_edited_during_the_search_is_read_again(window: Any, scans: Scans) -> None:
@@ -164,15 +164,15 @@ def test_labels_that_cannot_be_read_are_one_sentence(window: Any, monkeypatch: A
         raise InputError("The labels cannot be read (gone): check that their file is there.")
 
     shown: list[str] = []
-    monkeypatch.setattr("napari_sam2_openvino._qt.annotator.show_error", shown.append)
-    monkeypatch.setattr(_targets, "largest_label", look)
+    monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
+    monkeypatch.setattr(committing, "largest_label", look)
     add_target(window)
     window.click(40, 50)
     window.settle()
     window.press("W")
     window.wait(lambda: shown)
     assert window.status == shown[0]
-    assert len(window.annotator.prompt_layers.points.data) == 1
+    assert len(window.layers.points.data) == 1
 
 
 @pytest.mark.parametrize("refresh", [False, True])
@@ -182,7 +182,7 @@ def test_labels_that_others_write_in_place_are_never_used_again(
     window = open_window(STACK)
     window.settle()
     mine = add_target(window, STACK.shape)
-    z = window.annotator.session.source.key[2].index[0]
+    z = window.annotator.plane.index[0]
     window.click(z, 30, 20)
     window.settle()
     window.press("W")
@@ -206,7 +206,7 @@ def test_a_move_to_another_plane_does_not_read_the_layer_again(
     window.settle()
     mine = add_target(window, STACK.shape)
     for z in (1, 3, 1):
-        window.viewer.dims.set_current_step(0, z)
+        window.show_plane(z)
         window.settle()
         x = 20 + 10 * scans.n_begun + 5 * z
         window.click(z, 30, x)

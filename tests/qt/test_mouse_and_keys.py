@@ -29,21 +29,21 @@ def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
     def at(y: float, x: float) -> QPoint:
         return canvas_point(window.viewer, y, x)
 
-    window.widget.points_button.click()
+    window.widget.prompts_panel.buttons["draw_points"].click()
     window.qtbot.wait(300)
     QTest.mouseClick(native, left, pos=at(40, 50))
     window.settle()
-    np.testing.assert_allclose(window.engine.predicted[-1].point_coords, [[50, 40]], atol=1)
+    np.testing.assert_allclose(window.clicks, [(50, 40)], atol=1)
     QTest.keyClick(native, Qt.Key.Key_Q)
     QTest.mouseClick(native, left, pos=at(60, 70))
     window.settle()
-    assert window.engine.predicted[-1].point_labels.tolist() == [1, 0]
+    assert [sign for _, _, sign in window.marks] == [True, False]
     QTest.keyClick(native, Qt.Key.Key_W)
     window.settle()
     data = window.viewer.layers["cells objects"].data
     assert data[40, 50] == 1
 
-    window.widget.box_button.click()
+    window.widget.prompts_panel.buttons["draw_box"].click()
     window.qtbot.wait(300)
     QTest.mousePress(native, left, pos=at(70, 90))
     for step in np.linspace(0, 1, 5):
@@ -51,9 +51,11 @@ def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
         window.qtbot.wait(10)
     QTest.mouseRelease(native, left, pos=at(100, 130))
     window.settle()
-    np.testing.assert_allclose(window.engine.predicted[-1].box, [90, 70, 130, 100], atol=1)
-    QTest.keyClick(native, Qt.Key.Key_N)
+    ((kind, corners, _),) = window.marks
+    assert kind == "box"
+    np.testing.assert_allclose(corners, [(90, 70), (130, 100)], atol=1)
+    QTest.keyClick(native, Qt.Key.Key_J)
     window.settle()
-    assert len(window.annotator.prompt_layers.boxes.data) == 0
+    assert len(window.layers.shapes.data) == 0
     assert data.max() == 1
     assert window.engine.n_encodes == 1

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._session import State
+from napari_sam2_openvino import _preview
+from napari_sam2_openvino._jobs import State
 
 STACK = np.random.default_rng(1).integers(0, 4000, (5, 60, 80)).astype(np.uint16)
 
@@ -31,7 +31,7 @@ def test_the_only_image_is_chosen_and_encoded_before_anyone_clicks(window: Any) 
 def test_a_click_shows_a_preview_and_commit_writes_it(window: Any) -> None:
     window.click(40, 50)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[50, 40]]
+    assert window.clicks == [(50, 40)]
     assert window.status.startswith("Predicted IoU 0.90")
     rows, columns = np.nonzero(window.preview.data)
     assert window.preview.data_to_world((rows.min(), columns.min())) == pytest.approx((35, 45))
@@ -39,9 +39,9 @@ def test_a_click_shows_a_preview_and_commit_writes_it(window: Any) -> None:
     labels = labels_of(window)
     disc = np.hypot(*np.mgrid[-40:80, -50:110]) <= 5
     np.testing.assert_array_equal(labels.data, disc)
-    assert window.session.current_object is None
+    assert window.answer is None
     window.settle()
-    assert len(window.annotator.prompt_layers.points.data) == 0
+    assert len(window.layers.points.data) == 0
     assert not window.preview.data.any()
     assert window.status.startswith("Object 1: 81 pixels")
     assert window.widget.target_combo.value == labels
@@ -53,7 +53,7 @@ def test_objects_get_ids_in_turn_and_keep_their_pixels(window: Any) -> None:
     for x in (50, 53):
         window.click(40, x)
         window.settle()
-        window.widget.commit_button.click()
+        window.do("commit")
     data = labels_of(window).data
     assert data.max() == 2
     assert (data == 1).sum() == 81
@@ -65,18 +65,17 @@ def test_objects_get_ids_in_turn_and_keep_their_pixels(window: Any) -> None:
 def test_box_and_negative_point_together(window: Any) -> None:
     window.draw_box(20, 30, 60, 70)
     window.press("Q")
-    assert window.widget.negative_radio.isChecked()
+    assert window.widget.prompts_panel.negative_radio.isChecked()
     window.click(40, 50)
     window.settle()
-    (prompts,) = window.engine.predicted[-1:]
-    assert prompts.box.tolist() == [30, 20, 70, 60]
-    assert prompts.point_labels.tolist() == [0]
+    box = [(30, 20), (70, 60)]
+    assert window.marks == [("box", box, True), ("point", [(50, 40)], False)]
     window.press("W")
     data = labels_of(window).data
     assert data[40, 50] == 0
     assert data[21, 31] == 1
     # The next object begins with a positive point.
-    assert window.widget.positive_radio.isChecked()
+    assert window.widget.prompts_panel.positive_radio.isChecked()
 
 
 def test_commit_twice_writes_once_and_a_click_right_after_it_is_kept(window: Any) -> None:
@@ -90,7 +89,7 @@ def test_commit_twice_writes_once_and_a_click_right_after_it_is_kept(window: Any
     window.press("W")
     window.click(20, 100)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[100, 20]]
+    assert window.clicks == [(100, 20)]
     assert np.unique(labels_of(window).data).tolist() == [0, 1, 2]
 
 
@@ -99,14 +98,14 @@ def test_clear_removes_the_prompts_and_the_preview(window: Any) -> None:
     window.draw_box(20, 30, 60, 70)
     window.settle()
     assert window.preview.data.any()
-    window.press("N")
+    window.press("J")
     window.settle()
-    layers = window.annotator.prompt_layers
-    assert (len(layers.points.data), len(layers.boxes.data)) == (0, 0)
+    layers = window.layers
+    assert (len(layers.points.data), len(layers.shapes.data)) == (0, 0)
     assert not window.preview.data.any()
-    layers.draw_points().add((10, 10))
+    layers.draw("points").add((10, 10))
     window.settle()
-    assert window.engine.predicted[-1].box is None
+    assert [kind for kind, _, _ in window.marks] == ["point"]
 
 
 def test_commit_goes_to_the_layer_that_was_chosen_above_its_largest_label(window: Any) -> None:
@@ -115,12 +114,12 @@ def test_commit_goes_to_the_layer_that_was_chosen_above_its_largest_label(window
     window.widget.target_combo.value = mine
     window.click(40, 50)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     window.wait(lambda: mine.data[40, 50] == 42)
     mine.data_setitem((np.array([1]), np.array([1])), 60)
     window.click(80, 50)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     window.wait(lambda: mine.data[80, 50] == 61)
     assert names(window).count("cells objects") == 0
 
@@ -130,26 +129,27 @@ def test_a_layer_that_does_not_fit_is_refused_and_nothing_is_lost(window: Any) -
     window.widget.target_combo.value = other
     window.click(40, 50)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     assert "has shape 10 x 10, but cells has 120 x 160" in window.status
     assert not other.data.any()
-    assert len(window.annotator.prompt_layers.points.data) == 1
+    assert len(window.layers.points.data) == 1
 
 
 def test_prompts_belong_to_their_plane(open_window: Any) -> None:
     window = open_window(STACK, image_options={"scale": (3, 0.5, 0.5)})
-    window.viewer.dims.set_current_step(0, 1)
+    window.settle()
+    window.show_plane(1)
     window.settle()
     window.click(1, 30, 40)
     window.settle()
-    assert window.session.current_object is not None
-    window.viewer.dims.set_current_step(0, 3)
+    assert window.answer is not None
+    window.show_plane(3)
     window.settle()
-    assert window.session.current_object is None
+    assert window.answer is None
     assert not window.preview.data.any()
-    window.viewer.dims.set_current_step(0, 1)
+    window.show_plane(1)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     data = labels_of(window).data
     assert data.shape == STACK.shape
     assert data.any(axis=(1, 2)).tolist() == [False, True, False, False, False]
@@ -159,12 +159,12 @@ def test_prompts_belong_to_their_plane(open_window: Any) -> None:
 def test_transposed_planes_are_segmented_as_they_are_seen(open_window: Any) -> None:
     window = open_window(STACK)
     window.viewer.dims.order = (0, 2, 1)
-    window.viewer.dims.set_current_step(0, 1)
+    window.show_plane(1)
     window.settle()
     window.click(1, 20, 60)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[20, 60]]
-    window.widget.commit_button.click()
+    assert window.clicks == [(20, 60)]
+    window.do("commit")
     ys, xs = np.nonzero(labels_of(window).data[1])
     assert (ys.min(), ys.max(), xs.min(), xs.max()) == (15, 25, 55, 65)
 
@@ -175,7 +175,7 @@ def test_3d_view_is_explained_and_left_again(open_window: Any) -> None:
     window.viewer.dims.ndisplay = 3
     window.settle()
     assert "from 3D to 2D" in window.status
-    window.widget.commit_button.click()
+    window.do("commit")
     window.viewer.dims.ndisplay = 2
     window.settle()
     assert window.status.startswith("Ready")
@@ -186,21 +186,21 @@ def test_rgb_images_are_segmented(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80, 3), np.uint8), image_options={"rgb": True})
     window.click(30, 40)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     assert labels_of(window).data.shape == (60, 80)
     assert labels_of(window).data.sum() == 81
 
 
 def test_a_point_outside_is_told_once_and_moved_back(window: Any, monkeypatch: Any) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("napari_sam2_openvino._qt.annotator.show_error", shown.append)
+    monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
     window.click(40, 500)
     window.settle()
-    window.annotator.prompt_layers.points.size = 12
+    window.layers.points.size = 12
     window.settle()
     assert len(shown) == 1
     assert "outside the image" in window.status
-    window.annotator.prompt_layers.points.data = [[40, 50]]
+    window.layers.points.data = [[40, 50]]
     window.settle()
     assert window.status.startswith("Predicted IoU")
 
@@ -215,7 +215,7 @@ def test_a_model_that_cannot_be_loaded_is_one_notification(
         raise ModelNotFoundError("There is no model starter: install the package again.")
 
     shown: list[str] = []
-    monkeypatch.setattr("napari_sam2_openvino._qt.annotator.show_error", shown.append)
+    monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
     viewer = make_napari_viewer()
     viewer.add_image(np.zeros((60, 80)))
     widget = SegmentWidget(viewer, load_engine=load)
@@ -223,8 +223,8 @@ def test_a_model_that_cannot_be_loaded_is_one_notification(
     qtbot.waitUntil(lambda: "There is no model" in widget.status_label.text(), timeout=30_000)
     qtbot.wait(60)
     # The next edit tries again, and fails again.
-    widget.annotator.draw_points()
-    widget.annotator.prompt_layers.points.add((10, 10))
+    widget.verbs["draw_points"]()
+    widget.annotator.drafting.layers.points.add((10, 10))
     qtbot.wait(100)
     assert widget.annotator.session.state is State.FAILED
     assert shown == ["There is no model starter: install the package again."]
@@ -237,7 +237,7 @@ def test_the_plane_is_read_again_when_the_image_is_replaced(window: Any) -> None
     window.viewer.layers["cells"].data = np.ones((120, 160), np.uint8)
     window.settle()
     assert window.engine.n_encodes == 2
-    assert window.session.current_object is not None
+    assert window.answer is not None
 
 
 def test_prompts_follow_the_image_when_it_is_scaled(window: Any) -> None:
@@ -245,7 +245,7 @@ def test_prompts_follow_the_image_when_it_is_scaled(window: Any) -> None:
     window.settle()
     window.viewer.layers["cells"].scale = (0.5, 2)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[50, 40]]
+    assert window.clicks == [(50, 40)]
     rows, columns = np.nonzero(window.preview.data)
     corner = window.preview.data_to_world((rows.min(), columns.min()))
     assert corner == pytest.approx((35 * 0.5, 45 * 2))
@@ -260,7 +260,7 @@ def test_units_of_the_image_may_change(open_window: Any) -> None:
     window.click(60, 70)
     window.settle()
     assert window.status.startswith("Predicted IoU")
-    assert len(window.engine.predicted[-1].point_coords) == 2
+    assert len(window.marks) == 2
     assert window.preview.axis_labels == ("y", "x")
 
 
@@ -268,51 +268,51 @@ def test_layers_may_be_renamed_removed_and_made_again(window: Any) -> None:
     layers = window.viewer.layers
     window.click(40, 50)
     window.settle()
-    window.annotator.prompt_layers.points.name = "renamed"
+    window.layers.points.name = "renamed"
     layers["cells"].name = "other cells"
     window.settle()
     assert window.widget.image_combo.current_choice == "other cells"
     layers.remove("renamed")
     window.settle()
-    assert window.session.current_object is None
+    assert window.answer is None
     layers.remove(window.preview)
     window.settle()
     window.click(60, 70)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[70, 60]]
+    assert window.clicks == [(70, 60)]
     assert window.preview.data.any()
-    window.widget.commit_button.click()
+    window.do("commit")
     layers.remove("other cells objects")
     assert window.annotator.target is None
     window.click(60, 70)
     window.settle()
-    window.widget.commit_button.click()
-    assert layers["other cells objects"].data.max() == 1
+    window.do("commit")
+    assert layers["other cells objects"].data[60, 70] == 2
 
 
 def test_each_image_keeps_its_prompts(window: Any) -> None:
     window.click(80, 90)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     window.click(40, 50)
     window.settle()
     second = window.viewer.add_image(np.ones((30, 40)), name="second")
     window.qtbot.wait(30)
     window.widget.image_combo.value = second
     window.settle()
-    assert window.session.current_object is None
+    assert window.answer is None
     assert window.annotator.target is window.widget.target_combo.value is None
     window.click(5, 6)
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[6, 5]]
+    assert window.clicks == [(6, 5)]
     window.widget.image_combo.value = window.viewer.layers["cells"]
     window.settle()
-    assert window.engine.predicted[-1].point_coords.tolist() == [[50, 40]]
+    assert [each.vertices for each in window.answer.prompts.marks] == [((50, 40),)]
 
 
 def test_the_image_is_removed_in_the_middle_of_an_encode(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
-    window.annotator.draw_points()
+    window.do("draw_points")
     window.wait(lambda: window.session.state is State.ENCODING)
     window.viewer.layers.remove("cells")
     window.settle()
@@ -336,9 +336,9 @@ def test_cancel_ends_an_encode_at_once(open_window: Any) -> None:
 
 def test_closing_the_dock_ends_everything(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
-    window.annotator.draw_points()
+    window.do("draw_points")
     window.wait(lambda: window.session.state is State.ENCODING)
-    layers = window.annotator.prompt_layers
+    layers = window.layers
     points, engine = layers.points, window.engine
     window.viewer.window.remove_dock_widget(window.widget)
     window.wait(lambda: engine.n_cancelled == 1)
@@ -346,7 +346,7 @@ def test_closing_the_dock_ends_everything(open_window: Any) -> None:
     window.viewer.add_image(np.zeros((5, 5)))
     window.qtbot.wait(60)
     assert engine.n_encodes == 1
-    assert not any(map(_layers.is_preview, window.viewer.layers))
+    assert not any(map(_preview.is_preview, window.viewer.layers))
     assert "W" not in {str(key) for key in window.viewer.keymap}
     window.widget.deleteLater()
 
@@ -365,11 +365,11 @@ def test_it_works_through_the_proxy_that_napari_gives_to_plugins(open_window: An
     window.settle()
     window.click(30, 40)
     window.settle()
-    window.widget.commit_button.click()
+    window.do("commit")
     assert labels_of(window).data.sum() == 81
     window.viewer.layers.remove("cells points")
     window.settle()
-    assert window.annotator.prompt_layers.points is None
+    assert window.layers.points is None
 
 
 def test_the_target_list_leaves_out_previews(window: Any) -> None:
@@ -384,4 +384,4 @@ def test_toggling_polarity_leaves_the_last_point_alone(window: Any) -> None:
     window.press("Q")
     window.click(60, 50)
     window.settle()
-    assert window.engine.predicted[-1].point_labels.tolist() == [1, 0]
+    assert [sign for _, _, sign in window.marks] == [True, False]

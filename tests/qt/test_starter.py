@@ -8,9 +8,9 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _sample_data
-from napari_sam2_openvino._engine import Sam2Engine
+from napari_sam2_openvino._engines import Sam2Engine
+from napari_sam2_openvino._jobs import State
 from napari_sam2_openvino._qt.segment_widget import SegmentWidget
-from napari_sam2_openvino._session import State
 from napari_sam2_openvino.core.errors import JobCancelledError
 
 
@@ -28,14 +28,17 @@ def dock(viewer: Any, **options: Any) -> Any:
 
 
 def test_clicks_on_the_sample_become_its_objects(sample: Any, qtbot: Any) -> None:
-    annotator = dock(sample).annotator
+    widget = dock(sample)
+    annotator = widget.annotator
     truth = sample.layers["nuclei ground truth"].data
-    annotator.draw_points()
+    widget.verbs["draw_points"]()
     ious = []
     for obj_id, prompts in _sample_data.example_prompts(truth, count=4).items():
-        annotator.prompt_layers.points.add(prompts.point_coords[0, ::-1])
-        qtbot.waitUntil(lambda: annotator.session.current_object is not None, timeout=30_000)
-        annotator.commit()
+        annotator.drafting.layers.points.add(prompts.point_coords[0, ::-1])
+        qtbot.waitUntil(
+            lambda: annotator.drawn and annotator.session.answer(annotator.focus), timeout=30_000
+        )
+        widget.verbs["commit"]()
         found = sample.layers["nuclei objects"].data == len(ious) + 1
         ious.append((found & (truth == obj_id)).sum() / (found | (truth == obj_id)).sum())
         qtbot.wait(20)

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any
 
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
@@ -15,12 +14,12 @@ from qtpy.QtCore import QTimer
 from napari_sam2_openvino import _layers, _preview, _targets
 from napari_sam2_openvino._annotation_session import AnnotationSession
 from napari_sam2_openvino._engines import Engine
-from napari_sam2_openvino._jobs import State
 from napari_sam2_openvino._objects import HOVER
 from napari_sam2_openvino._planes import plane_in_view
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
 from napari_sam2_openvino._qt.drafting import Drafting
+from napari_sam2_openvino._qt.feedback import Feedback
 from napari_sam2_openvino._qt.hovering import Hover
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
@@ -28,7 +27,7 @@ from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.errors import InputError, Sam2Error
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.planes import PlaneSource
@@ -53,8 +52,6 @@ class Annotator:
         Bound to the viewer and to each layer of prompts.
     """
 
-    status_changed = Signal(str)
-    busy_changed = Signal(bool)
     image_changed = Signal(object)
     target_changed = Signal(object)
     drafting_changed = Signal()
@@ -77,6 +74,7 @@ class Annotator:
         self.viewer = viewer
         self.worker = ComputeWorker()
         self.session = AnnotationSession(self.worker, load_engine, embeddings)
+        self.feedback = Feedback(self.session, lambda: self.focus)
         self.view = NetworkView()
         self.committer = Committer(viewer, self._is_current)
         self.hover = Hover(viewer, self._on_edit)
@@ -93,24 +91,21 @@ class Annotator:
         self._draftings: list[Drafting] = []
         self._last_sync = 0.0
         self._is_edited = False
-        self._problem = ""
-        self._last_error = ""
         self._closed = False
         self._connect()
 
     def _connect(self) -> None:
-        self.session.state_changed.connect(self._on_state)
         self.session.answers_changed.connect(self._on_answers)
-        self.session.failed.connect(self.report)
+        self.session.failed.connect(self.feedback.report)
         self.view.changed.connect(self._on_edit)
         for name in _DIMS_EVENTS:
             self.viewer.dims.events[name].connect(self._on_edit)
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.committer.target_changed.connect(self._on_target)
-        self.committer.status_changed.connect(self.status_changed)
-        self.committer.scanning_changed.connect(self._show_busy)
+        self.committer.status_changed.connect(self.feedback.announce)
+        self.committer.scanning_changed.connect(self.feedback.set_scanning)
         self.committer.committed.connect(self._on_committed)
-        self.committer.failed.connect(self.report)
+        self.committer.failed.connect(self.feedback.report)
         self._keys.bind(self.viewer)
 
     @property
@@ -159,6 +154,8 @@ class Annotator:
             self._draftings.append(drafting)
         if image is None or (self.target and _targets.fit_problem(self.target, image)):
             self.set_target(None)
+        self.feedback.has_image = image is not None
+        self.feedback.expire()
         self.image_changed.emit(image)
         self.drafting_changed.emit()
         self.sync()
@@ -193,18 +190,20 @@ class Annotator:
     def commit(self, obj_ids: list[int]) -> None:
         """Write some of the objects of the plane in view into the target."""
         answers = [answer for each in obj_ids if (answer := self.session.answer(each)) is not None]
-        if not obj_ids:
-            self.status_changed.emit(status.NOTHING)
+        if self.feedback.problem:
+            self.feedback.show()
+        elif not obj_ids and self._image is not None:
+            self.feedback.say(status.NOTHING)
         elif len(answers) < len(obj_ids) and self.session.is_busy:
-            self.status_changed.emit(status.WAIT)
+            self.feedback.say(status.WAIT)
         elif self._image is None or self.plane is None or self.drafting is None or not answers:
-            self.show_status()
+            self.feedback.show()
         else:
             there = [answer for answer in answers if answer.mask.mask.size]
             if not there:
-                self.show_status()
+                self.feedback.show()
                 return
-            self._last_error = ""
+            self.feedback.forget_error()
             objects = self.drafting.objects
             replaced = {each for each in obj_ids if objects.draft(each).is_committed}
             self.committer.commit(
@@ -299,8 +298,10 @@ class Annotator:
         if self._closed:
             return
         self._last_sync = perf_counter()
-        before, old_plane = self.session.generation, self.plane
+        before, old_plane, old_drawn = self.session.generation, self.plane, self.drawn
         source, problem = self._read()
+        if self.plane != old_plane or _content(self.drawn) != _content(old_drawn):
+            self.feedback.expire()
         objects = self.drawn if self.is_live or show else self._answered()
         hovered = None
         if self._image is not None and self.plane is not None:
@@ -312,11 +313,11 @@ class Annotator:
         self._record()
         if self.plane != old_plane:
             self.plane_changed.emit()
-        if self.session.generation != before or problem != self._problem:
-            self._problem = problem
+        if self.session.generation != before or problem != self.feedback.problem:
+            self.feedback.problem = problem
             self._show_outlines()
             self.objects_changed.emit()
-            self.show_status()
+            self.feedback.show()
 
     def _read(self) -> tuple[PlaneSource | None, str]:
         """Read the layers; return what is wrong with them as a sentence."""
@@ -332,7 +333,7 @@ class Annotator:
             if self.plane is not None and (drafting := self.drafting):
                 self.drawn = drafting.read(self.plane)
         except InputError as error:
-            self._notify(str(error))
+            self.feedback.notify(str(error))
             return source, str(error)
         return source, ""
 
@@ -368,17 +369,12 @@ class Annotator:
         is_here = (self._image, self.plane) == (commit.image, commit.plane)
         return is_here and all(self.session.answer(each.obj_id) is each for each in commit.answers)
 
-    def _on_state(self, state: State) -> None:
-        self._show_busy()
-        if state is not State.DECODING:
-            self.show_status()
-
     def _on_answers(self, _changed: frozenset[int]) -> None:
         if self.session.answers:
-            self._last_error = ""
+            self.feedback.forget_error()
         self._show_outlines()
         self.objects_changed.emit()
-        self.show_status()
+        self.feedback.show()
 
     def _show_outlines(self) -> None:
         if (drafting := self.drafting) is None:
@@ -392,29 +388,11 @@ class Annotator:
             outlines.append((kind, answer.outline, answer.mask.origin))
         drafting.layers.show(outlines, self.plane)
 
-    def _show_busy(self, _is_scanning: bool = False) -> None:
-        is_slow = self.session.state in (State.LOADING, State.ENCODING)
-        self.busy_changed.emit(is_slow or self.committer.is_scanning)
-
-    def show_status(self) -> None:
-        """Say what is going on."""
-        text = self._problem or status.describe(
-            self.session, focus=self.focus, has_image=self._image is not None
-        )
-        if text:
-            self.status_changed.emit(text)
-
     def _on_committed(self, done: Committed) -> None:
         if drafting := self.drafting:
             drafting.done(done.commit.plane, done.new_ids)
         self.committed.emit(done)
 
-    def report(self, error: Sam2Error) -> None:
-        """Tell the user of an error, once."""
-        self._notify(str(error))
-        self.status_changed.emit(str(error))
 
-    def _notify(self, sentence: str) -> None:
-        if sentence != self._last_error:
-            self._last_error = sentence
-            show_error(sentence)
+def _content(drawn: dict[int, ObjectPrompts]) -> dict[int, Any]:
+    return {key: (each.marks, each.mask, each.choices) for key, each in drawn.items()}

@@ -104,14 +104,14 @@ class FilesPanel(QWidget):
                 raise InputError("Choose an image and show one of its planes first.")
             placed = read(image, plane, drafting.first_free_id)
         except InputError as error:
-            annotator.report(error)
+            annotator.feedback.report(error)
             return
         drafting.add(placed)
 
     def _on_error(self, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
             raise error
-        self._annotator.report(error)
+        self._annotator.feedback.report(error)
 
     def _fill_menu(self) -> None:
         self.import_menu.clear()

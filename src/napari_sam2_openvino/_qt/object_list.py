@@ -111,7 +111,7 @@ class ObjectList:
         if self._table is not None and there:
             self._table.set_class(there, name)
         if len(there) < len(obj_ids):
-            self._annotator.status_changed.emit("Only objects that are committed have a class.")
+            self._annotator.feedback.say("Only objects that are committed have a class.")
         self._annotator.objects_changed.emit()
 
     def choose(self, obj_id: int) -> None:
@@ -134,7 +134,7 @@ class ObjectList:
                 if obj_id:
                     self.edit(layer, obj_id)
                     return
-        annotator.status_changed.emit("There is no object of a Labels layer under the pointer.")
+        annotator.feedback.say("There is no object of a Labels layer under the pointer.")
 
     def edit(self, labels: Labels, obj_id: int) -> None:
         """Bring back an object: with the prompts it was made from, else to be refined."""
@@ -143,12 +143,12 @@ class ObjectList:
         if image is None or plane is None or annotator.drafting is None:
             return
         if labels != annotator.target and (problem := _targets.fit_problem(labels, image)):
-            annotator.report(InputError(problem))
+            annotator.feedback.report(InputError(problem))
             return
         try:
             record = self._record_of(labels, obj_id, plane)
         except InputError as error:
-            annotator.report(error)
+            annotator.feedback.report(error)
             return
         if record is not None:
             prompts = record.prompts.value()
@@ -199,7 +199,7 @@ class ObjectList:
     def _on_unreadable(self, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
             raise error
-        self._annotator.report(error)
+        self._annotator.feedback.report(error)
 
     def _on_committed(self, done: Committed) -> None:
         engine = self._annotator.session.engine

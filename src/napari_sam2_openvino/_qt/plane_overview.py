@@ -83,7 +83,7 @@ class PlaneOverview:
         if ahead:
             self.go_to(min(ahead, key=lambda each: abs(each - states.current)))
         else:
-            self._annotator.status_changed.emit("No further plane has prompts or objects.")
+            self._annotator.feedback.say("No further plane has prompts or objects.")
 
     def _on_plane(self) -> None:
         plane = self._annotator.plane

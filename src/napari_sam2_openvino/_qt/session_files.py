@@ -91,11 +91,13 @@ class SessionFiles:
         """Write the session to a file, in the worker."""
         session = self.session()
         if session is None:
-            self._annotator.report(InputError("Open an image first: there is no session to save."))
+            self._annotator.feedback.report(
+                InputError("Open an image first: there is no session to save.")
+            )
             return
 
         def saved(_: Any) -> None:
-            self._annotator.status_changed.emit(f"The session is saved in {path}.")
+            self._annotator.feedback.announce(f"The session is saved in {path}.")
 
         self._worker(lambda: write_session(path, session), saved, self._on_error)
 
@@ -169,9 +171,9 @@ class SessionFiles:
         self._job = None
         self.finished.emit()
         if isinstance(error, JobCancelledError):
-            self._annotator.status_changed.emit("Cancelled: the session was not opened.")
+            self._annotator.feedback.announce("Cancelled: the session was not opened.")
         elif isinstance(error, Sam2Error):
-            self._annotator.report(error)
+            self._annotator.feedback.report(error)
         else:
             raise error
 
@@ -187,7 +189,7 @@ class SessionFiles:
                 return
             job = _ReplayJob(session, [_planes.image_arrays(layer) for layer in layers])
         except Sam2Error as error:
-            annotator.report(error)
+            annotator.feedback.report(error)
             return
         self._job = LongJob(job)
         self._job.progressed.connect(self.progressed.emit)
@@ -216,7 +218,7 @@ class SessionFiles:
             self._objects.restore([each for each in session.objects if each.committed], areas)
         placed, drafts = _drawn([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
-        annotator.status_changed.emit("The session is open.")
+        annotator.feedback.announce("The session is open.")
 
 
 class _ReplayJob:

@@ -75,13 +75,13 @@ class Verbs:
         """Take back the last change of the prompts."""
         self._annotator.sync()
         if (drafting := self._drafting()) and not drafting.undo():
-            self._annotator.status_changed.emit("No change of the prompts is left to undo.")
+            self._annotator.feedback.say("No change of the prompts is left to undo.")
 
     def redo(self) -> None:
         """Do again what was undone."""
         self._annotator.sync()
         if (drafting := self._drafting()) and not drafting.redo():
-            self._annotator.status_changed.emit("Nothing is left to redo.")
+            self._annotator.feedback.say("Nothing is left to redo.")
 
     def next_object(self) -> None:
         """Go on to the next object."""
@@ -122,7 +122,7 @@ class Verbs:
         focus = annotator.focus
         answer = None if focus is None else annotator.session.answer(focus)
         if answer is None or focus is None:
-            annotator.status_changed.emit(status.WAIT if focus else status.NOTHING)
+            annotator.feedback.say(status.WAIT if focus else status.NOTHING)
         elif drafting := self._drafting():
             prediction = answer.prediction
             following = prediction.candidates[(prediction.chosen + 1) % len(prediction.candidates)]
@@ -135,7 +135,7 @@ class Verbs:
         try:
             self._annotator.set_options(replace(session.options, mask_threshold=value))
         except InputError as error:
-            self._annotator.status_changed.emit(str(error))
+            self._annotator.feedback.say(str(error))
 
     def toggle_hover(self) -> None:
         """Show what a click at the pointer would give, or stop that."""
@@ -162,5 +162,5 @@ class Verbs:
         if annotator.is_closed:
             return None
         if annotator.drafting is None:
-            annotator.status_changed.emit(status.NO_IMAGE)
+            annotator.feedback.say(status.NO_IMAGE)
         return annotator.drafting
