@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from tests.reference import build_model, perturbed_model
 from typer.testing import CliRunner
@@ -16,7 +19,12 @@ from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
 MICRO_CONFIG = Path(__file__).parent / "conversion" / "micro.yaml"
-COMMANDS = ["list", "path", "download", "convert", "check", "remove"]
+COMMANDS = [
+    *(("models", name) for name in ("list", "path", "download", "convert", "check", "remove")),
+    ("recipe", "run"),
+    ("recipe", "show"),
+]
+DOCUMENTED = Path(__file__).parent.parent / "docs" / "sessions.md"
 pytestmark = pytest.mark.usefixtures("sam2_home")
 
 
@@ -46,11 +54,11 @@ def random_checkpoint(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_shows_an_example(command):
-    result = call("models", command, "--help")
+@pytest.mark.parametrize(("group", "command"), COMMANDS)
+def test_every_command_shows_an_example(group, command):
+    result = call(group, command, "--help")
     assert result.exit_code == 0
-    assert f"napari-sam2 models {command}" in result.stdout.replace("\n", " ").replace("  ", " ")
+    assert f"napari-sam2 {group} {command}" in result.stdout.replace("\n", " ").replace("  ", " ")
 
 
 def test_list_names_the_catalogue():
@@ -160,6 +168,75 @@ def test_ctrl_c_ends_the_conversion(tmp_path):
     assert process.returncode != 0
     assert "Traceback" not in rest
     assert list(models_dir().iterdir()) == []
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Return a folder with the session of the documentation, and an image that it fits."""
+    text = re.search(r"```json\n(.*?)```", DOCUMENTED.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "sessión.json").write_text(text[1], encoding="utf-8")
+    rows, columns = np.mgrid[:512, :512]
+    disc = (rows - 200) ** 2 + (columns - 120) ** 2 < 40**2
+    tifffile.imwrite(tmp_path / "image.tif", np.where(disc, 180, 40).astype(np.uint8))
+    return tmp_path
+
+
+def run_recipe(folder, *options, output="labels.tif"):
+    return call(
+        "recipe",
+        "run",
+        folder / "sessión.json",
+        folder / "image.tif",
+        "-o",
+        folder / output,
+        *options,
+    )
+
+
+def test_the_recipe_of_the_documentation_runs(recipe):
+    result = run_recipe(recipe)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.strip() == str(recipe / "labels.tif")
+    assert "Segmenting" in result.stderr
+    labels = tifffile.imread(recipe / "labels.tif")
+    assert labels.dtype == np.uint16
+    assert 0.8 < (labels == 1).sum() / (np.pi * 40**2) < 1.2
+
+    assert_one_sentence(run_recipe(recipe), "is there already")
+    report = json.loads(run_recipe(recipe, "--overwrite", "--json").stdout)
+    (row,) = report["objects"]
+    assert row["obj_id"] == 1
+    assert row["n_pixels"] == (labels == 1).sum()
+    assert report["output"] == str(recipe / "labels.tif")
+
+
+def test_show_lists_the_objects_of_a_session(recipe):
+    result = call("recipe", "show", recipe / "sessión.json")
+    assert result.exit_code == 0
+    assert "cells, 512 x 512" in result.stdout
+    assert "1 commits, 0 drafts" in result.stdout
+    assert "point x 1" in result.stdout
+    shown = json.loads(call("recipe", "show", recipe / "sessión.json", "--json").stdout)
+    assert shown["objects"][0]["prompts"]["marks"][0]["vertices"] == [[120.0, 200.0]]
+
+
+def test_errors_of_a_recipe_are_one_sentence(recipe):
+    nope = recipe / "nope"
+    session, image = recipe / "sessión.json", recipe / "image.tif"
+    output = ("-o", recipe / "labels.tif")
+    for args, said in (
+        (("show", nope), "cannot be read"),
+        (("show", image), "holds no valid JSON"),
+        (("run", nope, image, *output), "cannot be read"),
+        (("run", session, nope, *output), "There is no image"),
+        (("run", session, session, *output), "cannot be read"),
+        (("run", session, image, image, *output), "give as many"),
+        (("run", session, image, "-o", recipe / "labels.doc"), "choose another"),
+        (("run", session, image, "--model", "nope", *output), "There is no model"),
+        (("run", session, image, "--device", "nope", *output), "The device must be one of"),
+    ):
+        assert_one_sentence(call("recipe", *args), said)
+    assert sorted(path.name for path in recipe.iterdir()) == ["image.tif", "sessión.json"]
 
 
 def test_importing_the_command_is_light():
