@@ -29,7 +29,8 @@ def test_planes_are_encoded_ahead_in_their_order_and_told(bench: Bench) -> None:
     assert bench.engine.n_encodes == 4
     assert bench.session.ready == {key(plane) for plane in range(4)}
     assert bench.ready[:2] == [{key(1)}, {key(1), key(2)}]
-    assert bench.session.state is State.READY
+    assert bench.states[-2:] == [State.ENCODING_AHEAD, State.READY]
+    assert bench.states.count(State.ENCODING_AHEAD) == 1
     bench.request(2, {1: click(20, 10)})
     bench.steps.all()
     assert bench.engine.n_encodes == bench.planes.n_reads == 4

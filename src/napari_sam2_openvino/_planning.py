@@ -145,7 +145,9 @@ class Planner:
         planned = self.ahead.next(self.objects.visible_region, self.known.has_room)
         if self.ahead.must_check(is_last=planned is None):
             keys = self.known.of_planes(view.model_name, visible)
-            return FindReady(keys, self.known.embeddings)
+            # Between two planes it goes without saying.
+            state = None if planned is None else State.ENCODING_AHEAD
+            return FindReady(keys, self.known.embeddings, state)
         if planned is None:
             return None
         place = Place(View(view.model_name, planned.key), self.objects.visible_region(planned))
