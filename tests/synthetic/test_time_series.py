@@ -13,6 +13,8 @@ from napari_sam2_openvino.synthetic import (
     TimeSeries,
     make_time_series,
 )
+from napari_sam2_openvino.synthetic.outlines import ellipse
+from napari_sam2_openvino.synthetic.tracks import simulate
 
 MOVING = [kind for kind in KINDS if kind != "membrane"]
 STEADY = Motion(speed=0.15, division=0.0, turnover=0.0)
@@ -50,10 +52,27 @@ def test_image_and_labels_fit(kind: Kind) -> None:
 
 
 def test_at_any_time_an_object_is_in_one_piece() -> None:
-    series = make_nuclei(4, Motion(speed=0.6, division=0.1))
-    for labels in series.labels:
-        for obj_id in seen(labels):
-            assert ndimage.label(labels == obj_id)[1] == 1
+    crossing = SceneParameters("filaments", (128, 128), (14, 14), (10, 14), irregularity=0.0)
+    for seed in range(3):
+        series = make_time_series(
+            "filaments", seed, frames=4, motion=Motion(speed=0.6), parameters=crossing
+        )
+        for labels in series.labels:
+            for obj_id in seen(labels):
+                assert ndimage.label(labels == obj_id)[1] == 1
+
+
+def test_objects_do_not_stay_on_top_of_each_other() -> None:
+    rng = np.random.default_rng(0)
+    forms = [(ellipse(rng), 10.0)] * 20
+    history = simulate(rng, forms, (120, 120), 8, Motion(speed=0.6, division=0.1))
+    for tracks in history:
+        centres = np.array([track.centre for track in tracks])
+        radii = np.array([track.radius for track in tracks])
+        distances = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
+        pairs = np.triu_indices(len(tracks), 1)
+        closeness = (distances / (radii[:, None] + radii[None]))[pairs]
+        assert np.mean(closeness < 0.6) < 0.01
 
 
 def test_same_seed_same_series() -> None:
@@ -146,12 +165,22 @@ def test_daughters_begin_where_their_mother_ended() -> None:
     assert np.median(near) < 1.5 * PARAMETERS.radius[1]
 
 
-def test_objects_come_go_and_touch() -> None:
-    series = make_nuclei(7, Motion(speed=0.5, division=0.0, turnover=0.1), frames=10)
-    at_times = [seen(labels) for labels in series.labels]
+def test_objects_come_and_go_without_moving() -> None:
+    still, changing = (
+        make_nuclei(7, Motion(speed=0.0, division=0.0, turnover=turnover))
+        for turnover in (0.0, 0.3)
+    )
+    assert still.labels.max() <= PARAMETERS.object_count[1]
+    assert changing.labels.max() > PARAMETERS.object_count[1]
+    assert not changing.parents.any()
+    at_times = [seen(labels) for labels in changing.labels]
     assert any(after - before for before, after in pairwise(at_times))
     assert any(before - after for before, after in pairwise(at_times))
-    right, left = series.labels[:, :, 1:], series.labels[:, :, :-1]
+
+
+def test_objects_touch() -> None:
+    labels = make_nuclei(7, Motion(speed=0.5)).labels
+    right, left = labels[:, :, 1:], labels[:, :, :-1]
     assert ((right > 0) & (left > 0) & (right != left)).any()
 
 
