@@ -157,7 +157,7 @@ def open_window(screenshot: Path | None) -> None:
     if screenshot is None:
         napari.run()
         return
-    segment_in_window(viewer, widget.annotator)
+    segment_in_window(viewer, widget)
     # The canvas has been narrowed by the dock, and the panel has yet to be laid out anew.
     viewer.reset_view()
     wait_for(lambda: False, seconds=0.5)
@@ -167,27 +167,34 @@ def open_window(screenshot: Path | None) -> None:
     print(screenshot)
 
 
-def segment_in_window(viewer: Any, annotator: Any) -> None:
+def segment_in_window(viewer: Any, widget: Any) -> None:
     """Click on some objects as a user would, commit all but the last and leave that one on show.
 
     Parameters
     ----------
     viewer : napari.Viewer
         With the sample open.
-    annotator : Annotator
-        Of the docked widget.
+    widget : SegmentWidget
+        As docked.
     """
     from napari_sam2_openvino._sample_data import example_prompts
 
     ground_truth = viewer.layers[1].data
-    annotator.draw_points()
+    annotator = widget.annotator
+    widget.verbs["draw_points"]()
     *earlier, last = example_prompts(ground_truth, count=6).values()
     for prompts in (*earlier, last):
-        annotator.prompt_layers.points.add(prompts.point_coords[0, ::-1])
-        if not wait_for(lambda: annotator.session.current_object is not None, ANSWER_SECONDS):
+        annotator.drafting.layers.points.add(prompts.point_coords[0, ::-1])
+        if not wait_for(lambda: has_mask(annotator), ANSWER_SECONDS):
             sys.exit(f"There was no mask after {ANSWER_SECONDS} s.")
         if prompts is not last:
-            annotator.commit()
+            widget.verbs["commit"]()
+
+
+def has_mask(annotator: Any) -> bool:
+    """Return whether what is drawn has its mask."""
+    drawn = annotator.drawn
+    return bool(drawn) and all(annotator.session.answer(key) is not None for key in drawn)
 
 
 def wait_for(is_there: Callable[[], bool], seconds: float) -> bool:

@@ -1,11 +1,18 @@
-"""Drive the plugin with a real mouse and take the pictures of the documentation.
+"""Walk through the window as a user does, with real clicks and keys, and take the pictures of docs.
 
-Needs a display: ``xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/screenshots.py``.
+    python scripts/screenshots.py                     all walks, pictures into docs/images
+    python scripts/screenshots.py many planes --folder /somewhere
+
+Needs a display (`xvfb-run` is one) and the package with its samples. A step that does not do what
+it should ends the walk with a sentence.
 """
 
 import argparse
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
@@ -32,100 +39,270 @@ def wait(seconds: float, is_there: Callable[[], bool] = lambda: False) -> bool:
     return is_there()
 
 
+def check(is_so: bool, what: str) -> None:
+    """End the walk if something is not as it should be."""
+    if not is_so:
+        sys.exit(f"The walk ended: {what}.")
+    print(f"  {what}")
+
+
 class User:
-    """Clicks and presses keys on the canvas of a viewer, in world coordinates."""
+    """Clicks and presses keys on the canvas of a viewer, in pixels of the image."""
 
     def __init__(self, viewer: napari.Viewer, widget: Any) -> None:
         self.viewer = viewer
         self.widget = widget
+        self.annotator = widget.annotator
         self.session = widget.annotator.session
         # No public way leads to the canvas.
         self._canvas = viewer.window._qt_viewer.canvas.native
 
+    @property
+    def target(self) -> Any:
+        """The Labels layer that is committed to."""
+        return self.annotator.target
+
     def click(self, y: float, x: float) -> None:
-        """Click, and wait for the mask."""
+        """Click, and wait for the masks."""
         QTest.mouseClick(self._canvas, Qt.MouseButton.LeftButton, pos=self._at(y, x))
-        self._wait_for_mask()
+        self.settle()
 
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press, move and release, and wait for the mask."""
-        QTest.mousePress(self._canvas, Qt.MouseButton.LeftButton, pos=self._at(*start))
-        for way in np.linspace(0, 1, 8):
-            y, x = (1 - way) * np.array(start) + way * np.array(end)
-            QTest.mouseMove(self._canvas, self._at(y, x))
-            wait(0.02)
-        QTest.mouseRelease(self._canvas, Qt.MouseButton.LeftButton, pos=self._at(*end))
-        self._wait_for_mask()
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press, move along places and release, and wait for the masks."""
+        QTest.mousePress(self._canvas, Qt.MouseButton.LeftButton, pos=self._at(*places[0]))
+        for start, end in pairwise(places):
+            for way in np.linspace(0, 1, 8):
+                y, x = (1 - way) * np.array(start) + way * np.array(end)
+                QTest.mouseMove(self._canvas, self._at(y, x))
+                wait(0.02)
+        QTest.mouseRelease(self._canvas, Qt.MouseButton.LeftButton, pos=self._at(*places[-1]))
+        self.settle()
 
-    def press(self, key: Qt.Key) -> None:
+    def point_at(self, y: float, x: float) -> None:
+        """Move the pointer."""
+        QTest.mouseMove(self._canvas, self._at(y, x))
+        wait(0.1)
+
+    def press(self, key: Qt.Key, shift: bool = False) -> None:
         """Press a key while the canvas has the focus."""
-        QTest.keyClick(self._canvas, key)
-        wait(0.2)
+        modifier = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(self._canvas, key, modifier)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything that is drawn has its mask."""
+        wait(0.15)
+        if not wait(ANSWER_SECONDS, self._is_settled):
+            sys.exit(f"There was no mask after {ANSWER_SECONDS} s: {self.status}")
+        wait(0.15)
+
+    @property
+    def status(self) -> str:
+        """What the widget says."""
+        return str(self.widget.status_label.text())
+
+    def save(self, path: Path) -> None:
+        """Save a picture of the whole window."""
+        wait(0.5)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+        print(path)
+
+    def _is_settled(self) -> bool:
+        return not self.session.is_busy and all(
+            self.session.answer(key) is not None for key in self.annotator.drawn
+        )
 
     def _at(self, y: float, x: float) -> QPoint:
         camera = self.viewer.scene.camera
+        world = np.array([y, x]) * self.annotator.image.scale[-2:]
         centre = np.array([self._canvas.height(), self._canvas.width()]) / 2
-        row, column = (np.array([y, x]) - camera.center[-2:]) * camera.zoom + centre
+        row, column = (world - camera.center[-2:]) * camera.zoom + centre
         return QPoint(round(column), round(row))
-
-    def _wait_for_mask(self) -> None:
-        wait(0.1)
-        if not wait(ANSWER_SECONDS, lambda: self.session.current_object is not None):
-            sys.exit(
-                f"There was no mask after {ANSWER_SECONDS} s: {self.widget.status_label.text()}"
-            )
-        wait(0.1)
 
 
 def open_sample(key: str) -> User:
     """Open napari on a sample with the widget docked."""
     viewer = napari.Viewer(title="napari")
-    viewer.window.resize(1280, 860)
-    image, *_ = viewer.open_sample(PLUGIN, key)
+    viewer.window.resize(1280, 960)
+    image, *others = viewer.open_sample(PLUGIN, key)
+    for layer in others:
+        layer.visible = False
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "SAM 2 Segment")
-    viewer.canvas.overlays.scale_bar.visible = True
     viewer.layers.selection.active = image
     wait(0.5)
     viewer.reset_view()
     wait(0.5)
-    return User(viewer, widget)
+    user = User(viewer, widget)
+    user.settle()
+    return user
+
+
+def objects_of(labels: np.ndarray, count: int) -> list[tuple[int, np.ndarray]]:
+    """Return some objects of a ground truth as (label, innermost (y, x))."""
+    prompts = example_prompts(labels, count=count)
+    return [(obj_id, each.point_coords[0, ::-1]) for obj_id, each in prompts.items()]
 
 
 def segment(folder: Path) -> None:
-    """Take ``segment.png``: objects that were committed, and one with its prompts and outline."""
+    """Click, correct, choose a mask, commit; undo of prompts and of labels."""
     user = open_sample("nuclei")
-    viewer, widget = user.viewer, user.widget
-    scale = viewer.layers["nuclei"].scale
-    truth = viewer.layers["nuclei ground truth"].data
-    prompts = example_prompts(truth, count=8)
-    last, *earlier = prompts
-    widget.points_button.click()
-    wait(1.0)
-    for obj_id in earlier:
-        user.click(*prompts[obj_id].point_coords[0, ::-1] * scale)
+    truth = user.viewer.layers["nuclei ground truth"].data
+    (last, place), *earlier = objects_of(truth, 8)
+    user.widget.prompts_panel.buttons["draw_points"].click()
+    for _, here in earlier:
+        user.click(*here)
         user.press(Qt.Key.Key_W)
-    user.click(*prompts[last].point_coords[0, ::-1] * scale)
+    n_objects = len(np.unique(user.target.data)) - 1
+    check(n_objects == len(earlier), f"{len(earlier)} clicks and W committed {n_objects} objects")
+    check(len(user.target.features) == n_objects, "each has a row of features")
+    user.click(*place)
+    before = user.status
+    user.press(Qt.Key.Key_K)
+    check(user.status != before, f"K shows another mask: {user.status}")
+    user.press(Qt.Key.Key_U)
+    check(user.status == before, "U takes that back")
     user.press(Qt.Key.Key_Q)
     rows, columns = np.nonzero(truth == last)
     lowest = rows.argmax()
-    user.click(*np.array([rows[lowest] + 15, columns[lowest]]) * scale)
-    wait(0.5)
-    save(viewer, folder / "segment.png")
-    viewer.close()
+    user.click(rows[lowest] + 15, columns[lowest])
+    check(len(user.annotator.drawn[user.annotator.focus].marks) == 2, "a negative click is drawn")
+    user.save(folder / "segment.png")
+    user.press(Qt.Key.Key_J)
+    check(not user.annotator.drawn, "J clears the object")
+    user.press(Qt.Key.Key_U)
+    check(bool(user.annotator.drawn), "U brings it back")
+    user.target.undo()
+    wait(1)
+    check(len(user.target.features) == n_objects - 1, "napari's undo takes its row along")
+    user.viewer.close()
 
 
-def save(viewer: napari.Viewer, path: Path) -> None:
-    """Save a picture of the whole window."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(path), canvas_only=False, flash=False)
-    print(path)
+def tools(folder: Path) -> None:
+    """Box, lasso, scribble, and an object that is committed again."""
+    user = open_sample("nuclei")
+    truth = user.viewer.layers["nuclei ground truth"].data
+    for number, (obj_id, _) in enumerate(objects_of(truth, 3)):
+        rows, columns = np.nonzero(truth == obj_id)
+        top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
+        middle = (top + bottom) / 2, (left + right) / 2
+        radii = (bottom - top) / 2, (right - left) / 2
+        angles = np.linspace(0, 2 * np.pi, 13)
+        around = [
+            (middle[0] + radii[0] * np.sin(angle), middle[1] + radii[1] * np.cos(angle))
+            for angle in angles
+        ]
+        if number == 0:
+            user.widget.prompts_panel.buttons["draw_box"].click()
+            user.drag((top, left), (bottom, right))
+        elif number == 1:
+            user.widget.prompts_panel.buttons["draw_lasso"].click()
+            user.drag(*around)
+        else:
+            user.widget.prompts_panel.buttons["draw_scribble"].click()
+            user.drag((middle[0], left + radii[1] / 2), (middle[0], right - radii[1] / 2))
+        kinds = {mark.kind for mark in user.annotator.drawn[user.annotator.focus].marks}
+        check(len(kinds) == 1, f"drawn and answered: {kinds.pop()}")
+        user.press(Qt.Key.Key_N)
+    check(len(user.annotator.drawn) == 3, "N keeps each object as a draft")
+    user.save(folder / "tools.png")
+    user.press(Qt.Key.Key_W, shift=True)
+    check(len(user.target.features) == 3, "Shift+W commits all of them")
+    obj_id, place = objects_of(truth, 3)[0]
+    user.point_at(*place)
+    user.press(Qt.Key.Key_G)
+    check(bool(user.annotator.drawn), "G brings the object under the pointer back")
+    user.press(Qt.Key.Key_W)
+    check(len(user.target.features) == 3, "and W replaces it")
+    user.viewer.close()
+
+
+def many(folder: Path) -> None:
+    """Each prompt an object of its own, a negative one for all, preview under the pointer."""
+    user = open_sample("nuclei")
+    truth = user.viewer.layers["nuclei ground truth"].data
+    places = [place for _, place in objects_of(truth, 12)]
+    user.widget.prompts_panel.buttons["draw_points"].click()
+    user.press(Qt.Key.Key_M, shift=True)
+    for place in places[:-1]:
+        user.click(*place)
+    check(len(user.annotator.drawn) == len(places) - 1, "each click is an object")
+    user.press(Qt.Key.Key_Q)
+    empty = np.argwhere(truth == 0)[5000]
+    user.click(*empty)
+    marks = [each.marks for each in user.annotator.drawn.values()]
+    check(all(len(each) == 2 for each in marks), "a negative click counts for all")
+    user.press(Qt.Key.Key_H)
+    user.point_at(*places[-1])
+    check(wait(20, lambda: -1 in user.session.answers), "H shows the object under the pointer")
+    user.save(folder / "many.png")
+    user.press(Qt.Key.Key_H)
+    user.press(Qt.Key.Key_W, shift=True)
+    check(len(user.target.features) == len(places) - 1, "all are committed")
+    user.target.undo()
+    check(not user.target.data.any(), "as one step of napari's undo")
+    user.viewer.close()
+
+
+def planes(folder: Path) -> None:
+    """Prompt planes of a stack; look at the strip and the input; save and open the session."""
+    user = open_sample("stack")
+    truth = user.viewer.layers[1].data
+    user.widget.prompts_panel.buttons["draw_points"].click()
+    n_planes = truth.shape[0]
+    for number in (n_planes // 2, n_planes // 2 + 2):
+        user.viewer.dims.set_point(0, number * user.annotator.image.scale[0])
+        user.settle()
+        user.click(*objects_of(truth[number], 1)[0][1])
+        if number == n_planes // 2:
+            user.press(Qt.Key.Key_W)
+    check(
+        wait(ANSWER_SECONDS, lambda: len(user.session.ready) == n_planes),
+        "every plane is encoded while nothing else is to be done",
+    )
+    states = user.widget.strip.states
+    check(len(states.with_objects) == 1 and len(states.with_prompts) == 1, "the strip shows both")
+    user.save(folder / "planes.png")
+    user.widget.image_panel.show_input_button.click()
+    check(
+        wait(ANSWER_SECONDS, lambda: "network" in user.viewer.layers[-1].name),
+        "what the network sees is a layer",
+    )
+    user.viewer.layers.pop()
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "session é.json"
+        user.widget.files.save(path)
+        check(wait(ANSWER_SECONDS, path.exists), "the session is saved")
+        before = user.target.data.copy()
+        user.widget.files.open(path)
+        check(
+            wait(ANSWER_SECONDS, lambda: user.status == "The session is open."),
+            "the session is opened again",
+        )
+        check(bool((user.target.data == before).all()), "with the same labels")
+    user.viewer.close()
+
+
+WALKS = {"segment": segment, "tools": tools, "many": many, "planes": planes}
 
 
 def main() -> None:
-    """Take all pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Take all walks, or those that are named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("walks", nargs="*", help=f"of {', '.join(WALKS)}; all without any")
     parser.add_argument("--folder", type=Path, default=IMAGES, help="default: %(default)s")
-    segment(parser.parse_args().folder)
+    arguments = parser.parse_args()
+    unknown = set(arguments.walks) - set(WALKS)
+    if unknown:
+        parser.error(f"there is no walk {unknown.pop()!r}: choose of {', '.join(WALKS)}")
+    with tempfile.TemporaryDirectory() as home:
+        # The user's own settings, models and sessions stay out of it.
+        os.environ["NAPARI_SAM2_HOME"] = home
+        for name in arguments.walks or WALKS:
+            print(name)
+            WALKS[name](arguments.folder)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""How long the main thread does not come round."""
+
+import time
+from collections.abc import Callable
+
+
+class GapMeter:
+    """A timer of 10 ms in the main thread: the longest time between two of its ticks."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(10)
+        self._timer.timeout.connect(self._on_tick)
+        self._last = 0.0
+        self._longest = 0.0
+
+    def watch(self, is_over: Callable[[], bool]) -> float:
+        """Process events until ``is_over``; return the longest gap in seconds."""
+        from qtpy.QtWidgets import QApplication
+
+        self._last, self._longest = time.perf_counter(), 0.0
+        self._timer.start()
+        while not is_over():
+            QApplication.processEvents()
+            time.sleep(0.001)
+        self._timer.stop()
+        return self._longest
+
+    def watch_for(self, seconds: float) -> float:
+        """Process events for some time; return the longest gap in seconds."""
+        end = time.perf_counter() + seconds
+        return self.watch(lambda: time.perf_counter() > end)
+
+    def _on_tick(self) -> None:
+        now = time.perf_counter()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now

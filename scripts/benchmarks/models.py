@@ -1,0 +1,38 @@
+"""The models that are measured, ours and the reference."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.reference import perturbed_model, starter_model
+
+from napari_sam2_openvino import convert
+from napari_sam2_openvino.core.catalogue import find_entry
+from napari_sam2_openvino.core.models import STARTER
+from napari_sam2_openvino.core.paths import models_dir
+
+SEED = 1
+
+
+def reference_model(name: str) -> Any:
+    """Return the PyTorch model of that name, with the weights that the engine gets."""
+    if name == STARTER:
+        return starter_model()
+    entry = find_entry(name)
+    if entry is None:
+        raise SystemExit(f"There is no model {name!r} in the catalogue.")
+    return perturbed_model(entry.config_file, seed=SEED)
+
+
+def model_folder(name: str, reference: Any) -> Path | str:
+    """Return what `load_model` takes: the bundled starter, or a conversion of the reference."""
+    import torch
+
+    if name == STARTER:
+        return STARTER
+    checkpoint = models_dir().parent / f"{name}.pt"
+    torch.save({"model": reference.state_dict()}, checkpoint)
+    started = time.perf_counter()
+    converted = convert(checkpoint, name, image_size=reference.image_size)
+    print(f"{name}: converted in {time.perf_counter() - started:.0f} s")
+    return converted
