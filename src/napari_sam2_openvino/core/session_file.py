@@ -21,6 +21,7 @@ from napari_sam2_openvino.core.records import (
     Text,
     check_place,
     first_problem,
+    object_to_json,
 )
 
 FORMAT: Literal["napari-sam2-openvino session"] = "napari-sam2-openvino session"
@@ -72,10 +73,9 @@ class SessionFile(Record):
 
 def session_to_json(session: SessionFile) -> str:
     """Return a session as JSON with one object to a line."""
-    content = session.model_dump(mode="json")
-    objects = [f"    {json.dumps(record)}" for record in content.pop("objects")]
-    head = json.dumps(content, indent=2).removesuffix("\n}")
-    listed = ",\n".join(objects)
+    head = session.model_dump_json(indent=2, exclude={"objects"}).removesuffix("\n}")
+    # One by one: in a worker, each call keeps the interpreter from the main thread.
+    listed = ",\n".join(f"    {object_to_json(record)}" for record in session.objects)
     return f'{head},\n  "objects": [\n{listed}\n  ]\n}}\n'
 
 
