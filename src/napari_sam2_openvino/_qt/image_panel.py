@@ -8,7 +8,7 @@ from typing import Any, Literal
 from magicgui.widgets import ComboBox
 from psygnal import Signal
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.actions import tooltip, wrapped
 from napari_sam2_openvino._qt.parameter_form import ParameterForm, WheelGuard, fit_to_dock
@@ -56,12 +56,15 @@ class ChannelChoice:
         For "axis": which.
     indices : tuple of int or None, optional
         For "axis": the entries of red, green and blue.
+    as_grey : bool, optional
+        Whether the network sees the brightest of several channels in grey instead of colours.
     """
 
     kind: ChannelKind = "one layer"
     layers: tuple[Any, Any, Any] = (None, None, None)
     axis: int | None = None
     indices: tuple[int | None, int | None, int | None] = (None, None, None)
+    as_grey: bool = False
 
 
 class ImagePanel(QWidget):
@@ -108,19 +111,21 @@ class ImagePanel(QWidget):
     @property
     def channels(self) -> ChannelChoice:
         """The channels that are chosen."""
-        kind = self.kind_combo.value
+        kind, as_grey = self.kind_combo.value, self.grey_box.isChecked()
         if kind == "layers":
             red, green, blue = (combo.value for combo in self.layer_combos)
-            return ChannelChoice(kind, layers=(red, green, blue))
+            return ChannelChoice(kind, layers=(red, green, blue), as_grey=as_grey)
         if kind == "axis":
             red, green, blue = (combo.value for combo in self.index_combos)
-            return ChannelChoice(kind, axis=self.axis_combo.value, indices=(red, green, blue))
+            axis = self.axis_combo.value
+            return ChannelChoice(kind, axis=axis, indices=(red, green, blue), as_grey=as_grey)
         return ChannelChoice()
 
     @channels.setter
     def channels(self, choice: ChannelChoice) -> None:
         with self._quietly():
             self.kind_combo.value = choice.kind
+            self.grey_box.setChecked(choice.as_grey)
             if choice.kind == "layers":
                 _set_each(self.layer_combos, choice.layers)
             elif choice.kind == "axis":
@@ -179,6 +184,13 @@ class ImagePanel(QWidget):
         self.index_combos = [
             fit_to_dock(ComboBox(label=color, choices=self._optional_indices)) for color in _COLORS
         ]
+        self.grey_box = QCheckBox("in grey, the brightest channel")
+        self.grey_box.setToolTip(
+            wrapped(
+                "Show the network the brightest of the channels instead of colours. Better for "
+                "models that know no false colours, such as the starter."
+            )
+        )
         self.normalization_form = ParameterForm(Normalization)
         self.contrast_button = QPushButton("Contrast changed: use it")
         self.contrast_button.setToolTip(
@@ -207,6 +219,7 @@ class ImagePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._form)
+        layout.addWidget(self.grey_box)
         layout.addWidget(self.normalization_form)
         layout.addWidget(self.contrast_button)
         layout.addWidget(self.region_label)
@@ -216,6 +229,7 @@ class ImagePanel(QWidget):
         for combo in (self.kind_combo, *self.layer_combos, *self.index_combos):
             combo.changed.connect(self._on_channels)
         self.axis_combo.changed.connect(self._on_axis)
+        self.grey_box.toggled.connect(self._on_channels)
         self.normalization_form.entries["mode"].changed.connect(self._show_rows)
         self.normalization_form.changed.connect(self.normalization_changed)
         self.contrast_button.clicked.connect(self.use_contrast_clicked)
@@ -269,6 +283,7 @@ class ImagePanel(QWidget):
             self._form.setRowVisible(combo.native, kind == "layers")
         for combo in (self.axis_combo, *self.index_combos):
             self._form.setRowVisible(combo.native, kind == "axis")
+        self.grey_box.setVisible(kind != "one layer")
         form = self.normalization_form
         mode = form.entries["mode"].value
         for name in ("low_percentile", "high_percentile"):

@@ -47,7 +47,12 @@ class ImageSection(ImagePanel):
         self.normalization = view.normalization
         if view.view.axis is not None:
             red, green, blue = (*view.view.indices, None, None)[:3]
-            self.channels = ChannelChoice("axis", axis=view.view.axis, indices=(red, green, blue))
+            self.channels = ChannelChoice(
+                "axis",
+                axis=view.view.axis,
+                indices=(red, green, blue),
+                as_grey=view.view.as_grey,
+            )
 
     def _find_layers(self, _combo: Any) -> list[tuple[str, Any]]:
         image = self._annotator.image
@@ -71,7 +76,7 @@ class ImageSection(ImagePanel):
     def _on_channels_chosen(self, choice: ChannelChoice) -> None:
         layers = [each for each in choice.layers if each is not None]
         indices = [each for each in choice.indices if each is not None]
-        self._annotator.view.set_channels(layers, choice.axis, indices)
+        self._annotator.view.set_channels(layers, choice.axis, indices, as_grey=choice.as_grey)
 
     def _on_region(self, region: Region | None) -> None:
         self.show_region(describe_region(region, self._annotator.session.source))

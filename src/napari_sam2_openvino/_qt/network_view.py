@@ -57,12 +57,27 @@ class NetworkView:
         self._take_contrast()
 
     def set_channels(
-        self, layers: Sequence[Image] = (), axis: int | None = None, indices: Sequence[int] = ()
+        self,
+        layers: Sequence[Image] = (),
+        axis: int | None = None,
+        indices: Sequence[int] = (),
+        *,
+        as_grey: bool = False,
     ) -> None:
-        """Choose up to three layers, or up to three entries along an axis, as red, green, blue."""
+        """Choose up to three layers, or up to three entries along an axis, as red, green, blue.
+
+        Parameters
+        ----------
+        layers : sequence of Image, optional
+        axis : int, optional
+        indices : sequence of int, optional
+        as_grey : bool, optional
+            Whether the network sees the brightest of them instead, in grey.
+        """
         self._connect(connect=False)
         self._others = tuple(layers)
-        self.view = replace(self.view, axis=axis if indices else None, indices=tuple(indices))
+        axis = axis if indices else None
+        self.view = replace(self.view, axis=axis, indices=tuple(indices), as_grey=as_grey)
         self._connect(connect=True)
         self._take_contrast()
         self.changed.emit()
