@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from napari_sam2_openvino.synthetic.noise import linear_weights, smooth_noise
-from napari_sam2_openvino.synthetic.optics import blur, borders, relief
+from napari_sam2_openvino.synthetic.optics import blur, borders, per_object, relief
+from napari_sam2_openvino.synthetic.placement import Layout
 
 
 @pytest.mark.parametrize("sigma", [0.8, 3.0, 4.5, 12.0, 20.0])
@@ -47,3 +50,15 @@ def test_linear_weights_interpolate_and_stop_at_the_ends() -> None:
     weights = linear_weights(np.array([-1.0, 0.0, 0.25, 2.0, 7.0]), 3)
     values = weights @ np.array([10.0, 20.0, 40.0])
     np.testing.assert_allclose(values, [10, 10, 12.5, 40, 40])
+
+
+def test_objects_keep_their_values_where_others_are_missing() -> None:
+    labels = np.array([[0, 1, 2, 3]], np.int32)
+    layout = Layout(labels, labels.astype(np.float32), labels > 9, np.ones(4, np.float32))
+    without = replace(layout, labels=np.array([[0, 1, 2, 0]], np.int32))
+    first, second = (np.random.default_rng(0) for _ in range(2))
+    for _ in range(2):
+        values, fewer = per_object(first, layout, 1.0, 2.0), per_object(second, without, 1.0, 2.0)
+        np.testing.assert_array_equal(values[0, :3], fewer[0, :3])
+        assert values[0, 0] == 0
+        assert len(np.unique(values)) == 4
