@@ -457,7 +457,6 @@ def test_a_recipe_that_is_interrupted_leaves_nothing(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.usefixtures("simple")
 def test_a_thousand_objects_are_decoded_in_batches(starter_model, tmp_path):
     """Objects of a plane share their encode, and their decodes run side by side."""
     image = blobs((1, 400, 400))
@@ -488,6 +487,7 @@ def test_a_thousand_objects_are_decoded_in_batches(starter_model, tmp_path):
     assert labels.any()
 
 
+@pytest.mark.usefixtures("simple")
 def test_progress_rises_to_the_end(tmp_path):
     job = RecipeJob(tmp_path / "session.json", [tmp_path / "image.tif"], tmp_path / "labels.tif")
     done = [progress.done for progress in job.run()]
