@@ -296,6 +296,17 @@ def test_an_object_is_removed_on_a_plane_or_everywhere() -> None:
     assert not shapes.selected_data
 
 
+def test_a_shape_across_planes_lies_on_none() -> None:
+    image = make_image((5, 60, 80))
+    points, shapes = make_layers(image)
+    shapes.add_paths([[1, 2, 2], [2, 20, 20], [1, 30, 30]])
+    for z in (1, 2):
+        plane = PlaneIndex((z, None, None))
+        assert _marks_io.read_marks(points, shapes, image, plane) == {}
+        assert _layer_edits.remove_object(points, shapes, image, {1}, plane) == 0
+    assert _layer_edits.remove_object(points, shapes, image, {1}) == 1
+
+
 def test_objects_get_other_numbers_and_so_does_the_next_prompt() -> None:
     image = make_image()
     points, shapes = make_layers(image)

@@ -122,12 +122,15 @@ def test_a_snapshot_is_a_copy(layers: tuple[Points, Shapes]) -> None:
     points, shapes = layers
     points.add((1, 2, 3))
     shapes.add_rectangles(SQUARE)
-    before, same = (_snapshots.snapshot(points, shapes) for _ in range(2))
+    taken = _snapshots.snapshot(points, shapes)
     points.data[0, 1] = 40
     shapes.data[0][:] = 9
     points.features.loc[0, "prompt"] = "negative"
-    assert before == same
-    assert before != _snapshots.snapshot(points, shapes)
+    assert taken.points is not None
+    assert taken.shapes is not None
+    assert taken.points.data[0].tolist() == [1, 2, 3]
+    assert taken.shapes.data[0].tolist() == SQUARE
+    assert taken.points.features["prompt"].tolist() == ["positive"]
 
 
 def test_each_layer_tells_once_that_it_changed(layers: tuple[Points, Shapes]) -> None:

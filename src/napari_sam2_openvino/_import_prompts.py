@@ -145,10 +145,6 @@ def _through_world(
     in_world[:, image.ndim - common :] = world[:, layer.ndim - common :]
     matrix = affine_matrix(image)
     back = np.linalg.solve(matrix[:-1, :-1], (in_world - matrix[:-1, -1]).T).T.astype(np.float64)
-    if layer.ndim < image.ndim:
-        for axis, value in enumerate(plane.index):
-            if value is not None:
-                back[:, axis] = value
     return back
 
 
