@@ -120,19 +120,19 @@ def test_nothing_is_written_to_a_hidden_layer_until_it_is_shown(dtype: Any) -> N
 
 def test_the_largest_label_is_found_plane_by_plane() -> None:
     data = zarr_array((3, 60, 80))
-    assert _targets.largest_label(data) == 0
+    assert _label_parts.largest_label(data) == 0
     data[2, 5, 5] = 41
-    assert _targets.largest_label(data) == 41
+    assert _label_parts.largest_label(data) == 41
 
 
 def test_the_search_for_the_largest_label_ends_when_told_to(monkeypatch: Any) -> None:
     monkeypatch.setattr(_label_parts, "PART_PIXELS", 100)
     data = np.zeros((40, 50), np.uint16)
     data[33, 7] = 41
-    assert _targets.largest_label(data) == 41
+    assert _label_parts.largest_label(data) == 41
     answers = iter([False, False, True])
     with pytest.raises(JobCancelledError):
-        _targets.largest_label(data, lambda: next(answers))
+        _label_parts.largest_label(data, lambda: next(answers))
 
 
 def test_labels_whose_file_is_gone_are_one_sentence() -> None:
@@ -143,7 +143,7 @@ def test_labels_whose_file_is_gone_are_one_sentence() -> None:
             raise OSError("no such file")
 
     with pytest.raises(InputError, match=r"cannot be read \(no such file\)"):
-        _targets.largest_label(Gone())
+        _label_parts.largest_label(Gone())
 
 
 def test_only_what_is_in_memory_is_looked_at_before_a_write() -> None:
