@@ -131,7 +131,7 @@ class SessionFiles:
             except InputError:
                 # The user was told; what can be read is saved when it is put right.
                 continue
-            own = drafting.objects.prompts({**marks, FOR_ALL: ()}, place)
+            own = drafting.objects.prompts(marks, place)
             if for_all := marks.get(FOR_ALL):
                 own[FOR_ALL] = ObjectPrompts(for_all)
             for obj_id, prompts in own.items():
@@ -248,10 +248,13 @@ class _ReplayJob:
 
 
 def _drawn(records: list[ObjectRecord]) -> tuple[list[PlacedMark], dict[int, Draft]]:
+    """Return what drafts were drawn with; marks for all are in each record, and are drawn once."""
+    for_all = {record.plane: record.prompts.marks for record in records if record.obj_id == FOR_ALL}
     placed, drafts = [], {}
     for record in records:
-        prompts = record.prompts.value()
-        placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in prompts.marks]
+        prompts, shared = record.prompts.value(), for_all.get(record.plane, ())
+        own = [mark for mark in prompts.marks if record.obj_id == FOR_ALL or mark not in shared]
+        placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in own]
         if record.obj_id != FOR_ALL:
             drafts[record.obj_id] = Draft(
                 prompts.choices, prompts.mask, record.region, record.plane
