@@ -63,11 +63,12 @@ class LayerSnapshot:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PromptSnapshot:
     """The prompts of all planes and objects.
 
-    Two are equal if they hold the same prompts: what the next one would be does not count.
+    Two are equal if they hold the same prompts: what the next one would be does not count, nor
+    whether there is an empty layer or none.
 
     Parameters
     ----------
@@ -88,6 +89,16 @@ class PromptSnapshot:
     def has_shapes(self) -> bool:
         """Whether a shapes layer is needed to put it back."""
         return self.shapes is not None and len(self.shapes.data) > 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PromptSnapshot):
+            return NotImplemented
+        mine = (self.has_points, self.has_shapes)
+        return (
+            mine == (other.has_points, other.has_shapes)
+            and (not self.has_points or self.points == other.points)
+            and (not self.has_shapes or self.shapes == other.shapes)
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -36,7 +36,7 @@ def test_clicks_on_the_sample_become_its_objects(sample: Any, qtbot: Any) -> Non
     for obj_id, prompts in _sample_data.example_prompts(truth, count=4).items():
         annotator.drafting.layers.points.add(prompts.point_coords[0, ::-1])
         qtbot.waitUntil(
-            lambda: annotator.drawn and annotator.session.answer(annotator.focus), timeout=30_000
+            lambda: bool(annotator.drawn) and annotator.session.is_settled, timeout=30_000
         )
         widget.verbs["commit"]()
         found = sample.layers["nuclei objects"].data == len(ious) + 1
