@@ -62,7 +62,8 @@ def make_scene(
     kind : str
         One of `KINDS`.
     seed : int
-        The same kind, parameters and seed give the same scene.
+        The same kind, parameters and seed give the same scene. On another machine, or with another
+        number of threads for matrix products, rounding may change single pixels by one grey level.
     shape : tuple of int
         (height, width) in pixels.
     difficulty : float
