@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.disc_engine import DiscObjectEngine
+from tests.disc_engine import DiscEngine
 
-from napari_sam2_openvino._annotation_session import AnnotationSession
-from napari_sam2_openvino._answers import ObjectAnswer
-from napari_sam2_openvino._jobs import State
+from napari_sam2_openvino._session.annotation_session import AnnotationSession
+from napari_sam2_openvino._session.answers import ObjectAnswer
+from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError, ModelNotFoundError
 from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
@@ -107,7 +107,7 @@ class Bench:
     ) -> None:
         self.steps = Steps()
         self.planes = Planes(hw)
-        self.engines: dict[str, DiscObjectEngine] = {}
+        self.engines: dict[str, DiscEngine] = {}
         self._engine = engine
         self.session = AnnotationSession(run or self.steps, self.load, embeddings)
         self.changes: list[frozenset[int]] = []
@@ -121,10 +121,10 @@ class Bench:
         self.session.ready_changed.connect(self.ready.append)
         self.session.failed.connect(self.errors.append)
 
-    def load(self, name: str) -> DiscObjectEngine:
+    def load(self, name: str) -> DiscEngine:
         if name == "missing":
             raise ModelNotFoundError("There is no model missing: choose another.")
-        engine = DiscObjectEngine(name, radius=RADIUS, **self._engine)
+        engine = DiscEngine(name, radius=RADIUS, **self._engine)
         return self.engines.setdefault(name, engine)
 
     def request(
@@ -134,7 +134,7 @@ class Bench:
         self.session.request(source, objects or {}, **more)
 
     @property
-    def engine(self) -> DiscObjectEngine:
+    def engine(self) -> DiscEngine:
         return self.engines["disc"]
 
     @property

@@ -9,10 +9,10 @@ import zarr
 from napari.layers import Image, Labels
 from tests.session_bench import at_once
 
-from napari_sam2_openvino._annotation_session import AnnotationSession
-from napari_sam2_openvino._files import ImageFile, open_image
-from napari_sam2_openvino._planes import plane_source, shown_limits, with_shown_limits
-from napari_sam2_openvino._targets import commit_masks
+from napari_sam2_openvino._files.images import ImageFile, open_image
+from napari_sam2_openvino._layers.planes import plane_source, shown_limits, with_shown_limits
+from napari_sam2_openvino._layers.targets import commit_masks
+from napari_sam2_openvino._session.annotation_session import AnnotationSession
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, ModelNotFoundError
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts

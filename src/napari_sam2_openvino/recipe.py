@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._files import (
+from napari_sam2_openvino._files.images import (
     ImageFile,
     check_labels_path,
     open_image,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.disc_engine import DiscObjectEngine
+from tests.disc_engine import DiscEngine
 
 # Far longer than anything takes, so that a busy machine does not fail a test.
 WAIT_MS = 10_000
@@ -32,7 +32,7 @@ class Window:
     """A viewer, our widget in it, and what a user would do with them."""
 
     def __init__(
-        self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscObjectEngine]
+        self, viewer: Any, widget: Any, qtbot: Any, engines: dict[str, DiscEngine]
     ) -> None:
         self.viewer = viewer
         self.widget = widget
@@ -42,7 +42,7 @@ class Window:
         self.qtbot = qtbot
 
     @property
-    def engine(self) -> DiscObjectEngine:
+    def engine(self) -> DiscEngine:
         return self.engines[self.session.model_name]
 
     @property
@@ -150,10 +150,10 @@ def open_window(
         from napari_sam2_openvino._qt.segment_widget import SegmentWidget
 
         image_options = options.pop("image_options", {})
-        engines: dict[str, DiscObjectEngine] = {}
+        engines: dict[str, DiscEngine] = {}
 
-        def load(name: str) -> DiscObjectEngine:
-            return engines.setdefault(name, DiscObjectEngine(name, **options))
+        def load(name: str) -> DiscEngine:
+            return engines.setdefault(name, DiscEngine(name, **options))
 
         viewer = make_napari_viewer(show=show)
         if image is not None:

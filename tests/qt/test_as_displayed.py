@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam2_openvino import _planes
+from napari_sam2_openvino._layers import planes
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.regions import Region
@@ -27,8 +27,8 @@ def test_as_displayed_is_what_the_canvas_shows(pixels, shown, make_napari_viewer
     image = viewer.add_image(pixels, rgb=pixels.ndim == 3, interpolation2d="nearest", **shown)
     viewer.reset_view()
     canvas = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
-    view = _planes.with_shown_limits(ChannelView(Normalization("as displayed")), [image])
-    source = _planes.plane_source([image], PlaneIndex((None, None)), view)
+    view = planes.with_shown_limits(ChannelView(Normalization("as displayed")), [image])
+    source = planes.plane_source([image], PlaneIndex((None, None)), view)
     seen = source.load(Region.whole(source.hw))
     middle = canvas.shape[0] // 2, canvas.shape[1] // 2
     for row, offset in ((8, -40), (56, 40)):

@@ -9,7 +9,7 @@ from napari.layers import Shapes
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_sam2_openvino import _layers, _marks_io, _snapshots
+from napari_sam2_openvino._layers import drawing, marks_io, snapshots
 from napari_sam2_openvino.core.types import PlaneIndex
 
 LEFT = Qt.MouseButton.LeftButton
@@ -25,7 +25,7 @@ class Canvas:
         self.viewer, self.qtbot = viewer, qtbot
         viewer.window.resize(1000, 700)
         self.image = viewer.add_image(np.zeros((120, 160), np.uint8), name="cells")
-        self.shapes: Shapes = _layers.new_shapes_layer(self.image)
+        self.shapes: Shapes = drawing.new_shapes_layer(self.image)
         viewer.add_layer(self.shapes)
         viewer.layers.selection.active = self.shapes
         qtbot.wait(300)
@@ -67,7 +67,7 @@ class Canvas:
         self.qtbot.wait(30)
 
     def kinds(self) -> list[str]:
-        marks = _marks_io.read_marks(None, self.shapes, self.image, PLANE)
+        marks = marks_io.read_marks(None, self.shapes, self.image, PLANE)
         return [mark.kind for each in marks.values() for mark in each]
 
 
@@ -90,7 +90,7 @@ def test_what_is_dragged_is_a_mark_of_its_kind(canvas: Canvas, mode: str, kind: 
     canvas.shapes.mode = mode
     canvas.drag(CORNERS)
     assert canvas.kinds() == [kind]
-    assert not _layers.is_drawing(canvas.shapes)
+    assert not drawing.is_drawing(canvas.shapes)
 
 
 @pytest.mark.parametrize("mode", ["add_path", "add_polygon_lasso"])
@@ -99,7 +99,7 @@ def test_what_is_drawn_freely_counts_when_it_is_finished(canvas: Canvas, mode: s
     last = canvas.press(CORNERS)
     assert canvas.shapes.nshapes == 1
     assert canvas.kinds() == []
-    assert _snapshots.snapshot(None, canvas.shapes).has_shapes is False
+    assert snapshots.snapshot(None, canvas.shapes).has_shapes is False
     QTest.mouseRelease(canvas.native, LEFT, pos=canvas.at(*last))
     canvas.qtbot.wait(30)
     assert len(canvas.kinds()) == 1
@@ -126,7 +126,7 @@ def test_a_click_with_a_shape_tool_leaves_no_mark(canvas: Canvas, mode: str, zoo
     canvas.click(60, 70)
     assert canvas.shapes.nshapes == 1
     assert canvas.kinds() == []
-    assert not _layers.is_drawing(canvas.shapes)
+    assert not drawing.is_drawing(canvas.shapes)
 
 
 def test_an_aborted_polygon_leaves_nothing_that_a_later_shape_could_take(canvas: Canvas) -> None:
@@ -135,11 +135,11 @@ def test_an_aborted_polygon_leaves_nothing_that_a_later_shape_could_take(canvas:
     QTest.keyClick(canvas.native, Qt.Key.Key_Escape)
     canvas.qtbot.wait(30)
     assert canvas.shapes.nshapes == 0
-    _layers.show_prompts(None, canvas.shapes, 1)
-    _layers.set_current_object(canvas.shapes, 4)
+    drawing.show_prompts(None, canvas.shapes, 1)
+    drawing.set_current_object(canvas.shapes, 4)
     canvas.shapes.mode = "add_rectangle"
     canvas.drag(CORNERS)
-    assert set(_marks_io.read_marks(None, canvas.shapes, canvas.image, PLANE)) == {4}
+    assert set(marks_io.read_marks(None, canvas.shapes, canvas.image, PLANE)) == {4}
     assert len(canvas.shapes.features) == len(canvas.shapes.edge_color) == 1
     canvas.viewer.dims.ndisplay = 3
     canvas.viewer.dims.ndisplay = 2
@@ -147,12 +147,12 @@ def test_an_aborted_polygon_leaves_nothing_that_a_later_shape_could_take(canvas:
 
 def test_undo_while_a_polygon_is_drawn_ends_it(canvas: Canvas) -> None:
     canvas.shapes.mode = "add_rectangle"
-    empty = _snapshots.snapshot(None, canvas.shapes)
+    empty = snapshots.snapshot(None, canvas.shapes)
     canvas.drag(CORNERS)
     canvas.shapes.mode = "add_polygon"
     for place in CORNERS:
         canvas.click(*place)
-    _snapshots.restore(None, canvas.shapes, empty)
+    snapshots.restore(None, canvas.shapes, empty)
     assert canvas.shapes.nshapes == 0
     for place in CORNERS:
         canvas.click(*place)

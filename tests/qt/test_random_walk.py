@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
-from tests.disc_engine import DiscObjectEngine
+from tests.disc_engine import DiscEngine
 
-from napari_sam2_openvino._marks_io import read_marks
+from napari_sam2_openvino._layers.marks_io import read_marks
 from napari_sam2_openvino._qt.committing import Commit, Committer
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.object_masks import make_mask
@@ -263,7 +263,7 @@ def walk(open_window: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], W
 
     def make(seed: int) -> Walk:
         window = open_window(image_data(np.random.default_rng(seed)), ahead=True)
-        window.engines["other"] = DiscObjectEngine("other", radius=7)
+        window.engines["other"] = DiscEngine("other", radius=7)
         walk = Walk(window, seed)
         write = Committer._write
 
@@ -283,7 +283,7 @@ def walk(open_window: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], W
 def test_random_edits_neither_break_anything_nor_write_a_stale_mask(
     walk: Callable[[int], Walk], seed: int
 ) -> None:
-    from napari_sam2_openvino import _preview
+    from napari_sam2_openvino._layers import preview
 
     walker = walk(seed)
     window = walker.window
@@ -298,7 +298,7 @@ def test_random_edits_neither_break_anything_nor_write_a_stale_mask(
     assert embeddings.nbytes <= embeddings.max_bytes
     window.widget.close()
     window.qtbot.wait(50)
-    assert not any(map(_preview.is_preview, window.viewer.layers))
+    assert not any(map(preview.is_preview, window.viewer.layers))
     assert not session.answers
     counts = [(each.n_encodes, len(each.decoded)) for each in window.engines.values()]
     for layer in window.viewer.layers:

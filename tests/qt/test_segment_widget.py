@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer
 
-from napari_sam2_openvino import _preview
-from napari_sam2_openvino._jobs import State
+from napari_sam2_openvino._layers import preview
+from napari_sam2_openvino._session.jobs import State
 
 STACK = np.random.default_rng(1).integers(0, 4000, (5, 60, 80)).astype(np.uint16)
 
@@ -346,7 +346,7 @@ def test_closing_the_dock_ends_everything(open_window: Any) -> None:
     window.viewer.add_image(np.zeros((5, 5)))
     window.qtbot.wait(60)
     assert engine.n_encodes == 1
-    assert not any(map(_preview.is_preview, window.viewer.layers))
+    assert not any(map(preview.is_preview, window.viewer.layers))
     assert "W" not in {str(key) for key in window.viewer.keymap}
     window.widget.deleteLater()
 

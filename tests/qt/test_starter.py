@@ -8,9 +8,9 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino import _sample_data
-from napari_sam2_openvino._engines import Sam2Engine
-from napari_sam2_openvino._jobs import State
 from napari_sam2_openvino._qt.segment_widget import SegmentWidget
+from napari_sam2_openvino._session.engines import Sam2Engine
+from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.errors import JobCancelledError
 
 

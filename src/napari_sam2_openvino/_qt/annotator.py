@@ -11,11 +11,8 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino import _layers, _preview, _targets
-from napari_sam2_openvino._annotation_session import AnnotationSession
-from napari_sam2_openvino._engines import Engine
-from napari_sam2_openvino._objects import HOVER
-from napari_sam2_openvino._planes import plane_in_view
+from napari_sam2_openvino._layers import drawing, preview, targets
+from napari_sam2_openvino._layers.planes import plane_in_view
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
 from napari_sam2_openvino._qt.drafting import Drafting
@@ -25,6 +22,10 @@ from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._session.annotation_session import AnnotationSession
+from napari_sam2_openvino._session.answers import ObjectAnswer
+from napari_sam2_openvino._session.engines import Engine
+from napari_sam2_openvino._session.objects import HOVER
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError
@@ -152,7 +153,7 @@ class Annotator:
             drafting.current_changed.connect(self._on_edit)
             drafting.current_changed.connect(self.drafting_changed)
             self._draftings.append(drafting)
-        if image is None or (self.target and _targets.fit_problem(self.target, image)):
+        if image is None or (self.target and targets.fit_problem(self.target, image)):
             self.set_target(None)
         self.feedback.has_image = image is not None
         self.feedback.expire()
@@ -204,11 +205,25 @@ class Annotator:
                 self.feedback.show()
                 return
             self.feedback.forget_error()
-            objects = self.drafting.objects
-            replaced = {each for each in obj_ids if objects.draft(each).is_committed}
-            self.committer.commit(
-                Commit(self._image, self.plane, tuple(there), frozenset(replaced), self.commit_mode)
-            )
+            self.committer.commit(self._to_commit(self._image, self.plane, there, self.drafting))
+
+    def _to_commit(
+        self, image: Image, plane: PlaneIndex, answers: list[ObjectAnswer], drafting: Drafting
+    ) -> Commit:
+        obj_ids = {each.obj_id for each in answers}
+        written = {
+            each
+            for each in obj_ids
+            if each in self.committer.written or drafting.objects.draft(each).is_committed
+        }
+        return Commit(
+            image,
+            plane,
+            tuple(answers),
+            frozenset(written),
+            self.commit_mode,
+            drafting.ids_in_hand - obj_ids,
+        )
 
     def cancel(self) -> None:
         """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
@@ -243,7 +258,7 @@ class Annotator:
     def _connect_image(self, image: Image | None, *, connect: bool) -> None:
         if image is None:
             return
-        for name in _layers.SPATIAL:
+        for name in drawing.SPATIAL:
             emitter = image.events[name]
             (emitter.connect if connect else emitter.disconnect)(self._on_image_moved)
 
@@ -364,8 +379,8 @@ class Annotator:
             drafting.record()
 
     def _is_current(self, commit: Commit) -> bool:
-        # Edits that wait to be read count as well.
-        self.sync()
+        # Edits that wait to be read count as well, also while the preview is not live.
+        self.sync(show=True)
         is_here = (self._image, self.plane) == (commit.image, commit.plane)
         return is_here and all(self.session.answer(each.obj_id) is each for each in commit.answers)
 
@@ -380,9 +395,9 @@ class Annotator:
         if (drafting := self.drafting) is None:
             return
         focus = self.focus
-        outlines: list[_preview.Outline] = []
+        outlines: list[preview.Outline] = []
         for obj_id, answer in self.session.answers.items():
-            kind: _preview.OutlineKind = "current" if obj_id == focus else "other"
+            kind: preview.OutlineKind = "current" if obj_id == focus else "other"
             if obj_id == HOVER:
                 kind = "hover"
             outlines.append((kind, answer.outline, answer.mask.origin))

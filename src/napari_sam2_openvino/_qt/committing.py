@@ -10,10 +10,10 @@ from napari.layers import Image, Labels
 from napari.viewer import Viewer
 from psygnal import Signal
 
-from napari_sam2_openvino import _targets
-from napari_sam2_openvino._answers import ObjectAnswer
-from napari_sam2_openvino._label_parts import cut_objects, largest_label
+from napari_sam2_openvino._layers import targets
+from napari_sam2_openvino._layers.label_parts import cut_objects, largest_label
 from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino._session.answers import ObjectAnswer
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
@@ -33,6 +33,8 @@ class Commit:
         obj_ids of those that are in the target already: their old pixels go. Others get a free
         label if theirs is taken.
     mode : str, optional
+    reserved : frozenset of int, optional
+        obj_ids of other objects in hand: no object is written under one of them.
     """
 
     image: Image
@@ -40,6 +42,7 @@ class Commit:
     answers: tuple[ObjectAnswer, ...]
     replaced: frozenset[int] = frozenset()
     mode: CommitMode = "keep existing"
+    reserved: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +107,8 @@ class Committer:
         # Of its own: an image is encoded while a large layer is read.
         self._worker = ComputeWorker()
         self._target: Labels | None = None
+        self.written: frozenset[int] = frozenset()
+        """Labels under which objects were written: to commit them again replaces them."""
         # None while it is not known.
         self._largest: int | None = None
         self._position: Any = None
@@ -125,7 +130,7 @@ class Committer:
         if target == self._target:
             return
         self._connect(connect=False)
-        self._target, self._largest = target, None
+        self._target, self._largest, self.written = target, None, frozenset()
         self._connect(connect=True)
         self.target_changed.emit(target)
 
@@ -190,10 +195,10 @@ class Committer:
 
     def _write(self, commit: Commit, scan: _Scan | None = None) -> None:
         labels = self._target or self._new_target(commit.image)
-        if problem := _targets.fit_problem(labels, commit.image):
+        if problem := targets.fit_problem(labels, commit.image):
             raise InputError(problem)
         largest = self._largest
-        if largest is not None and _targets.largest_in_memory(labels, commit.plane) > largest:
+        if largest is not None and targets.largest_in_memory(labels, commit.plane) > largest:
             largest = None
         is_in_memory = isinstance(labels.data, np.ndarray)
         if scan is None and (largest is None or (commit.replaced and not is_in_memory)):
@@ -208,7 +213,7 @@ class Committer:
         cuts = [(ids[answer.obj_id], answer.mask) for answer in commit.answers]
         self._is_writing = True
         try:
-            results = _targets.commit_masks(
+            results = targets.commit_masks(
                 labels, commit.plane, cuts, commit.mode, replaced=replaced
             )
         finally:
@@ -217,6 +222,7 @@ class Committer:
         if not areas:
             raise InputError("Nothing was written: the pixels belong to other objects already.")
         self._largest = max(largest, *areas)
+        self.written |= areas.keys()
         new_ids = {old: new for old, new in ids.items() if new in areas}
         self.committed.emit(Committed(commit, labels, new_ids, areas))
         self._tell(labels, areas, len(ids))
@@ -230,7 +236,7 @@ class Committer:
         self.status_changed.emit(text)
 
     def _new_target(self, image: Image) -> Labels:
-        labels = _targets.new_labels_layer(image)
+        labels = targets.new_labels_layer(image)
         active = self._viewer.layers.selection.active
         # Below the prompts, and the user goes on clicking where they were.
         self._viewer.layers.insert(self._viewer.layers.index(image) + 1, labels)
@@ -287,6 +293,8 @@ def _free_ids(commit: Commit, largest: int) -> dict[int, int]:
         obj_id = answer.obj_id
         if obj_id not in commit.replaced and obj_id <= largest:
             obj_id = largest + 1
+            while obj_id in commit.reserved:
+                obj_id += 1
         ids[answer.obj_id] = obj_id
         largest = max(largest, obj_id)
     return ids

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from psygnal import Signal
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._history import PromptHistory
-from napari_sam2_openvino._marks_io import PlacedMark
-from napari_sam2_openvino._objects import FOR_ALL, Draft, Mode, Objects
+from napari_sam2_openvino._layers import drawing
+from napari_sam2_openvino._layers.marks_io import PlacedMark
+from napari_sam2_openvino._layers.snapshots import PromptSnapshot
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
-from napari_sam2_openvino._snapshots import PromptSnapshot
+from napari_sam2_openvino._session.history import PromptHistory
+from napari_sam2_openvino._session.objects import FOR_ALL, Draft, Mode, Objects
 from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -47,7 +47,7 @@ class Drafting:
         self.layers = layers
         self.objects = Objects()
         self.mode = Mode.ONE_OBJECT
-        self.polarity = _layers.POSITIVE
+        self.polarity = drawing.POSITIVE
         self.is_for_all = False
         self._history: PromptHistory[_Moment] = PromptHistory(is_same=_Moment.is_same)
         self._is_quiet = False
@@ -61,6 +61,7 @@ class Drafting:
         InputError
             If a prompt cannot be used.
         """
+        self.layers.adopt_boxes(self.objects.current)
         if self.mode is Mode.EACH_PROMPT:
             self._separate()
         marks = self.layers.read(plane)
@@ -134,7 +135,7 @@ class Drafting:
                 self.objects = self.objects.with_draft(
                     obj_id, Draft(is_committed=self.objects.draft(obj_id).is_committed)
                 )
-        self.set_polarity(_layers.POSITIVE)
+        self.set_polarity(drawing.POSITIVE)
 
     def choose(self, obj_id: int, stage: int, token: int) -> None:
         """Take another of the masks of an object."""
@@ -155,6 +156,12 @@ class Drafting:
             self.layers.place(placed)
             self.objects = self.objects.seen([each.obj_id for each in placed]).next()
         self._show_current()
+
+    @property
+    def ids_in_hand(self) -> frozenset[int]:
+        """The ids of the objects that are drawn on any plane, and of the current one."""
+        objects = self.objects
+        return self.layers.obj_ids | {objects.current} | objects.drafts.keys()
 
     @property
     def first_free_id(self) -> int:
@@ -184,7 +191,7 @@ class Drafting:
             moved = {old: new for old, new in new_ids.items() if old != new}
             self.layers.renumber(moved)
             self.objects = self.objects.renumber(moved).without(set(new_ids.values()))
-        self.set_polarity(_layers.POSITIVE)
+        self.set_polarity(drawing.POSITIVE)
 
     def forget_committed(self) -> None:
         """Take it that nothing is in the target: another one was chosen."""
@@ -231,7 +238,7 @@ class Drafting:
         return True
 
     def _show_current(self) -> None:
-        is_for_all = self.polarity == _layers.NEGATIVE and (
+        is_for_all = self.polarity == drawing.NEGATIVE and (
             self.is_for_all or self.mode is Mode.EACH_PROMPT
         )
         self.layers.set_current(FOR_ALL if is_for_all else self.objects.current, self.polarity)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from napari.utils.notifications import show_error
 from psygnal import Signal
 
-from napari_sam2_openvino._annotation_session import AnnotationSession
-from napari_sam2_openvino._jobs import State
 from napari_sam2_openvino._qt import status
+from napari_sam2_openvino._session.annotation_session import AnnotationSession
+from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.errors import Sam2Error
 
 _SLOW = (State.LOADING, State.ENCODING)

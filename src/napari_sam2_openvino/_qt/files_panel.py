@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2_openvino import _import_prompts
-from napari_sam2_openvino._prompt_columns import load_table
+from napari_sam2_openvino._layers import import_prompts
+from napari_sam2_openvino._layers.prompt_columns import load_table
 from napari_sam2_openvino._qt.actions import tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.session_files import SessionFiles
@@ -91,10 +91,10 @@ class FilesPanel(QWidget):
 
     def import_layer(self, layer: Points | Shapes) -> None:
         """Make objects of the points or shapes of a layer."""
-        self._add(partial(_import_prompts.marks_from_layer, layer))
+        self._add(partial(import_prompts.marks_from_layer, layer))
 
     def _on_table(self, table: Any) -> None:
-        self._add(partial(_import_prompts.marks_from_table, table))
+        self._add(partial(import_prompts.marks_from_table, table))
 
     def _add(self, read: Any) -> None:
         annotator = self._annotator

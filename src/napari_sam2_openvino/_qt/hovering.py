@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from napari.viewer import Viewer
 
-from napari_sam2_openvino import _coordinates
+from napari_sam2_openvino._layers import coordinates
 from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -43,8 +43,8 @@ class Hover:
         """Return the click at the pointer; None off the image, or while it is off."""
         if not self.is_on or self._position is None:
             return None
-        x, y = _coordinates.to_xy(self._in_image(image), plane)[0].tolist()
-        height, width = _coordinates.plane_hw(image, plane)
+        x, y = coordinates.to_xy(self._in_image(image), plane)[0].tolist()
+        height, width = coordinates.plane_hw(image, plane)
         if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
             return None
         place = (round(x / _COARSE) * _COARSE, round(y / _COARSE) * _COARSE)

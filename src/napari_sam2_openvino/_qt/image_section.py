@@ -5,7 +5,7 @@ from typing import Any
 
 from napari.layers import Image
 
-from napari_sam2_openvino._planes import image_shape
+from napari_sam2_openvino._layers.planes import image_shape
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.image_panel import AxisChoice, ChannelChoice, ImagePanel
 from napari_sam2_openvino._qt.network_view import describe_region, show_input

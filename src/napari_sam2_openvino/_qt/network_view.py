@@ -9,8 +9,8 @@ from napari.layers import Image
 from napari.viewer import Viewer
 from psygnal import Signal
 
-from napari_sam2_openvino import _planes
-from napari_sam2_openvino._steps import NetworkInput
+from napari_sam2_openvino._layers import planes
+from napari_sam2_openvino._session.steps import NetworkInput
 from napari_sam2_openvino.core.normalize import ChannelView, Stretch
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache
@@ -108,7 +108,7 @@ class NetworkView:
             If the channels do not go together.
         """
         versions = [self._versions.get(layer.unique_id, 0) for layer in self.layers]
-        return _planes.plane_source(
+        return planes.plane_source(
             self.layers, plane, self.view, versions=versions, measured=self._measured
         )
 
@@ -140,12 +140,12 @@ class NetworkView:
     def _take_contrast(self) -> None:
         displayed: tuple[Stretch, ...] = ()
         if self.normalization.mode == "as displayed" and self.layers:
-            displayed = _planes.with_shown_limits(self.view, self.layers).displayed
+            displayed = planes.with_shown_limits(self.view, self.layers).displayed
         self.view = replace(self.view, displayed=displayed)
         self._offer_contrast()
 
     def _offer_contrast(self) -> None:
-        is_new = bool(self.layers) and _planes.has_new_contrast(self.view, self.layers)
+        is_new = bool(self.layers) and planes.has_new_contrast(self.view, self.layers)
         self.contrast_offered.emit(is_new)
 
 
@@ -173,7 +173,7 @@ def show_input(viewer: Viewer, image: Image, plane: PlaneIndex, seen: NetworkInp
     """Add the image that the network sees as a layer, where the image is."""
     row, column = plane.displayed
     height, width = seen.rgb.shape[:2]
-    matrix = _planes.affine_matrix(image)
+    matrix = planes.affine_matrix(image)
     offset = np.array([value or 0 for value in plane.index], float)
     # A pixel that stands for several has its centre in the middle of them.
     steps = seen.region.height / height, seen.region.width / width

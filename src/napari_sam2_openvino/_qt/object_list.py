@@ -7,14 +7,14 @@ from typing import Any
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino import _preview, _targets
-from napari_sam2_openvino._features import ObjectRow as StoredRow
-from napari_sam2_openvino._features import ObjectTable
-from napari_sam2_openvino._label_parts import cut_object, object_areas
-from napari_sam2_openvino._objects import Draft
+from napari_sam2_openvino._layers import preview, targets
+from napari_sam2_openvino._layers.features import ObjectRow as StoredRow
+from napari_sam2_openvino._layers.features import ObjectTable
+from napari_sam2_openvino._layers.label_parts import cut_object, object_areas
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.committing import Committed
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
+from napari_sam2_openvino._session.objects import Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import (
@@ -129,8 +129,8 @@ class ObjectList:
         position = annotator.hover.position()
         for layer in reversed(annotator.viewer.layers):
             is_candidate = isinstance(layer, Labels) and layer.visible
-            if is_candidate and not _preview.is_preview(layer):
-                obj_id = _targets.object_at(layer, position)
+            if is_candidate and not preview.is_preview(layer):
+                obj_id = targets.object_at(layer, position)
                 if obj_id:
                     self.edit(layer, obj_id)
                     return
@@ -142,7 +142,7 @@ class ObjectList:
         image, plane = annotator.image, annotator.plane
         if image is None or plane is None or annotator.drafting is None:
             return
-        if labels != annotator.target and (problem := _targets.fit_problem(labels, image)):
+        if labels != annotator.target and (problem := targets.fit_problem(labels, image)):
             annotator.feedback.report(InputError(problem))
             return
         try:
@@ -247,7 +247,8 @@ class ObjectList:
     def _count(self) -> None:
         """Make the table agree with the plane in view after undo, redo or painting."""
         annotator = self._annotator
-        if annotator.is_closed or self._table is None or not self._table.rows():
+        # Rows that went with their objects come back with them.
+        if annotator.is_closed or self._table is None or not (self.log or self._table.rows()):
             return
         if annotator.plane is None or annotator.target is None:
             return

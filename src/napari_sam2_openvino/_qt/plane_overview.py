@@ -5,7 +5,7 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_sam2_openvino._planes import image_shape, stack_planes
+from napari_sam2_openvino._layers.planes import image_shape, stack_planes
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_strip import PlaneStates

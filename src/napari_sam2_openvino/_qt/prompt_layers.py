@@ -8,7 +8,7 @@ import pandas as pd
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
-from napari_sam2_openvino import _layers, _marks_io, _preview, _snapshots
+from napari_sam2_openvino._layers import drawing, layer_edits, marks_io, preview, snapshots
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino.core.marks import Mark
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -40,7 +40,7 @@ class PromptLayers:
         self.image = image
         self._on_edit = on_edit
         self._keys = keys
-        self._current = (1, _layers.POSITIVE)
+        self._current = (1, drawing.POSITIVE)
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.preview: Labels | None = None
@@ -61,35 +61,35 @@ class PromptLayers:
         InputError
             If a prompt cannot be used.
         """
-        _layers.show_prompts(self.points, self.shapes, self._current[0] or None)
-        return _marks_io.read_marks(self.points, self.shapes, self.image, plane)
+        drawing.show_prompts(self.points, self.shapes, self._current[0] or None)
+        return marks_io.read_marks(self.points, self.shapes, self.image, plane)
 
     def planes(self, plane: PlaneIndex) -> dict[PlaneIndex, set[int]]:
         """Return which planes parallel to one have prompts, and of which objects."""
-        return _marks_io.objects_with_prompts(self.points, self.shapes, self.image, plane)
+        return marks_io.objects_with_prompts(self.points, self.shapes, self.image, plane)
 
-    def place(self, placed: Sequence[_marks_io.PlacedMark]) -> None:
+    def place(self, placed: Sequence[marks_io.PlacedMark]) -> None:
         """Append marks of any planes and objects."""
         self._add_preview()
         if any(each.mark.kind == "point" for each in placed):
             self._need_points()
         if any(each.mark.kind != "point" for each in placed):
             self._need_shapes()
-        _marks_io.place_marks(self.points, self.shapes, self.image, placed)
+        marks_io.place_marks(self.points, self.shapes, self.image, placed)
 
     def remove(self, obj_ids: Collection[int], plane: PlaneIndex | None = None) -> None:
         """Remove the prompts of some objects, on a plane or everywhere."""
-        _marks_io.remove_object(self.points, self.shapes, self.image, obj_ids, plane)
+        layer_edits.remove_object(self.points, self.shapes, self.image, obj_ids, plane)
 
     def remove_all(self) -> None:
         """Remove every prompt."""
         for layer in self._drawn_layers():
-            with _marks_io.editing(layer):
+            with layer_edits.editing(layer):
                 layer.remove(list(range(len(layer.data))))
 
     def renumber(self, new_ids: Mapping[int, int]) -> None:
         """Give objects other ids."""
-        _marks_io.renumber(self.points, self.shapes, new_ids)
+        layer_edits.renumber(self.points, self.shapes, new_ids)
 
     def separate(self, obj_id: int, largest: int) -> int:
         """Make every positive prompt of an object but the first an object of its own.
@@ -108,26 +108,50 @@ class PromptLayers:
         has_first = False
         for layer in self._drawn_layers():
             features = layer.features
-            if not {_layers.OBJECT_FEATURE, _layers.POLARITY_FEATURE} <= set(features):
+            if not {drawing.OBJECT_FEATURE, drawing.POLARITY_FEATURE} <= set(features):
                 continue
-            is_theirs = features[_layers.OBJECT_FEATURE] == obj_id
-            is_theirs &= features[_layers.POLARITY_FEATURE] == _layers.POSITIVE
+            is_theirs = features[drawing.OBJECT_FEATURE] == obj_id
+            is_theirs &= features[drawing.POLARITY_FEATURE] == drawing.POSITIVE
             rows = np.flatnonzero(is_theirs.to_numpy(bool))[0 if has_first else 1 :]
             has_first |= bool(is_theirs.any())
             if len(rows):
                 features = features.copy()
-                column = features.columns.get_loc(_layers.OBJECT_FEATURE)
+                column = features.columns.get_loc(drawing.OBJECT_FEATURE)
                 features.iloc[rows, column] = np.arange(largest + 1, largest + 1 + len(rows))
                 largest += len(rows)
                 layer.features = features
         return largest
 
+    def adopt_boxes(self, obj_id: int) -> None:
+        """Give boxes and lassos to an object that were drawn while prompts counted for all."""
+        shapes = self.shapes
+        if shapes is None or drawing.is_drawing(shapes):
+            return
+        names = {drawing.OBJECT_FEATURE, drawing.POLARITY_FEATURE}
+        if not names <= set(shapes.features) or len(shapes.features) != shapes.nshapes:
+            return
+        is_box = np.array([kind not in drawing.SCRIBBLES for kind in shapes.shape_type], bool)
+        is_lost = (shapes.features[drawing.OBJECT_FEATURE] == drawing.FOR_ALL) & is_box
+        if is_lost.any():
+            features = shapes.features.copy()
+            features.loc[is_lost, drawing.POLARITY_FEATURE] = drawing.POSITIVE
+            features.loc[is_lost, drawing.OBJECT_FEATURE] = obj_id
+            shapes.features = features
+
+    @property
+    def obj_ids(self) -> frozenset[int]:
+        """The objects that have prompts on any plane."""
+        columns = [
+            layer.features[drawing.OBJECT_FEATURE]
+            for layer in self._drawn_layers()
+            if drawing.OBJECT_FEATURE in layer.features
+        ]
+        numbers = [pd.to_numeric(each, errors="coerce").dropna() for each in columns]
+        return frozenset(int(number) for each in numbers for number in each.unique())
+
     def has_prompts(self, obj_id: int) -> bool:
         """Whether there is any prompt of an object."""
-        return any(
-            bool((layer.features.get(_layers.OBJECT_FEATURE, pd.Series()) == obj_id).any())
-            for layer in self._drawn_layers()
-        )
+        return obj_id in self.obj_ids
 
     def set_current(self, obj_id: int, polarity: str) -> None:
         """Choose what the next prompt belongs to, and its sign."""
@@ -141,34 +165,34 @@ class PromptLayers:
         active = self._viewer.layers.selection.active
         for layer in self._drawn_layers():
             if layer == active:
-                return _layers.polarity(layer)
+                return drawing.polarity(layer)
         return self._current[1]
 
-    def snapshot(self) -> _snapshots.PromptSnapshot:
+    def snapshot(self) -> snapshots.PromptSnapshot:
         """Return all prompts as a value."""
-        return _snapshots.snapshot(self.points, self.shapes)
+        return snapshots.snapshot(self.points, self.shapes)
 
-    def restore(self, snapshot: _snapshots.PromptSnapshot) -> None:
+    def restore(self, snapshot: snapshots.PromptSnapshot) -> None:
         """Put back all prompts as they were."""
         if snapshot.has_points:
             self._need_points()
         if snapshot.has_shapes:
             self._need_shapes()
-        _snapshots.restore(self.points, self.shapes, snapshot)
+        snapshots.restore(self.points, self.shapes, snapshot)
 
-    def show(self, outlines: Sequence[_preview.Outline], plane: PlaneIndex | None) -> None:
+    def show(self, outlines: Sequence[preview.Outline], plane: PlaneIndex | None) -> None:
         """Show outlines of objects on a plane, or nothing."""
         if self.preview is None:
             return
         if plane is None or not outlines:
-            _preview.hide_preview(self.preview)
+            preview.hide_preview(self.preview)
         else:
-            _preview.show_outlines(self.preview, self.image, plane, outlines)
+            preview.show_outlines(self.preview, self.image, plane, outlines)
 
     def follow_image(self) -> None:
         """Give our layers the place in the world that the image has now."""
         for layer in self._drawn_layers():
-            for name, value in _layers.spatial_metadata(self.image).items():
+            for name, value in drawing.spatial_metadata(self.image).items():
                 setattr(layer, name, value)
         if self.preview is not None:
             # Its place is set whenever it shows something.
@@ -195,23 +219,23 @@ class PromptLayers:
 
     def _need_points(self) -> Points:
         if self.points is None:
-            self.points = self._add(_layers.new_points_layer(self.image))
+            self.points = self._add(drawing.new_points_layer(self.image))
         return self.points
 
     def _need_shapes(self) -> Shapes:
         if self.shapes is None:
-            self.shapes = self._add(_layers.new_shapes_layer(self.image))
+            self.shapes = self._add(drawing.new_shapes_layer(self.image))
         return self.shapes
 
     def _apply_current(self, layer: Points | Shapes) -> None:
         obj_id, polarity = self._current
-        _layers.set_current_object(layer, obj_id)
-        if _layers.polarity(layer) != polarity:
-            _layers.set_polarity(layer, polarity)
+        drawing.set_current_object(layer, obj_id)
+        if drawing.polarity(layer) != polarity:
+            drawing.set_polarity(layer, polarity)
 
     def _add_preview(self) -> None:
         if self.preview is None:
-            self.preview = _preview.new_preview_layer(self.image)
+            self.preview = preview.new_preview_layer(self.image)
             self._viewer.add_layer(self.preview)
 
     def _add(self, layer: Any) -> Any:

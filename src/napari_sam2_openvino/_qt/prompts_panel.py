@@ -17,11 +17,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._objects import Mode
+from napari_sam2_openvino._layers import drawing
 from napari_sam2_openvino._qt.actions import find_action, tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.verbs import Verbs
+from napari_sam2_openvino._session.objects import Mode
 from napari_sam2_openvino.core.commit import CommitMode
 
 _BUTTONS = (
@@ -107,8 +107,8 @@ class PromptsPanel(QWidget):
         layout.addLayout(_row(QLabel("Preview"), self.live_box, self.hover_box))
 
     def _connect(self) -> None:
-        self.positive_radio.clicked.connect(lambda: self._verbs.set_polarity(_layers.POSITIVE))
-        self.negative_radio.clicked.connect(lambda: self._verbs.set_polarity(_layers.NEGATIVE))
+        self.positive_radio.clicked.connect(lambda: self._verbs.set_polarity(drawing.POSITIVE))
+        self.negative_radio.clicked.connect(lambda: self._verbs.set_polarity(drawing.NEGATIVE))
         self.for_all_box.clicked.connect(self._verbs.toggle_for_all)
         self.mode_combo.activated.connect(self._on_mode)
         self.live_box.clicked.connect(self._annotator.set_live)
@@ -120,8 +120,8 @@ class PromptsPanel(QWidget):
     def show_drafting(self) -> None:
         """Show what the next prompt will be."""
         drafting = self._annotator.drafting
-        polarity = _layers.POSITIVE if drafting is None else drafting.polarity
-        is_positive = polarity == _layers.POSITIVE
+        polarity = drawing.POSITIVE if drafting is None else drafting.polarity
+        is_positive = polarity == drawing.POSITIVE
         (self.positive_radio if is_positive else self.negative_radio).setChecked(True)
         mode = Mode.ONE_OBJECT if drafting is None else drafting.mode
         self.mode_combo.setCurrentText(_MODES[mode])

@@ -21,8 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_sam2_openvino import _preview
-from napari_sam2_openvino._engines import Engine, Sam2Engine
+from napari_sam2_openvino._layers import preview
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.files_panel import FilesPanel
@@ -37,6 +36,7 @@ from napari_sam2_openvino._qt.plane_strip import PlaneStates, PlaneStrip
 from napari_sam2_openvino._qt.prompts_panel import PromptsPanel
 from napari_sam2_openvino._qt.session_files import SessionFiles
 from napari_sam2_openvino._qt.verbs import Verbs
+from napari_sam2_openvino._session.engines import Engine, Sam2Engine
 from napari_sam2_openvino._settings import (
     Preferences,
     on_preferences_changed,
@@ -252,7 +252,7 @@ class SegmentWidget(QWidget):
 
     def _target_choices(self, _combo: Any) -> list[tuple[str, Any]]:
         layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
-        wanted = [(each.name, each) for each in layers if not _preview.is_preview(each)]
+        wanted = [(each.name, each) for each in layers if not preview.is_preview(each)]
         return [(_NEW_LAYER, None), *wanted]
 
     def _model_choices(self, _combo: Any) -> list[str]:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino import _planes
-from napari_sam2_openvino._marks_io import PlacedMark
-from napari_sam2_openvino._objects import FOR_ALL, Draft
+from napari_sam2_openvino._layers import planes
+from napari_sam2_openvino._layers.marks_io import PlacedMark
+from napari_sam2_openvino._layers.targets import new_labels_layer
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
 from napari_sam2_openvino._qt.object_list import ObjectList
-from napari_sam2_openvino._targets import new_labels_layer
+from napari_sam2_openvino._session.objects import FOR_ALL, Draft
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.paths import sessions_dir
@@ -187,7 +187,7 @@ class SessionFiles:
             if not any(record.committed for record in session.objects):
                 self._finish(session)
                 return
-            job = _ReplayJob(session, [_planes.image_arrays(layer) for layer in layers])
+            job = _ReplayJob(session, [planes.image_arrays(layer) for layer in layers])
         except Sam2Error as error:
             annotator.feedback.report(error)
             return
@@ -263,7 +263,7 @@ def _drawn(records: list[ObjectRecord]) -> tuple[list[PlacedMark], dict[int, Dra
 
 
 def _check_image(session: SessionFile, image: Image) -> None:
-    shape, expected = _planes.image_shape(image), session.images[0].shape
+    shape, expected = planes.image_shape(image), session.images[0].shape
     if shape != expected:
         raise InputError(
             f"The session was made on {' x '.join(map(str, expected))} pixels, but {image.name} "
@@ -275,9 +275,9 @@ def _image_record(image: Image) -> ImageRecord:
     source = image.source.path
     return ImageRecord(
         name=image.name,
-        shape=_planes.image_shape(image),
+        shape=planes.image_shape(image),
         is_rgb=bool(image.rgb),
-        dtype=str(_planes.image_data(image).dtype),
+        dtype=str(planes.image_data(image).dtype),
         axis_labels=tuple(map(str, image.axis_labels)),
         units=tuple(map(str, image.units)),
         scale=tuple(map(float, image.scale)),

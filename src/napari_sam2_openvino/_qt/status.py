@@ -1,9 +1,9 @@
 """What a session does, in a sentence for the user."""
 
-from napari_sam2_openvino._annotation_session import AnnotationSession
-from napari_sam2_openvino._answers import ObjectAnswer
-from napari_sam2_openvino._jobs import State
 from napari_sam2_openvino._qt.actions import find_action
+from napari_sam2_openvino._session.annotation_session import AnnotationSession
+from napari_sam2_openvino._session.answers import ObjectAnswer
+from napari_sam2_openvino._session.jobs import State
 
 NO_IMAGE = "Open an image, then choose it above."
 NOTHING = "Nothing to commit: click on an object first."

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from napari_sam2_openvino import _layers
-from napari_sam2_openvino._objects import Mode
+from napari_sam2_openvino._layers import drawing
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.prompt_layers import Tool
+from napari_sam2_openvino._session.objects import Mode
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import MaskOptions, describe
 
@@ -63,8 +63,8 @@ class Verbs:
     def toggle_polarity(self) -> None:
         """Make the next point or scribble negative instead of positive, or the other way round."""
         if drafting := self._drafting():
-            is_positive = drafting.polarity == _layers.POSITIVE
-            drafting.set_polarity(_layers.NEGATIVE if is_positive else _layers.POSITIVE)
+            is_positive = drafting.polarity == drawing.POSITIVE
+            drafting.set_polarity(drawing.NEGATIVE if is_positive else drawing.POSITIVE)
 
     def toggle_for_all(self) -> None:
         """Let negative points count for all objects, or for the current one only."""

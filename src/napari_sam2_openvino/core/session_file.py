@@ -62,7 +62,7 @@ class SessionFile(Record):
     commit_mode: CommitMode = "keep existing"
     class_names: tuple[Text, ...] = ()
     objects: tuple[ObjectRecord, ...] = ()
-    created_with: Annotated[dict[str, str], Field(default_factory=_created_with)]
+    created_with: dict[str, str] = Field(default_factory=_created_with)
 
     @model_validator(mode="after")
     def _objects_are_in_the_image(self) -> "SessionFile":

@@ -1,0 +1,257 @@
+"""Image files as arrays that are read in parts, and labels into files."""
+
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._files.tiff_pages import TiffPages
+from napari_sam2_openvino.core.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    import tifffile
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+LABELS_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
+# Sides of the tiles of large planes in files that are written.
+TILE_SIDE = 512
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """An image that is open for reading.
+
+    Parameters
+    ----------
+    path : Path
+    levels : tuple of array-like
+        Full resolution first, then coarser versions if the file has any. With ``shape``, ``dtype``
+        and basic indexing, which reads no more than it has to.
+    axes : str
+        One letter for each axis, such as "TCZYX", S for colours; empty where the file does not
+        tell.
+    """
+
+    path: Path
+    levels: tuple[Any, ...]
+    axes: str = ""
+
+
+@contextlib.contextmanager
+def open_image(path: Path) -> Iterator[ImageFile]:
+    """Open a TIFF, OME-TIFF, zarr, OME-Zarr, .npy, PNG, JPEG or other common image.
+
+    Nothing is read of a TIFF, zarr or .npy but what is asked for.
+
+    Yields
+    ------
+    ImageFile
+        Usable until the context ends.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or it cannot be read.
+    MissingExtraError
+        If it is a zarr and the package zarr is not installed.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        raise InputError(f"There is no image {path}: check its path.")
+    with contextlib.ExitStack() as stack:
+        try:
+            image = _open(path, stack)
+        except (InputError, MissingExtraError):
+            raise
+        # The file is the user's, and readers raise whatever they stumble over.
+        except Exception as error:
+            raise InputError(
+                f"The image {path} cannot be read ({error}): check that it is whole and of a "
+                "common format."
+            ) from error
+        yield image
+
+
+def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        levels, axes = _open_zarr(path)
+    elif suffix in TIFF_SUFFIXES:
+        levels, axes = _open_tiff(path, stack)
+    elif suffix == ".npy":
+        levels, axes = (np.load(path, mmap_mode="r", allow_pickle=False),), ""
+    else:
+        from skimage.io import imread
+
+        pixels = imread(path)
+        levels, axes = (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, "")
+    return ImageFile(path, levels, axes)
+
+
+def _open_tiff(path: Path, stack: contextlib.ExitStack) -> tuple[tuple[Any, ...], str]:
+    import tifffile
+
+    file = stack.enter_context(tifffile.TiffFile(path))
+    series = file.series[0]
+    return tuple(_tiff_array(path, level) for level in series.levels), series.axes
+
+
+def _tiff_array(path: Path, level: "tifffile.TiffPageSeries") -> Any:
+    if level.dataoffset is not None and level.keyframe.is_memmappable:
+        dtype = np.dtype(level.dtype).newbyteorder(level.keyframe.parent.byteorder)
+        return np.memmap(path, dtype, "r", level.dataoffset, level.shape)
+    if TiffPages.can_read(level):
+        return TiffPages(level)
+    return level.asarray()
+
+
+def _open_zarr(path: Path) -> tuple[tuple[Any, ...], str]:
+    zarr = _zarr()
+    node: Any = zarr.open(path, mode="r")
+    if not hasattr(node, "array_keys"):
+        return (node,), "".join(getattr(node.metadata, "dimension_names", None) or ()).upper()
+    attributes = node.attrs.asdict()
+    multiscales = attributes.get("ome", attributes).get("multiscales")
+    if multiscales:
+        first = multiscales[0]
+        levels = tuple(node[dataset["path"]] for dataset in first["datasets"])
+        names = [axis["name"] if isinstance(axis, dict) else axis for axis in first.get("axes", ())]
+        axes = "".join(names).upper()
+        return levels, axes if len(axes) == levels[0].ndim else ""
+    # What napari's own reader does with groups that say nothing about themselves.
+    group = node[min(node.group_keys())] if any(node.group_keys()) else node
+    levels = tuple(group[name] for name in sorted(group.array_keys()))
+    if not levels:
+        raise InputError(f"{path} holds no array: choose an image.")
+    return levels, ""
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise MissingExtraError(
+            "Reading and writing .zarr needs the package zarr: run `pip install zarr`."
+        ) from error
+    return zarr
+
+
+def labels_dtype(largest_id: int) -> np.dtype[Any]:
+    """Return the smallest of uint16, uint32 and uint64 that holds an id."""
+    return max(np.dtype(np.uint16), np.min_scalar_type(largest_id))
+
+
+def scratch_labels(shape: tuple[int, ...], largest_id: int, folder: Path) -> NDArray[Any]:
+    """Return empty labels that live in an unnamed file, which goes with the last reference.
+
+    Only what is written to takes space on the disk, where the file system can do that.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+    """
+    try:
+        # The map has a handle of its own.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, labels_dtype(largest_id), "w+", shape=shape)
+    except OSError as error:
+        raise InputError(
+            f"Labels cannot be written to {folder} ({error.strerror}): choose another folder."
+        ) from error
+
+
+def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
+    """Raise InputError if labels cannot be written under a name."""
+    if path.suffix.lower() not in LABELS_SUFFIXES:
+        raise InputError(
+            f"Labels are written to {', '.join(LABELS_SUFFIXES)}, but the name is {path.name!r}: "
+            "choose another."
+        )
+    if path.suffix.lower() == ".zarr":
+        _zarr()
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already: choose another name, or allow to overwrite it.")
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent}: make it, or choose another.")
+
+
+def save_labels(
+    path: Path, labels: NDArray[Any], *, axes: str = "", overwrite: bool = False
+) -> None:
+    """Write labels to a compressed TIFF, a zarr or an .npy file, as its name says.
+
+    It is written under another name and then renamed: what is there under this name is whole.
+
+    Parameters
+    ----------
+    path : Path
+    labels : ndarray of unsigned integers, at least two axes
+    axes : str, optional
+        One letter for each axis, to be noted in a TIFF.
+    overwrite : bool, optional
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; nothing is left behind.
+    """
+    check_labels_path(path, overwrite=overwrite)
+    suffix = path.suffix.lower()
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{suffix}")
+    writers: dict[str, Callable[[Path, NDArray[Any], str], None]] = {
+        ".npy": lambda place, array, _: np.save(place, array),
+        ".zarr": _write_zarr,
+    }
+    try:
+        writers.get(suffix, _write_tiff)(temporary, labels, axes)
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"The labels cannot be written to {path} ({error.strerror or error}): choose another "
+            "place."
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _write_tiff(path: Path, labels: NDArray[Any], axes: str) -> None:
+    import tifffile
+
+    is_large = max(labels.shape[-2:]) > 4 * TILE_SIDE
+    tifffile.imwrite(
+        path,
+        labels,
+        bigtiff=labels.nbytes > 2**32 - 2**25,
+        photometric="minisblack",
+        compression="zlib",
+        tile=(TILE_SIDE, TILE_SIDE) if is_large else None,
+        metadata={"axes": axes} if len(axes) == labels.ndim else None,
+    )
+
+
+def _write_zarr(path: Path, labels: NDArray[Any], axes: str) -> None:
+    sides = tuple(min(TILE_SIDE, length) for length in labels.shape[-2:])
+    array = _zarr().create_array(
+        store=path,
+        shape=labels.shape,
+        chunks=(1,) * (labels.ndim - 2) + sides,
+        dtype=labels.dtype,
+        fill_value=0,
+        dimension_names=list(axes.lower()) if len(axes) == labels.ndim else None,
+    )
+    for index in np.ndindex(labels.shape[:-2]):
+        if labels[index].any():
+            array[index] = labels[index]

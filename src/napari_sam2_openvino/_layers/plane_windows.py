@@ -1,0 +1,124 @@
+"""Parts of a plane of labels that are read, changed and compared before anything is written."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from napari_sam2_openvino._layers.label_parts import PART_PIXELS, read_labels
+from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.types import PlaneIndex
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows and columns of a plane, the ends not included."""
+
+    row: int = 0
+    column: int = 0
+    end_row: int = 0
+    end_column: int = 0
+
+    @classmethod
+    def around(cls, boxes: "Iterable[Box]") -> "Box":
+        """Return the smallest box that holds all boxes; empty ones do not count."""
+        corners = [(*each.origin, each.end_row, each.end_column) for each in boxes if each.area]
+        if not corners:
+            return cls()
+        low, high = np.min(corners, axis=0).tolist(), np.max(corners, axis=0).tolist()
+        return cls(low[0], low[1], high[2], high[3])
+
+    @classmethod
+    def of(cls, cut: MaskCut) -> "Box":
+        """Return the box that a mask fills."""
+        (row, column), (height, width) = cut.origin, cut.mask.shape
+        return cls(row, column, row + height, column + width)
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the first pixel."""
+        return self.row, self.column
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return (self.end_row - self.row) * (self.end_column - self.column)
+
+    def is_inside(self, hw: tuple[int, int]) -> bool:
+        """Whether all of it lies in a plane of a height and width."""
+        return min(self.origin) >= 0 and self.end_row <= hw[0] and self.end_column <= hw[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A part of a plane of labels.
+
+    Parameters
+    ----------
+    origin : tuple of int
+        (row, column) in the plane of the first pixel.
+    before, after : ndarray of integers, shape (h, w)
+        As it is, and as it is to be.
+    """
+
+    origin: tuple[int, int]
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+    def part(self, box: Box) -> NDArray[Any]:
+        """Return a view of what a box is to be."""
+        row, column = self.origin
+        return self.after[
+            box.row - row : box.end_row - row, box.column - column : box.end_column - column
+        ]
+
+
+def read_windows(data: Any, plane: PlaneIndex, boxes: Sequence[Box]) -> list[Window]:
+    """Return for each box a window that holds it; boxes that meet share one.
+
+    Raises
+    ------
+    InputError
+        If the labels cannot be read.
+    """
+    groups = _groups(boxes)
+    windows: dict[int, Window] = {}
+    for group in set(groups):
+        box = Box.around(each for each, its in zip(boxes, groups, strict=True) if its == group)
+        row, column = plane.displayed
+        index: list[int | slice] = [0 if value is None else value for value in plane.index]
+        index[row], index[column] = slice(box.row, box.end_row), slice(box.column, box.end_column)
+        before = np.array(read_labels(data, tuple(index)))
+        before = before.T if plane.transposed else before
+        windows[group] = Window(box.origin, before, before.copy())
+    return [windows[group] for group in groups]
+
+
+def _groups(boxes: Sequence[Box]) -> list[int]:
+    """Return a number for each box: the same for those that are read at once."""
+    if Box.around(boxes).area <= PART_PIXELS:
+        return [0] * len(boxes)
+    low = np.array([box.origin for box in boxes])
+    high = np.array([(box.end_row, box.end_column) for box in boxes])
+    meet = ((low[:, None] < high) & (low < high[:, None])).all(axis=-1)
+    groups: list[int] = connected_components(meet, directed=False)[1].tolist()
+    return groups
+
+
+def changed_labels(
+    windows: Sequence[Window],
+) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[Any]]:
+    """Return rows and columns in the plane of all pixels that change, and what they become."""
+    places: list[tuple[NDArray[Any], ...]] = []
+    # Several boxes may have the same window.
+    for window in {id(each): each for each in windows}.values():
+        rows, columns = np.nonzero(window.before != window.after)
+        values = window.after[rows, columns]
+        places.append((rows + window.origin[0], columns + window.origin[1], values))
+    if not places:
+        return np.zeros(0, int), np.zeros(0, int), np.zeros(0, int)
+    rows, columns, values = (np.concatenate(each) for each in zip(*places, strict=True))
+    return rows, columns, values

@@ -1,0 +1,163 @@
+"""All prompts of two layers as one value, and back into the layers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from napari.layers import Points, Shapes
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._layers.drawing import (
+    OBJECT_FEATURE,
+    POLARITY_FEATURE,
+    SYMBOLS,
+    current_object,
+    is_drawing,
+    polarity,
+    set_polarity,
+    show_prompts,
+)
+from napari_sam2_openvino._layers.layer_edits import editing
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSnapshot:
+    """The prompts of one layer.
+
+    Parameters
+    ----------
+    data : tuple of ndarray
+        Vertices of each shape, shape (m, n), or each point, shape (n,).
+    shape_types : tuple of str
+        Empty for points.
+    features : DataFrame
+        A row for each prompt.
+    defaults : DataFrame
+        One row: features of the next prompt.
+    """
+
+    data: tuple[NDArray[np.floating], ...]
+    shape_types: tuple[str, ...]
+    features: pd.DataFrame
+    defaults: pd.DataFrame
+
+    def same_until(self, other: "LayerSnapshot") -> int:
+        """Return how many prompts at the beginning are in the same place in both."""
+        # Shapes have a type each, points have none.
+        kinds = zip(self.shape_types, other.shape_types, strict=False)
+        same_kinds = [one == two for one, two in kinds]
+        for index, (one, two) in enumerate(zip(self.data, other.data, strict=False)):
+            if not np.array_equal(one, two) or (same_kinds and not same_kinds[index]):
+                return index
+        return min(len(self.data), len(other.data))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LayerSnapshot):
+            return NotImplemented
+        return (
+            len(self.data) == len(other.data) == self.same_until(other)
+            and self.shape_types == other.shape_types
+            and self.features.equals(other.features)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class PromptSnapshot:
+    """The prompts of all planes and objects.
+
+    Two are equal if they hold the same prompts: what the next one would be does not count, nor
+    whether there is an empty layer or none.
+
+    Parameters
+    ----------
+    points : LayerSnapshot, optional
+        None if there is no such layer.
+    shapes : LayerSnapshot, optional
+    """
+
+    points: LayerSnapshot | None = None
+    shapes: LayerSnapshot | None = None
+
+    @property
+    def has_points(self) -> bool:
+        """Whether a points layer is needed to put it back."""
+        return self.points is not None and len(self.points.data) > 0
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether a shapes layer is needed to put it back."""
+        return self.shapes is not None and len(self.shapes.data) > 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PromptSnapshot):
+            return NotImplemented
+        mine = (self.has_points, self.has_shapes)
+        return (
+            mine == (other.has_points, other.has_shapes)
+            and (not self.has_points or self.points == other.points)
+            and (not self.has_shapes or self.shapes == other.shapes)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def snapshot(points: Points | None, shapes: Shapes | None) -> PromptSnapshot:
+    """Copy the prompts of layers; a shape that is still being drawn is left out."""
+    return PromptSnapshot(
+        None if points is None else _take(points), None if shapes is None else _take(shapes)
+    )
+
+
+def _take(layer: Points | Shapes) -> LayerSnapshot:
+    # Aborted shapes leave rows of features behind.
+    count = len(layer.data) - is_drawing(layer)
+    return LayerSnapshot(
+        tuple(np.array(each) for each in layer.data[:count]),
+        tuple(layer.shape_type[:count]) if isinstance(layer, Shapes) else (),
+        layer.features.iloc[:count].copy(),
+        layer.feature_defaults.copy(),
+    )
+
+
+def restore(points: Points | None, shapes: Shapes | None, state: PromptSnapshot) -> None:
+    """Put prompts back, bit for bit, and what the next prompt will be.
+
+    A layer that holds them already is left alone; another one emits one event of each kind.
+
+    Parameters
+    ----------
+    points : Points or None
+        Emptied if the snapshot was taken before there was the layer.
+    shapes : Shapes or None
+    state : PromptSnapshot
+    """
+    for layer, taken in ((points, state.points), (shapes, state.shapes)):
+        if layer is not None:
+            empty = LayerSnapshot(
+                (), (), layer.features.iloc[:0].copy(), layer.feature_defaults.copy()
+            )
+            _put(layer, taken or empty)
+    some = points if points is not None else shapes
+    show_prompts(points, shapes, None if some is None else current_object(some))
+
+
+def _put(layer: Points | Shapes, taken: LayerSnapshot) -> None:
+    now = _take(layer)
+    if now != taken or is_drawing(layer):
+        with editing(layer):
+            # What napari takes longest for is to make shapes: those that are there stay.
+            same = now.same_until(taken)
+            if len(layer.data) > same:
+                layer.remove(list(range(same, len(layer.data))))
+            if new := list(taken.data[same:]):
+                if isinstance(layer, Shapes):
+                    layer.add(new, shape_type=list(taken.shape_types[same:]))
+                else:
+                    layer.add(np.array(new))
+            layer.features = taken.features
+    if not layer.feature_defaults.equals(taken.defaults):
+        layer.feature_defaults = taken.defaults
+    if {POLARITY_FEATURE, OBJECT_FEATURE} <= set(taken.defaults) and polarity(layer) in SYMBOLS:
+        set_polarity(layer, polarity(layer))

@@ -1,0 +1,140 @@
+"""Which objects are being drawn: the current one, their ids, and what marks do not say of them.
+
+The state is one frozen value, so that undo is to put an earlier one back.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
+from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.types import PlaneIndex
+
+FOR_ALL = 0
+"""The obj_id of marks that count for all objects."""
+
+HOVER = -1
+"""The obj_id of the preview under the pointer."""
+
+
+class Mode(Enum):
+    """What a new prompt belongs to."""
+
+    ONE_OBJECT = "one object"
+    EACH_PROMPT = "each prompt is an object"
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What is known of an object beside its marks.
+
+    Parameters
+    ----------
+    choices : tuple of (int, int), optional
+        See `ObjectPrompts`.
+    mask : MaskCut, optional
+        An object that exists and is refined.
+    region : Region, optional
+        Where it was decoded before.
+    plane : PlaneIndex, optional
+        The plane of mask and region.
+    is_committed : bool, optional
+        Whether it is in the target already: to commit replaces it.
+    """
+
+    choices: tuple[tuple[int, int], ...] = ()
+    mask: MaskCut | None = None
+    region: Region | None = None
+    plane: PlaneIndex | None = None
+    is_committed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The objects in hand.
+
+    Parameters
+    ----------
+    current : int, optional
+        obj_id of the object that new prompts belong to.
+    largest : int, optional
+        Largest obj_id that was ever given out or seen: none is given out twice.
+    drafts : mapping of int to Draft, optional
+        Of the objects that have more than marks.
+    """
+
+    current: int = 1
+    largest: int = 1
+    drafts: Mapping[int, Draft] = field(default_factory=dict)
+
+    def next(self) -> "Objects":
+        """Make a new object the current one."""
+        return replace(self, current=self.largest + 1, largest=self.largest + 1)
+
+    def select(self, obj_id: int) -> "Objects":
+        """Make an object the current one."""
+        return replace(self, current=obj_id, largest=max(self.largest, obj_id))
+
+    def seen(self, obj_ids: Collection[int]) -> "Objects":
+        """Take note of ids that are in use."""
+        largest = max(obj_ids, default=0)
+        return replace(self, largest=largest) if largest > self.largest else self
+
+    def draft(self, obj_id: int) -> Draft:
+        """Return what is known of an object."""
+        return self.drafts.get(obj_id, Draft())
+
+    def with_draft(self, obj_id: int, draft: Draft) -> "Objects":
+        """Note something of an object."""
+        return replace(self, drafts={**self.drafts, obj_id: draft})
+
+    def without(self, obj_ids: Collection[int]) -> "Objects":
+        """Forget objects that are done with; their ids stay taken."""
+        kept = {key: draft for key, draft in self.drafts.items() if key not in obj_ids}
+        objects = replace(self, drafts=kept)
+        return objects.next() if self.current in obj_ids else objects
+
+    def renumber(self, new_ids: Mapping[int, int]) -> "Objects":
+        """Give objects other ids."""
+        return Objects(
+            current=new_ids.get(self.current, self.current),
+            largest=max([self.largest, *new_ids.values()]),
+            drafts={new_ids.get(key, key): draft for key, draft in self.drafts.items()},
+        )
+
+    def choose(self, obj_id: int, stage: int, token: int) -> "Objects":
+        """Note which mask the user wants at a stage of an object's prompts."""
+        draft = self.draft(obj_id)
+        others = tuple(choice for choice in draft.choices if choice[0] < stage)
+        return self.with_draft(obj_id, replace(draft, choices=(*others, (stage, token))))
+
+    def prompts(
+        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex
+    ) -> dict[int, ObjectPrompts]:
+        """Return what there is to decode on a plane, by obj_id.
+
+        Parameters
+        ----------
+        marks : mapping of int to tuple of Mark
+            As `drawing.read_marks` returns them.
+        plane : PlaneIndex
+
+        Returns
+        -------
+        dict of int to ObjectPrompts
+            Without objects that nothing positive is said about.
+        """
+        refined = {key for key, draft in self.drafts.items() if draft.mask and draft.plane == plane}
+        found = {}
+        for obj_id in sorted((set(marks) | refined) - {FOR_ALL}):
+            draft = self.draft(obj_id)
+            prompts = ObjectPrompts(
+                # Before the object's own, so that they are no corrections of its mask.
+                (*marks.get(FOR_ALL, ()), *marks.get(obj_id, ())),
+                draft.mask if obj_id in refined else None,
+                draft.choices,
+            )
+            if not prompts.is_empty:
+                found[obj_id] = prompts
+        return found

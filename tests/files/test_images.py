@@ -1,0 +1,268 @@
+"""Images of many formats, read in parts; labels written whole or not at all."""
+
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image as PillowImage
+
+from napari_sam2_openvino._files import tiff_pages
+from napari_sam2_openvino._files.images import (
+    check_labels_path,
+    labels_dtype,
+    open_image,
+    save_labels,
+    scratch_labels,
+)
+from napari_sam2_openvino._files.tiff_pages import TiffPages
+from napari_sam2_openvino.core.errors import InputError, MissingExtraError
+
+STACK = np.random.default_rng(0).integers(0, 60000, (4, 3, 70, 90)).astype(np.uint16)
+COLOUR = np.random.default_rng(1).integers(0, 255, (70, 90, 3)).astype(np.uint8)
+INDICES = [
+    (2, 1, slice(None), slice(None)),
+    (2, 1, slice(10, 33), slice(17, 90)),
+    (slice(None), 1, slice(5, 6), slice(0, 90)),
+    (slice(1, 3), slice(0, 2), 40, slice(None)),
+    (0, 0, 0, 0),
+    (3, slice(None)),
+    1,
+    (1, 1, slice(20, 20), slice(None)),
+]
+
+
+def write_and_open(folder, name="image é.tif", pixels=STACK, **options):
+    path = folder / name
+    tifffile.imwrite(path, pixels, **options)
+    return open_image(path)
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"byteorder": ">"},
+        {"compression": "zlib"},
+        {"compression": "zlib", "predictor": True, "byteorder": ">"},
+        {"compression": "zlib", "rowsperstrip": 16},
+        {"compression": "zlib", "tile": (32, 48)},
+        {"tile": (32, 48)},
+    ],
+    ids=str,
+)
+def test_any_part_of_a_tiff_is_what_numpy_says(options, index, tmp_path):
+    with write_and_open(tmp_path, photometric="minisblack", **options) as image:
+        assert image.levels[0].shape == STACK.shape
+        np.testing.assert_array_equal(np.asarray(image.levels[0][index]), STACK[index])
+
+
+@pytest.mark.parametrize("compression", ["packbits", "tiff_adobe_deflate"])
+def test_compressions_of_other_programs(compression, tmp_path):
+    path = tmp_path / "image.tif"
+    PillowImage.fromarray(COLOUR).save(path, compression=compression)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.levels[0][10:40, 20:50], COLOUR[10:40, 20:50])
+
+
+def test_only_the_tiles_of_a_part_are_unpacked(tmp_path, monkeypatch):
+    """Reading a corner of a large compressed plane costs the corner."""
+    decoded = []
+    paste = TiffPages._paste
+    monkeypatch.setattr(
+        tiff_pages.TiffPages,
+        "_paste",
+        staticmethod(lambda *args: (decoded.append(args[1]), paste(*args))),
+    )
+    pixels = np.arange(1024 * 2048, dtype=np.uint32).reshape(1024, 2048)
+    with write_and_open(tmp_path, pixels=pixels, compression="zlib", tile=(128, 128)) as image:
+        part = image.levels[0][200:300, 1000:1030]
+    np.testing.assert_array_equal(part, pixels[200:300, 1000:1030])
+    assert sorted(decoded) == [(128, 896), (128, 1024), (256, 896), (256, 1024)]
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (32, 32)}], ids=str)
+def test_colours_and_axes_of_a_tiff(options, tmp_path):
+    with write_and_open(tmp_path, pixels=COLOUR, photometric="rgb", **options) as image:
+        assert image.axes == "YXS"
+        np.testing.assert_array_equal(image.levels[0][:], COLOUR)
+        np.testing.assert_array_equal(
+            image.levels[0][3:9, :, 0:2],
+            COLOUR[3:9, :, 0:2],
+        )
+
+
+def test_colours_in_planes_of_their_own(tmp_path):
+    planar = np.moveaxis(COLOUR, -1, 0).copy()
+    with write_and_open(
+        tmp_path, pixels=planar, photometric="rgb", planarconfig="separate", compression="zlib"
+    ) as image:
+        np.testing.assert_array_equal(np.asarray(image.levels[0]), planar)
+
+
+def test_ome_tiff_with_its_pyramid(tmp_path):
+    path = tmp_path / "pyramid.ome.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(STACK, subifds=1, metadata={"axes": "TCYX"}, compression="zlib", tile=(32, 32))
+        writer.write(STACK[..., ::2, ::2], subfiletype=1, compression="zlib", tile=(32, 32))
+    with open_image(path) as image:
+        assert image.axes == "TCYX"
+        assert [level.shape for level in image.levels] == [(4, 3, 70, 90), (4, 3, 35, 45)]
+        np.testing.assert_array_equal(image.levels[1][3, 2], STACK[3, 2, ::2, ::2])
+
+
+def test_imagej_stack(tmp_path):
+    with write_and_open(tmp_path, imagej=True, metadata={"axes": "TCYX"}) as image:
+        np.testing.assert_array_equal(image.levels[0][2, 1], STACK[2, 1])
+
+
+def test_zarr_array_group_and_ome_zarr(tmp_path):
+    array = zarr.create_array(
+        tmp_path / "array.zarr", data=STACK, chunks=(1, 1, 64, 64), dimension_names=list("tcyx")
+    )
+    with open_image(tmp_path / "array.zarr") as image:
+        assert image.axes == "TCYX"
+        assert isinstance(image.levels[0], zarr.Array)
+        np.testing.assert_array_equal(image.levels[0][1, 2], array[1, 2])
+
+    for version, name in ((2, "v04.zarr"), (3, "v05.zarr")):
+        group = zarr.open_group(tmp_path / name, mode="w", zarr_format=version)
+        group.create_array("s0", data=STACK)
+        group.create_array("s1", data=STACK[..., ::2, ::2])
+        multiscales = [
+            {
+                "axes": [{"name": each} for each in "tcyx"],
+                "datasets": [{"path": "s0"}, {"path": "s1"}],
+            }
+        ]
+        content = {"multiscales": multiscales}
+        group.attrs.update(content if version == 2 else {"ome": content})
+        with open_image(tmp_path / name) as image:
+            assert image.axes == "TCYX"
+            assert [level.shape[-1] for level in image.levels] == [90, 45]
+
+    zarr.open_group(tmp_path / "plain.zarr", mode="w").create_array("0", data=STACK)
+    with open_image(tmp_path / "plain.zarr") as image:
+        assert image.levels[0].shape == STACK.shape
+
+
+def test_npy_stays_on_disk_and_png_is_read(tmp_path):
+    np.save(tmp_path / "stack.npy", STACK)
+    with open_image(tmp_path / "stack.npy") as image:
+        assert isinstance(image.levels[0], np.memmap)
+    PillowImage.fromarray(COLOUR).save(tmp_path / "colour.png")
+    with open_image(tmp_path / "colour.png") as image:
+        assert image.axes == "YXS"
+        np.testing.assert_array_equal(image.levels[0], COLOUR)
+    PillowImage.fromarray(STACK[0, 0]).save(tmp_path / "grey.png")
+    with open_image(tmp_path / "grey.png") as image:
+        assert image.axes == "YX"
+        np.testing.assert_array_equal(image.levels[0], STACK[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("missing.tif", None, "There is no image"),
+        ("cut off.tif", b"II*\0\x10\0", "cannot be read"),
+        ("text.tif", b"hello", "cannot be read"),
+        ("text.png", b"hello", "cannot be read"),
+        ("text.npy", b"hello", "cannot be read"),
+        ("text.csv", b"x,y", "cannot be read"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_one_sentence(name, content, said, tmp_path):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught, open_image(path):
+        pass
+    assert str(path) in str(caught.value)
+
+
+def test_folders_that_hold_no_image_are_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"), open_image(tmp_path):
+        pass
+    zarr.open_group(tmp_path / "empty.zarr", mode="w")
+    with pytest.raises(InputError, match="holds no array"), open_image(tmp_path / "empty.zarr"):
+        pass
+
+
+def test_a_missing_zarr_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(MissingExtraError, match="pip install zarr"), open_image(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype"), [(0, "u2"), (65535, "u2"), (65536, "u4"), (2**32, "u8")]
+)
+def test_labels_are_as_wide_as_their_ids_need(largest, dtype):
+    assert labels_dtype(largest) == np.dtype(dtype)
+
+
+def random_labels(shape, largest):
+    labels = np.zeros(shape, labels_dtype(largest))
+    labels[..., 3:9, 4:8] = largest
+    return labels
+
+
+@pytest.mark.parametrize("name", ["labels é.tif", "labels.ome.tif", "labels.zarr", "labels.npy"])
+@pytest.mark.parametrize("shape", [(30, 20), (3, 30, 20), (2, 1, 30, 20), (2100, 2200)], ids=str)
+@pytest.mark.parametrize("largest", [7, 70_000])
+def test_labels_come_back_from_their_file(name, shape, largest, tmp_path):
+    labels = random_labels(shape, largest)
+    save_labels(tmp_path / name, labels, axes="TCYX"[-len(shape) :])
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with open_image(tmp_path / name) as image:
+        again = np.asarray(image.levels[0][:])
+    assert again.dtype == labels.dtype
+    np.testing.assert_array_equal(again.reshape(shape), labels)
+
+
+def test_labels_of_a_tiff_are_compressed(tmp_path):
+    save_labels(tmp_path / "labels.tif", np.zeros((5, 512, 512), np.uint16))
+    assert (tmp_path / "labels.tif").stat().st_size < 50_000
+
+
+def test_scratch_labels_are_empty_and_leave_nothing(tmp_path):
+    labels = scratch_labels((3, 40, 50), 70_000, tmp_path)
+    assert labels.dtype == np.uint32
+    assert not labels.any()
+    labels[1, 2, 3] = 9
+    save_labels(tmp_path / "labels.tif", labels)
+    del labels
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
+    with pytest.raises(InputError, match="choose another folder"):
+        scratch_labels((3, 3), 1, tmp_path / "nope")
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.zarr", "labels.npy"])
+def test_labels_that_are_there_are_kept_unless_said_otherwise(name, tmp_path):
+    path = tmp_path / name
+    save_labels(path, random_labels((30, 20), 1))
+    with pytest.raises(InputError, match="is there already"):
+        save_labels(path, random_labels((30, 20), 2))
+    save_labels(path, random_labels((30, 20), 2), overwrite=True)
+    with open_image(path) as image:
+        assert np.asarray(image.levels[0]).max() == 2
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", fail)
+    with pytest.raises(InputError, match="No space left on device"):
+        save_labels(tmp_path / "labels.tif", random_labels((30, 20), 1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_cannot_be_written_are_refused(tmp_path):
+    with pytest.raises(InputError, match="choose another"):
+        check_labels_path(tmp_path / "labels.jpg")
+    with pytest.raises(InputError, match="There is no folder"):
+        check_labels_path(tmp_path / "nope" / "labels.tif")

@@ -1,0 +1,195 @@
+"""The table of real Labels layers, through commits and napari's own undo."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from napari.layers import Labels
+
+from napari_sam2_openvino._layers.features import FoldedText, ObjectRow, ObjectTable
+from napari_sam2_openvino._layers.label_parts import object_areas
+from napari_sam2_openvino._layers.targets import commit_masks
+from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.types import PlaneIndex
+
+PLANE = PlaneIndex((1, None, None))
+OTHER = PlaneIndex((2, None, None))
+
+
+def make_labels(**options: Any) -> Labels:
+    return Labels(np.zeros((3, 20, 30), np.uint16), **options)
+
+
+def zarr_labels() -> Labels:
+    return Labels(zarr.create_array({}, shape=(3, 20, 30), dtype=np.uint16, chunks=(1, 8, 8)))
+
+
+def memmap_labels(path: Any) -> Labels:
+    return Labels(np.memmap(path / "labels", np.uint16, "w+", shape=(3, 20, 30)))
+
+
+def square(side: int, origin: tuple[int, int] = (0, 0)) -> MaskCut:
+    return MaskCut(np.ones((side, side), bool), origin)
+
+
+def row_of(obj_id: int, area: int = 4, plane: PlaneIndex = PLANE, **other: Any) -> ObjectRow:
+    return ObjectRow(obj_id, plane, area, "starter", 0.75, '{"marks": []}', **other)
+
+
+def commit(labels: Labels, table: ObjectTable, obj_id: int, cut: MaskCut, prompts: str) -> None:
+    (result,) = commit_masks(labels, PLANE, [(obj_id, cut)])
+    table.add_rows([ObjectRow(obj_id, PLANE, result.n_pixels, "starter", 0.5, prompts)])
+
+
+def follow(labels: Labels, table: ObjectTable, plane: PlaneIndex = PLANE) -> None:
+    table.follow(plane, object_areas(labels.data, plane))
+
+
+def test_rows_are_read_as_they_were_written() -> None:
+    table = ObjectTable(make_labels())
+    rows = [row_of(3), row_of(70, 9, OTHER, class_name="nucleus"), ObjectRow(5)]
+    table.add_rows(rows)
+    assert table.rows() == {row.obj_id: row for row in rows}
+    assert table.row(70) == rows[1]
+    assert table.row(4) is None
+
+
+def test_an_empty_layer_has_no_rows() -> None:
+    assert ObjectTable(make_labels()).rows() == {}
+
+
+def test_napari_shows_the_row_of_the_object_under_the_pointer() -> None:
+    labels = make_labels()
+    labels.data[0, 2, 3] = 70
+    ObjectTable(labels).add_rows([row_of(70, class_name="nucleus"), row_of(2)])
+    labels.refresh()
+    status = labels.get_status((0, 2, 3), world=True)["value"]
+    assert status.startswith("70; class_name: nucleus, model: starter, iou_prediction: 0.75")
+    assert "marks" not in status
+
+
+def test_prompts_are_folded_only_where_they_are_shown(tmp_path: Any) -> None:
+    labels = make_labels()
+    ObjectTable(labels).add_rows([row_of(2)])
+    (prompts,) = labels.features["prompts"]
+    assert isinstance(prompts, FoldedText)
+    assert str(prompts) == "(13 characters)"
+    assert json.loads(prompts) == {"marks": []}
+    labels.features.to_csv(tmp_path / "table.csv")
+    saved = pd.read_csv(tmp_path / "table.csv")
+    assert saved["prompts"].tolist() == ['{"marks": []}']
+    # A table that was saved and opened again says the same.
+    assert ObjectTable(make_labels(features=saved)).rows() == {2: row_of(2)}
+
+
+def test_columns_of_the_users_own_are_kept() -> None:
+    own = pd.DataFrame({"index": [3, 9], "intensity": [1.5, 2.5], "n": [1, 2]})
+    own["kind"] = pd.Categorical(["a", "b"])
+    labels = make_labels(features=own)
+    table = ObjectTable(labels)
+    table.add_rows([row_of(9)])
+    assert labels.features["n"].tolist() == [1, 2]
+    assert labels.features["n"].dtype == int
+    assert labels.features["kind"].dtype == "category"
+    table.add_rows([row_of(4)])
+    features = labels.features.set_index("index")
+    assert features.loc[[3, 9], "intensity"].tolist() == [1.5, 2.5]
+    assert features.loc[[3, 9], "n"].tolist() == [1, 2]
+    assert features.loc[9, "model"] == "starter"
+    assert features.loc[4, "n"] is None
+    table.follow(PLANE, {})
+    assert labels.features["index"].tolist() == [3]
+    table.follow(PLANE, {9: 4})
+    assert labels.features.set_index("index").loc[9, "n"] == 2
+
+
+def test_in_a_table_without_labels_a_row_is_the_label() -> None:
+    labels = make_labels(features={"name": ["background", "one", "two"]})
+    ObjectTable(labels).add_rows([row_of(2)])
+    assert labels.features["index"].tolist() == [0, 1, 2]
+    assert labels.features["name"].tolist() == ["background", "one", "two"]
+    assert labels.features["model"].tolist() == [None, None, "starter"]
+
+
+def test_classes_are_set_and_taken_away() -> None:
+    table = ObjectTable(make_labels())
+    table.add_rows([row_of(3), row_of(4)])
+    table.set_class([3, 8], "nucleus")
+    assert {key: row.class_name for key, row in table.rows().items()} == {
+        3: "nucleus",
+        4: "",
+        8: "nucleus",
+    }
+    table.add_rows([row_of(3, 5)])
+    assert table.rows()[3].class_name == "nucleus"
+    table.set_class([3], "")
+    assert table.rows()[3] == row_of(3, 5)
+
+
+@pytest.mark.parametrize("backing", ["numpy", "memmap", "zarr"])
+def test_rows_follow_undo_and_redo(backing: str, tmp_path: Any) -> None:
+    labels = {
+        "numpy": make_labels,
+        "memmap": lambda: memmap_labels(tmp_path),
+        "zarr": zarr_labels,
+    }[backing]()
+    table = ObjectTable(labels)
+    commit(labels, table, 1, square(3), "one")
+    table.set_class([1], "nucleus")
+    commit(labels, table, 2, square(2, (10, 10)), "two")
+    both = table.rows()
+    labels.undo()
+    follow(labels, table)
+    assert table.rows() == {1: both[1]}
+    labels.undo()
+    follow(labels, table)
+    assert table.rows() == {}
+    for _ in range(2):
+        labels.redo()
+    follow(labels, table)
+    assert table.rows() == both
+
+
+def test_undo_of_an_edit_brings_the_prompts_before_it_back() -> None:
+    labels = make_labels()
+    table = ObjectTable(labels)
+    commit(labels, table, 1, square(3), "first")
+    commit(labels, table, 1, square(5, (1, 1)), "second")
+    table.set_class([1], "nucleus")
+    for undo, prompts, area in ((labels.undo, "first", 9), (labels.redo, "second", 25)) * 2:
+        undo()
+        follow(labels, table)
+        row = table.row(1)
+        assert row is not None
+        assert (row.prompts, row.area, row.class_name) == (prompts, area, "nucleus")
+
+
+def test_areas_follow_what_is_painted() -> None:
+    labels = make_labels()
+    table = ObjectTable(labels)
+    commit(labels, table, 1, square(3), "first")
+    labels.data_setitem((np.array([1]), np.array([0]), np.array([0])), 0)
+    follow(labels, table)
+    assert table.rows()[1].area == 8
+    assert table.rows()[1].prompts == "first"
+
+
+def test_rows_of_other_planes_and_without_a_plane_stay() -> None:
+    table = ObjectTable(make_labels())
+    table.add_rows([row_of(1, plane=OTHER), row_of(2)])
+    table.set_class([5], "mine")
+    table.follow(PLANE, {})
+    assert set(table.rows()) == {1, 5}
+
+
+def test_nothing_is_written_when_nothing_changed() -> None:
+    labels = make_labels()
+    table = ObjectTable(labels)
+    table.add_rows([row_of(1), ObjectRow(2, PLANE, 3)])
+    events: list[Any] = []
+    labels.events.features.connect(events.append)
+    table.follow(PLANE, {1: 4, 2: 3, 9: 100})
+    assert not events
