@@ -5,6 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import tifffile
+
+from napari_sam2_openvino.synthetic import make_scene
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -35,6 +38,10 @@ def python_blocks() -> list:
 @pytest.mark.parametrize("block", python_blocks())
 def test_python_snippets_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What the snippets open: the image and the recipe that docs/sessions.md shows.
+    tifffile.imwrite("image.tif", make_scene("fluorescence", seed=1, shape=(512, 512)).image)
+    (recipe,) = blocks(ROOT / "docs" / "sessions.md", "json")
+    Path("session.json").write_text(recipe, encoding="utf-8")
     exec(compile(block, "snippet", "exec"), {})
 
 
