@@ -163,7 +163,7 @@ def _same_with_pytorch(
     _print(name, "PyTorch f32, plane change (it keeps one image: encode and click)", both)
     started = time.perf_counter()
     for begin in range(0, len(places), REFERENCE_BATCH):
-        batch = places[begin : begin + REFERENCE_BATCH, None, ::-1]
+        batch = places[begin : begin + REFERENCE_BATCH, None, ::-1].copy()
         predictor.predict(point_coords=batch, point_labels=np.ones(batch.shape[:2], int))
     print(f"{name}: PyTorch f32, {len(places)} objects {time.perf_counter() - started:.2f} s")
 

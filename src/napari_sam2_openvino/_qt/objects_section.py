@@ -3,6 +3,7 @@
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.objects_panel import ObjectsPanel
+from napari_sam2_openvino._qt.soon import Soon
 from napari_sam2_openvino._qt.verbs import Verbs
 from napari_sam2_openvino._settings import save_preferences
 
@@ -26,8 +27,9 @@ class ObjectsSection(ObjectsPanel):
         self.class_names_changed.connect(self._on_class_names)
         self.next_clicked.connect(verbs.next_object)
         self.previous_clicked.connect(verbs.previous_object)
-        annotator.objects_changed.connect(self.show_objects)
-        annotator.drafting_changed.connect(self.show_objects)
+        self._soon = Soon(self.show_objects)
+        annotator.objects_changed.connect(self._soon.ask)
+        annotator.drafting_changed.connect(self._soon.ask)
 
     def show_objects(self) -> None:
         """List the objects of the plane in view."""

@@ -9,6 +9,7 @@ from napari_sam2_openvino._layers.planes import image_shape, stack_planes
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_strip import PlaneStates
+from napari_sam2_openvino._qt.soon import Soon
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -36,8 +37,9 @@ class PlaneOverview:
         self._keys: dict[Hashable, int] = {}
         annotator.plane_changed.connect(self._on_plane)
         annotator.view.changed.connect(self._plan)
-        annotator.objects_changed.connect(self.show)
-        annotator.session.ready_changed.connect(self.show)
+        self._soon = Soon(self.show)
+        annotator.objects_changed.connect(self._soon.ask)
+        annotator.session.ready_changed.connect(self._soon.ask)
 
     def set_ahead(self, is_ahead: bool) -> None:
         """Choose whether planes are encoded while nothing else is to be done."""
