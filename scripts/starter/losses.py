@@ -20,7 +20,7 @@ def mask_losses(logits: Tensor, masks: Tensor) -> Tensor:
     by the root of the part of the image that the object covers.
     """
     area = masks.sum((-2, -1))
-    weight = 1.5 * (masks.shape[-1] * masks.shape[-2] / (area + _SMALL)).sqrt()
+    weight = 3 * (masks.shape[-1] * masks.shape[-2] / (area + _SMALL)).sqrt()
     masks = masks.expand_as(logits)
     entropy = binary_cross_entropy_with_logits(logits, masks, reduction="none").mean((-2, -1))
     seen = logits.sigmoid()

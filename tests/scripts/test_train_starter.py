@@ -1,5 +1,6 @@
 """The training script, with a network of a few thousand weights where it counts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from napari_sam2_openvino.synthetic import make_scene
-from starter import dense, evaluation, losses, objective, targets
+from starter import automatic, dense, evaluation, losses, objective, targets
 from starter.curriculum import Batch, Curriculum
 from starter.examples import Example, make_example
 from starter.held_out import DIFFICULTIES
@@ -308,3 +309,44 @@ def test_evaluation_reports_each_difficulty_and_kind(
 def few_scenes(difficulty: str, count: int) -> Any:
     for kind in ("tissue", "membrane")[: 2 * count]:
         yield make_scene(kind, 0, shape=(128, 128), difficulty=DIFFICULTIES[difficulty])
+
+
+def test_objects_that_are_found_are_counted_once_and_parts_do_not_count() -> None:
+    scene = make_scene("tissue", 0, shape=(64, 64), difficulty=0.0)
+    labels = np.zeros((64, 64), np.int32)
+    labels[5:25, 5:25], labels[30:50, 30:50], labels[60:62, 60:64] = 1, 2, 3
+    parts = np.zeros_like(labels)
+    parts[10:18, 10:18] = 1
+    scene = replace(scene, labels=labels, parts=parts)
+    first, part, nowhere = labels == 1, parts == 1, np.zeros((64, 64), bool)
+    nowhere[40:60, 2:20] = True
+    shifted = np.roll(first, 3, axis=1)
+    count = automatic.count_matches
+    assert count([], scene) == automatic.Counts(found=0, missed=2, wrong=0)
+    assert count([first, part], scene) == automatic.Counts(found=1, missed=1, wrong=0)
+    assert count([first, shifted, nowhere], scene) == automatic.Counts(found=1, missed=1, wrong=2)
+    assert count([labels == 3], scene) == automatic.Counts(found=0, missed=2, wrong=0)
+    assert automatic.Counts(3, 1, 1).f1 == 0.75
+
+
+class _Exact:
+    """A generator that knows the answer to its first image."""
+
+    def __init__(self, labels: Any) -> None:
+        self.labels = labels
+
+    def generate(self, image: Any) -> list[dict[str, Any]]:
+        assert image.dtype == np.uint8
+        assert image.shape[2] == 3
+        ids = range(1, self.labels.max() + 1)
+        return [{"segmentation": self.labels == obj_id} for obj_id in ids]
+
+
+def test_a_generator_is_judged_over_all_scenes() -> None:
+    first, second = (
+        make_scene("fluorescence", seed, shape=(128, 128), difficulty=0.2) for seed in (0, 1)
+    )
+    counts = automatic.judge_generator(_Exact(first.labels), [first, second])
+    assert counts.found >= 1
+    assert counts.found + counts.missed > first.object_count
+    assert 0 < counts.f1 < 1
