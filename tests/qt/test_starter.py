@@ -15,7 +15,9 @@ from napari_sam2_openvino.core.errors import JobCancelledError
 
 
 @pytest.fixture
-def sample(make_napari_viewer: Any) -> Any:
+def sample(make_napari_viewer: Any, sam2_home: Any) -> Any:
+    # Embeddings on disk are this test's own.
+    assert not sam2_home.exists()
     viewer = make_napari_viewer()
     viewer.open_sample("napari-sam2-openvino", "nuclei")
     return viewer
