@@ -143,6 +143,7 @@ def open_window(
         show: bool = False,
         proxy: bool = False,
         ahead: bool = False,
+        load_engine: Any = None,
         **options: Any,
     ) -> Window:
         from napari.utils._proxies import PublicOnlyProxy
@@ -158,7 +159,9 @@ def open_window(
         viewer = make_napari_viewer(show=show)
         if image is not None:
             viewer.add_image(image, name="cells", **image_options)
-        widget = SegmentWidget(PublicOnlyProxy(viewer) if proxy else viewer, load_engine=load)
+        widget = SegmentWidget(
+            PublicOnlyProxy(viewer) if proxy else viewer, load_engine=load_engine or load
+        )
         widget.overview.set_ahead(ahead)
         viewer.window.add_dock_widget(widget, name="SAM 2 Segment")
         window = Window(viewer, widget, qtbot, engines)

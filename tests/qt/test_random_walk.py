@@ -11,6 +11,7 @@ from tests.disc_engine import DiscEngine
 
 from napari_sam2_openvino._layers.marks_io import read_marks
 from napari_sam2_openvino._qt.committing import Commit, Committer
+from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.object_masks import make_mask
 from napari_sam2_openvino.core.prompt_building import build_stages
@@ -46,6 +47,12 @@ class Walk:
         getattr(self, name)()
         if self.rng.random() < 0.3:
             self.window.qtbot.wait(int(self.rng.integers(1, 60)))
+
+    def settle(self) -> None:
+        """Wait for the answers, unless they were cancelled and nothing has changed since."""
+        self.window.qtbot.wait(60)
+        if self.window.session.state is not State.CANCELLED:
+            self.window.settle()
 
     def place(self, count: int = 1) -> Any:
         corner = self.rng.integers((3, 3), (SHAPE[1] - 3, SHAPE[2] - 3), (count, 2))
@@ -126,12 +133,12 @@ class Walk:
                 assert (drafting.layers.snapshot(), drafting.objects.drafts) == before
 
     def do_commit(self) -> None:
-        self.window.settle()
+        self.settle()
         self.window.do("commit")
 
     def do_commit_all(self) -> None:
         if self.rng.random() < 0.5:
-            self.window.settle()
+            self.settle()
         self.window.do("commit_all")
 
     def do_commit_at_once(self) -> None:
@@ -154,9 +161,10 @@ class Walk:
                 self.window.widget.objects.edit(target, obj_id)
 
     def do_settle(self) -> None:
-        self.window.settle()
+        self.settle()
         for answer in self.window.session.answers.values():
-            if answer.obj_id > 0 and self.window.annotator.is_live:
+            is_newest = self.window.session.answer(answer.obj_id) is answer
+            if answer.obj_id > 0 and self.window.annotator.is_live and is_newest:
                 self.check(answer.obj_id, answer.mask)
 
     def do_cancel(self) -> None:

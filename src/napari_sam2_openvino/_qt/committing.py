@@ -1,6 +1,6 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -148,6 +148,10 @@ class Committer:
         except Sam2Error as error:
             self.failed.emit(error)
 
+    def note_written(self, obj_ids: Collection[int]) -> None:
+        """Take it that objects in hand with these ids are those in the target."""
+        self.written |= frozenset(obj_ids)
+
     def cancel(self) -> None:
         """Stop looking for the next free label; the objects stay uncommitted."""
         if self._scan is not None:
@@ -222,7 +226,7 @@ class Committer:
         if not areas:
             raise InputError("Nothing was written: the pixels belong to other objects already.")
         self._largest = max(largest, *areas)
-        self.written |= areas.keys()
+        self.note_written(areas)
         new_ids = {old: new for old, new in ids.items() if new in areas}
         self.committed.emit(Committed(commit, labels, new_ids, areas))
         self._tell(labels, areas, len(ids))

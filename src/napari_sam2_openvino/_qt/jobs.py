@@ -61,10 +61,16 @@ class ComputeWorker:
         if not self._closed:
             outcome()
 
-    def close(self) -> None:
-        """Deliver nothing more; a job that runs is not waited for."""
+    def close(self, *, finish: bool = False) -> None:
+        """Deliver nothing more; a job that runs is not waited for.
+
+        Parameters
+        ----------
+        finish : bool, optional
+            Whether jobs that have not begun are done all the same.
+        """
         self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=not finish)
 
 
 class CancellableJob(Protocol):

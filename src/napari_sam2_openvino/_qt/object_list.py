@@ -88,6 +88,7 @@ class ObjectList:
 
     def restore(self, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
         """Take over what was committed into a target that a session was opened into."""
+        self._annotator.committer.note_written({each.obj_id for each in records})
         # A class is a matter of the table.
         self.log = [each.model_copy(update={"class_name": ""}) for each in records]
         if self._table is not None:

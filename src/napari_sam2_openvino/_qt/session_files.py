@@ -116,7 +116,7 @@ class SessionFiles:
             self._timer.stop()
             self._autosave()
         self.cancel()
-        self._worker.close()
+        self._worker.close(finish=True)
 
     def _drafts(self) -> Iterator[ObjectRecord]:
         annotator = self._annotator

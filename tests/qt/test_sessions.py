@@ -1,0 +1,203 @@
+"""Sessions as files, prompts from elsewhere, and windows that are closed in the middle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2_openvino._session.engines import Sam2Engine
+from napari_sam2_openvino.core.paths import sessions_dir
+
+RNG = np.random.default_rng(3)
+STACK = RNG.integers(0, 200, (3, 60, 80)).astype(np.uint8)
+
+
+@pytest.fixture
+def discs() -> Any:
+    """Two planes of bright discs on dark."""
+    rows, columns = np.mgrid[:96, :128]
+    image = np.full((2, 96, 128), 20, np.uint8)
+    for plane, y, x in ((0, 30, 40), (0, 60, 90), (1, 50, 60)):
+        image[plane][(rows - y) ** 2 + (columns - x) ** 2 <= 144] = 200
+    return image
+
+
+def save(window: Any, path: Path) -> None:
+    window.widget.files.save(path)
+    window.wait(lambda: window.status == f"The session is saved in {path}.")
+
+
+def open_session(window: Any, path: Path) -> None:
+    window.widget.files.open(path)
+    window.wait(lambda: window.status == "The session is open.", timeout=60_000)
+    window.settle()
+
+
+def test_a_session_brings_back_labels_and_drafts_to_the_bit(
+    open_window: Any, discs: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine é.json"
+    first = open_window(discs, load_engine=Sam2Engine)
+    first.show_plane(0)
+    first.settle()
+    for place in ((0, 30, 40), (0, 60, 90)):
+        first.click(*place)
+        first.settle()
+        first.do("commit")
+        first.settle()
+    first.widget.objects.set_class([2], "cell")
+    first.show_plane(1)
+    first.settle()
+    first.do("toggle_for_all")
+    first.do("toggle_polarity")
+    first.click(1, 80, 100)
+    first.do("toggle_polarity")
+    first.click(1, 50, 60)
+    first.settle()
+    first.do("next_mask")
+    first.settle()
+    first.do("shrink_mask")
+    first.settle()
+    save(first, path)
+    assert json.loads(path.read_text())["objects"]
+    drawn = first.answer
+    points = first.layers.points
+    second = open_window(discs, load_engine=Sam2Engine)
+    second.show_plane(1)
+    second.settle()
+    open_session(second, path)
+    np.testing.assert_array_equal(second.labels.data, first.labels.data)
+    assert second.labels.data.max() == 2
+    assert second.widget.objects.stored()[2].class_name == "cell"
+    # What counts for all is drawn after the rest; that is no matter.
+    order = np.argsort(points.data[:, 1])
+    np.testing.assert_array_equal(second.layers.points.data, points.data[order])
+    expected = points.features.iloc[order].reset_index(drop=True)
+    assert second.layers.points.features.equals(expected)
+    assert second.session.options == first.session.options
+    second.wait(lambda: second.answer is not None)
+    assert second.answer.mask.origin == drawn.mask.origin
+    np.testing.assert_array_equal(second.answer.mask.mask, drawn.mask.mask)
+    # The objects can still be edited, in their place.
+    second.show_plane(0)
+    second.settle()
+    second.viewer.cursor.position = (0, 30, 40)
+    second.do("edit_object")
+    second.settle()
+    second.click(0, 33, 43)
+    second.settle()
+    second.do("commit")
+    assert np.unique(second.labels.data).tolist() == [0, 1, 2]
+    assert second.labels.data[0, 30, 40] == 1
+
+
+def test_a_session_of_another_image_or_a_damaged_one_changes_nothing(
+    window: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
+    window.click(40, 50)
+    window.settle()
+    path = tmp_path / "session.json"
+    save(window, path)
+    window.viewer.add_image(np.zeros((30, 40), np.uint8), name="small")
+    window.widget.image_combo.value = window.viewer.layers["small"]
+    window.settle()
+    window.widget.files.open(path)
+    window.wait(lambda: len(shown) == 1)
+    assert "120 x 160" in shown[0]
+    path.write_text(path.read_text()[:-20])
+    window.widget.files.open(path)
+    window.wait(lambda: len(shown) == 2)
+    assert str(path) in shown[1]
+    assert window.layers.points is None
+
+
+def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.settle()
+    assert not sessions_dir().exists()
+    window.click(1, 30, 40)
+    window.settle()
+    window.wait(lambda: list(sessions_dir().glob("*.json")))
+    (path,) = sessions_dir().glob("*.json")
+    window.click(1, 50, 60)
+    window.settle()
+    window.widget.close()
+    window.qtbot.waitUntil(lambda: path.read_text().count('"point"') == 2, timeout=10_000)
+    assert len(list(sessions_dir().glob("*.json"))) == 1
+    again = open_window(STACK)
+    again.settle()
+    again.show_plane(1)
+    open_session(again, path)
+    assert again.layers.points.data.tolist() == [[1, 30, 40], [1, 50, 60]]
+    # What is undone is the opening, as a whole.
+    again.do("undo")
+    again.settle()
+    assert len(again.layers.points.data) == 0
+
+
+def test_prompts_come_from_a_table_and_from_any_layer(open_window: Any, tmp_path: Path) -> None:
+    window = open_window(STACK)
+    window.settle()
+    table = tmp_path / "points.csv"
+    table.write_text("x,y,z\n20,10,1\n40,30,1\n60,50,2\n")
+    window.widget.files_panel.import_table(table)
+    window.wait(lambda: len(window.annotator.drawn) == 2)
+    window.settle()
+    assert sorted(
+        each.prompts.marks[0].vertices[0] for each in window.session.answers.values()
+    ) == [
+        (20, 10),
+        (40, 30),
+    ]
+    theirs = window.viewer.add_shapes(
+        [np.array([[1, 5, 50], [1, 5, 70], [1, 20, 70], [1, 20, 50]])], name="theirs"
+    )
+    window.widget.files_panel._fill_menu()
+    titles = [action.text() for action in window.widget.files_panel.import_menu.actions()]
+    assert titles == ["From a table …", "From layer theirs"]
+    window.widget.files_panel.import_layer(theirs)
+    window.wait(lambda: len(window.annotator.drawn) == 3)
+    assert theirs.nshapes == 1
+    window.show_plane(2)
+    window.wait(lambda: len(window.annotator.drawn) == 1)
+    window.settle()
+    window.do("undo")
+    window.do("undo")
+    window.settle()
+    assert not window.annotator.drawn
+
+
+@pytest.mark.parametrize("moment", ["decoding", "scanning", "dragging", "importing", "hovering"])
+def test_the_window_may_be_closed_in_the_middle_of_anything(
+    open_window: Any, tmp_path: Path, moment: str
+) -> None:
+    window = open_window(STACK, decode_seconds=0.2)
+    window.settle()
+    mine = window.viewer.add_labels(np.zeros(STACK.shape, np.uint8), name="mine")
+    window.click(1, 30, 40)
+    if moment == "scanning":
+        window.widget.target_combo.value = mine
+        window.settle()
+        window.do("commit")
+    elif moment == "dragging":
+        window.layers.points.events.features()
+    elif moment == "importing":
+        table = tmp_path / "points.csv"
+        table.write_text("x,y\n20,10\n")
+        window.widget.files_panel.import_table(table)
+    elif moment == "hovering":
+        window.do("toggle_hover")
+    else:
+        window.wait(lambda: window.session.is_busy)
+    window.viewer.window.remove_dock_widget(window.widget)
+    n_decoded = len(window.engine.decoded)
+    window.qtbot.wait(400)
+    assert window.annotator.is_closed
+    assert not mine.data.any()
+    assert len(window.engine.decoded) <= n_decoded + 1
+    assert [each.name for each in window.viewer.layers] == ["cells", "mine", "cells points"]
+    window.widget.deleteLater()
