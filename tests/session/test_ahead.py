@@ -187,3 +187,37 @@ def test_cleared_embeddings_are_gone_from_memory_and_disk(tmp_path: Any) -> None
     bench.request(1, {1: click(21, 10)})
     bench.steps.all()
     assert bench.engine.n_encodes == 1
+
+
+def test_a_plane_that_is_being_encoded_ahead_is_not_begun_again_when_it_is_wanted(
+    bench: Bench,
+) -> None:
+    bench.request(1)
+    bench.steps.all()
+    ahead(bench, [2])
+    while bench.session.state is not State.ENCODING_AHEAD:
+        bench.steps.one()
+    deliver = bench.steps.work()
+    bench.request(2, {1: click(20, 10)})
+    assert bench.session.state is State.ENCODING
+    assert bench.session.is_busy
+    deliver()
+    bench.steps.all()
+    assert bench.engine.n_encodes == bench.planes.n_reads == 2
+    answer = bench.session.answer(1)
+    assert answer is not None
+    assert answer.prediction.object_score == 2
+
+
+def test_a_plane_that_is_left_again_is_encoded_ahead_no_longer(bench: Bench) -> None:
+    bench.request(1)
+    bench.steps.all()
+    ahead(bench, [2])
+    while bench.session.state is not State.ENCODING_AHEAD:
+        bench.steps.one()
+    bench.request(2)
+    bench.request(3)
+    bench.steps.one()
+    assert bench.engine.n_encodes == 1
+    bench.steps.one()
+    assert bench.engine.n_encodes == 2

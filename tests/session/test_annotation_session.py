@@ -14,6 +14,7 @@ from tests.session_bench import (
 
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino._session.steps import NetworkInput
+from napari_sam2_openvino._session.wanted import renewed
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
@@ -580,3 +581,32 @@ def test_one_job_runs_at_a_time(bench: Bench) -> None:
     for x in range(10):
         bench.request(1, {1: click(x, 10)})
         assert len(bench.steps.jobs) == 1
+
+
+def test_another_model_under_the_same_name_answers_anew(bench: Bench) -> None:
+    prompts = click(20, 10)
+    bench.request(1, {1: prompts})
+    bench.steps.all()
+    bench.session.set_model("other")
+    bench.steps.all()
+    bench.engine.key = "converted again"
+    bench.session.set_model("disc")
+    bench.steps.all()
+    assert bench.engine.n_encodes == 2
+    assert bench.decoded == [prompts, prompts]
+    assert bench.session.answer(1) is not None
+
+
+def test_marks_that_count_for_all_objects_are_hashed_once(monkeypatch: Any) -> None:
+    shared = tuple(Mark("point", ((x, 1),), is_positive=False) for x in range(20))
+    objects = {
+        obj_id: ObjectPrompts((*shared, Mark("point", ((obj_id, 5),)))) for obj_id in range(1, 51)
+    }
+    apart = {obj_id: prompts.digest() for obj_id, prompts in objects.items()}
+    told = []
+    monkeypatch.setattr(Mark, "__repr__", lambda mark: told.append(mark) or str(mark.vertices))
+    wanted = renewed({}, objects, {})
+    assert len(told) == 20 + 50
+    monkeypatch.undo()
+    assert {key: each.digest for key, each in renewed({}, objects, {}).items()} == apart
+    assert len({each.digest for each in wanted.values()}) == 50

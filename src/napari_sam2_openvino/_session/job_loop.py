@@ -115,7 +115,9 @@ class JobLoop:
             job.is_cancelled = True
         # To load a model cannot be interrupted.
         goes_on = not job.is_cancelled or job.step.state is State.LOADING
-        running = job.step if goes_on else next_step
+        # If somebody waits for what is encoded ahead, it is no longer that.
+        is_awaited = next_step is not None and job.step.state is State.ENCODING_AHEAD
+        running = job.step if goes_on and not is_awaited else next_step
         state = None if running is None else running.state
         self._set_state(state or self._resting_state())
 

@@ -95,6 +95,10 @@ class PlaneObjects:
         self._memory.clear()
         self._changed.clear()
 
+    def forget_answers(self) -> None:
+        """Forget what was answered before; what is wanted stays."""
+        self._memory.clear()
+
     def resolve(self, image_size: int) -> None:
         """Choose where each object is decoded, and answer those that are remembered.
 

@@ -42,6 +42,7 @@ class Planner:
         self.known = KnownEmbeddings(embeddings)
         self.encode_seconds: dict[str, float] = {}
         self._engine: tuple[str, Engine] | None = None
+        self._engine_keys: dict[str, str] = {}
         self._pace = Pace()
 
     @property
@@ -170,6 +171,9 @@ class Planner:
             return step.view == self.objects.view and step.options == self.objects.options
         if isinstance(step, EncodeRegion) and not step.is_ahead:
             return self._waits_for(step.place)
+        if isinstance(step, EncodeRegion) and isinstance(foreground, EncodeRegion):
+            # What was encoded ahead is what is wanted now: the rest takes less than all of it.
+            return step.place == foreground.place
         return foreground is None or isinstance(step, FetchEmbedding | StoreEmbedding)
 
     def _waits_for(self, place: Place) -> bool:
@@ -194,8 +198,7 @@ class Planner:
     def keep(self, step: Step, value: Any) -> None:
         """Take the outcome of a step."""
         if isinstance(step, LoadModel):
-            self._engine = (step.name, value)
-            self._pace = Pace()
+            self._keep_engine(step.name, value)
         elif isinstance(step, EncodeRegion):
             self._keep_encoded(step, value)
         elif isinstance(step, StoreEmbedding):
@@ -210,6 +213,15 @@ class Planner:
             self.objects.keep(step.view, value)
         elif isinstance(step, FindReady):
             self.ahead.found(value)
+
+    def _keep_engine(self, name: str, engine: Engine) -> None:
+        self._engine = (name, engine)
+        self._pace = Pace()
+        if self._engine_keys.setdefault(name, engine.key) != engine.key:
+            # Another model under the same name: nothing that is remembered is of it.
+            self._engine_keys[name] = engine.key
+            self.objects.forget_answers()
+            self.known.clear()
 
     def _keep_encoded(self, step: EncodeRegion, value: Any) -> None:
         view, region = step.place.view, step.place.region

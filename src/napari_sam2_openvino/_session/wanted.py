@@ -116,6 +116,7 @@ def renewed(
         By obj_id, in the order in which they are decoded.
     """
     wanted = {}
+    texts: dict[int, bytes] = {}
     for obj_id in sorted(objects, key=_order):
         prompts, old = objects[obj_id], before.get(obj_id)
         if prompts.is_empty:
@@ -123,7 +124,7 @@ def renewed(
         if old is not None and old.prompts is prompts:
             wanted[obj_id] = old
             continue
-        digest = prompts.digest()
+        digest = prompts.digest(texts)
         if old is not None and old.digest == digest:
             wanted[obj_id] = old
         else:

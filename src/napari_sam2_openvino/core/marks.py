@@ -95,9 +95,21 @@ class ObjectPrompts:
         """Whether nothing says where the object is: no positive mark and no mask."""
         return self.mask is None and not any(mark.is_positive for mark in self.marks)
 
-    def digest(self) -> str:
-        """Return a hash of the content: equal prompts have equal digests."""
-        hasher = hashlib.blake2b(repr((self.marks, self.choices)).encode(), digest_size=16)
+    def digest(self, texts: dict[int, bytes] | None = None) -> str:
+        """Return a hash of the content: equal prompts have equal digests.
+
+        Parameters
+        ----------
+        texts : dict of int to bytes, optional
+            Filled with what is hashed of each mark, by its ``id``. Objects that share marks share
+            it, while all of them are kept: of many objects most of the time goes there.
+        """
+        texts = {} if texts is None else texts
+        for mark in self.marks:
+            if id(mark) not in texts:
+                texts[id(mark)] = repr(mark).encode()
+        hasher = hashlib.blake2b(repr(self.choices).encode(), digest_size=16)
+        hasher.update(b"".join([texts[id(mark)] for mark in self.marks]))
         if self.mask is not None:
             hasher.update(repr((self.mask.origin, self.mask.mask.shape)).encode())
             hasher.update(np.packbits(self.mask.mask).tobytes())
