@@ -141,6 +141,19 @@ def test_hidden_axes_are_told_apart_by_their_names() -> None:
     assert from_text("x,y,t\n3,4,5\n", image, plane) == [(5, "point", ((3, 4),), True, 5, 2)]
 
 
+def test_of_several_columns_of_planes_the_one_that_changes_counts() -> None:
+    image = make_image((5, 60, 80))
+    rows = from_text("x,y,z,frame\n3,4,0,1\n7,8,0,4\n", image, PLANE)
+    assert [row[4] for row in rows] == [1, 4]
+
+
+@pytest.mark.parametrize("shape", [(5, 60, 80), (6, 5, 60, 80)])
+def test_columns_of_planes_that_could_be_any_axis_are_refused(shape: tuple[int, ...]) -> None:
+    image, plane = make_image(shape), PlaneIndex((*[0] * (len(shape) - 2), None, None))
+    with pytest.raises(InputError, match="not clear which axis of cells"):
+        from_text("x,y,z,t\n3,4,0,1\n7,8,1,2\n", image, plane)
+
+
 def test_coordinates_on_all_axes_say_the_plane() -> None:
     image = make_image((5, 60, 80))
     text = "index,axis-0,axis-1,axis-2\n0,1,10,20\n1,4,11,21\n"

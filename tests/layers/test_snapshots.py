@@ -239,3 +239,16 @@ def test_columns_that_the_user_adds_and_removes_do_no_harm(layers: tuple[Points,
     points.features = pd.DataFrame(index=range(1))
     snapshots.restore(points, shapes, before)
     assert list(points.features) == ["prompt", "obj_id"]
+
+
+def test_thousands_of_points_are_kept_in_one_piece(image: Image) -> None:
+    points = drawing.new_points_layer(image)
+    points.add(np.random.default_rng(0).uniform(0, 60, (1000, 3)))
+    first = snapshots.snapshot(points, None)
+    points.add([1, 2, 3])
+    second = snapshots.snapshot(points, None)
+    assert first.points is not None
+    assert second.points is not None
+    assert isinstance(first.points.data, np.ndarray)
+    assert first.points.same_until(second.points) == 1000
+    assert first != second

@@ -13,6 +13,7 @@ from napari_sam2_openvino._layers.drawing import FOR_ALL
 from napari_sam2_openvino._layers.marks_io import PlacedMark
 from napari_sam2_openvino._layers.planes import affine_matrix, image_shape
 from napari_sam2_openvino._layers.prompt_columns import (
+    plane_columns,
     read_boxes,
     read_numbers,
     read_objects,
@@ -35,7 +36,6 @@ _POINTS = (
 )
 # Followed by the number of the axis: as napari saves layers, and as regionprops calls them.
 _AXES = ("axis-", "centroid-")
-_PLANES = ("plane", "z", "slice", "frame", "t", "time")
 _MOST_NAMES = 12
 
 
@@ -205,12 +205,9 @@ def _on_planes(
     row, column = plane.displayed
     place[:, column], place[:, row] = xy[:, 0], xy[:, 1]
     hidden = [axis for axis, value in enumerate(plane.index) if value is not None]
-    for axis in hidden:
-        names = [str(image.axis_labels[axis]).lower()]
-        names += _PLANES if len(hidden) == 1 else ()
-        used = next((name for name in names if name in known), None)
-        if used is not None:
-            place[:, axis] = read_numbers(known, [used])[rows, 0]
+    labels = {axis: str(image.axis_labels[axis]).lower() for axis in hidden}
+    for axis, name in plane_columns(known, labels, image.name).items():
+        place[:, axis] = read_numbers(known, [name])[rows, 0]
     return place
 
 

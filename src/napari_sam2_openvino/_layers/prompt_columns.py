@@ -1,6 +1,6 @@
 """Columns of a table of prompts, found by their names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _SIZED_BOXES = (
 )
 # (row, column) of scikit-image's regionprops, whose ends are not included.
 _REGION_BOX = ("bbox-0", "bbox-1", "bbox-2", "bbox-3")
+_PLANES = ("plane", "z", "slice", "frame", "t", "time")
 _OBJECTS = ("obj_id", "object_id", "object", "obj", "instance", "id")
 _SIGNS = ("prompt", "polarity", "sign", "point_label", "point_labels", "positive", "foreground")
 # May be an object's number or a sign.
@@ -87,6 +88,37 @@ def read_numbers(known: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float6
             )
         columns.append(values)
     return np.column_stack(columns)
+
+
+def plane_columns(known: pd.DataFrame, labels: Mapping[int, str], image: str) -> dict[int, str]:
+    """Return the column that says where rows lie along each hidden axis, if there is one.
+
+    Parameters
+    ----------
+    known : DataFrame
+    labels : mapping of int to str
+        Names of the hidden axes, in lower case.
+    image : str
+        Name of the image.
+
+    Raises
+    ------
+    InputError
+        If a column could be about several axes.
+    """
+    columns = {axis: label for axis, label in labels.items() if label in known}
+    unnamed = [axis for axis in labels if axis not in columns]
+    others = [name for name in _PLANES if name in known and name not in columns.values()]
+    # One that is the same in all rows says little, such as the z of cells that are tracked.
+    telling = [name for name in others if known[name].nunique() > 1]
+    if unnamed and len(telling) > (1 if len(unnamed) == 1 else 0):
+        raise InputError(
+            f"It is not clear which axis of {image} column {telling[-1]} is about: give the axes "
+            "of the image these names, or leave the column out."
+        )
+    if len(unnamed) == 1 and others:
+        columns[unnamed[0]] = (telling or others)[0]
+    return columns
 
 
 def read_signs(known: pd.DataFrame) -> list[bool] | None:

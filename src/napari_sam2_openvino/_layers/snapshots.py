@@ -26,8 +26,9 @@ class LayerSnapshot:
 
     Parameters
     ----------
-    data : tuple of ndarray
-        Vertices of each shape, shape (m, n), or each point, shape (n,).
+    data : ndarray, shape (k, n), or tuple of ndarray
+        Points, or the vertices of each shape, shape (m, n). Points in one piece: a history of
+        thousands of them is small and quickly compared.
     shape_types : tuple of str
         Empty for points.
     features : DataFrame
@@ -36,13 +37,17 @@ class LayerSnapshot:
         One row: features of the next prompt.
     """
 
-    data: tuple[NDArray[np.floating], ...]
+    data: NDArray[np.floating] | tuple[NDArray[np.floating], ...]
     shape_types: tuple[str, ...]
     features: pd.DataFrame
     defaults: pd.DataFrame
 
     def same_until(self, other: "LayerSnapshot") -> int:
         """Return how many prompts at the beginning are in the same place in both."""
+        if isinstance(self.data, np.ndarray) and isinstance(other.data, np.ndarray):
+            count = min(len(self.data), len(other.data))
+            differ = (self.data[:count] != other.data[:count]).any(axis=1)
+            return int(np.argmax(differ)) if differ.any() else count
         # Shapes have a type each, points have none.
         kinds = zip(self.shape_types, other.shape_types, strict=False)
         same_kinds = [one == two for one, two in kinds]
@@ -113,12 +118,11 @@ def snapshot(points: Points | None, shapes: Shapes | None) -> PromptSnapshot:
 def _take(layer: Points | Shapes) -> LayerSnapshot:
     # Aborted shapes leave rows of features behind.
     count = len(layer.data) - is_drawing(layer)
-    return LayerSnapshot(
-        tuple(np.array(each) for each in layer.data[:count]),
-        tuple(layer.shape_type[:count]) if isinstance(layer, Shapes) else (),
-        layer.features.iloc[:count].copy(),
-        layer.feature_defaults.copy(),
-    )
+    features, defaults = layer.features.iloc[:count].copy(), layer.feature_defaults.copy()
+    if isinstance(layer, Points):
+        return LayerSnapshot(np.array(layer.data[:count]), (), features, defaults)
+    vertices = tuple(np.array(each) for each in layer.data[:count])
+    return LayerSnapshot(vertices, tuple(layer.shape_type[:count]), features, defaults)
 
 
 def restore(points: Points | None, shapes: Shapes | None, state: PromptSnapshot) -> None:
@@ -151,9 +155,9 @@ def _put(layer: Points | Shapes, taken: LayerSnapshot) -> None:
             same = now.same_until(taken)
             if len(layer.data) > same:
                 layer.remove(list(range(same, len(layer.data))))
-            if new := list(taken.data[same:]):
+            if len(new := taken.data[same:]):
                 if isinstance(layer, Shapes):
-                    layer.add(new, shape_type=list(taken.shape_types[same:]))
+                    layer.add(list(new), shape_type=list(taken.shape_types[same:]))
                 else:
                     layer.add(np.array(new))
             layer.features = taken.features
