@@ -446,6 +446,15 @@ def test_a_recipe_that_names_no_region_finds_one(starter_model, tmp_path):
 
 
 @pytest.mark.usefixtures("simple")
+def test_labels_never_replace_the_image(tmp_path):
+    image = tmp_path / "image.tif"
+    before = image.read_bytes()
+    with pytest.raises(InputError, match="is an image that is read"):
+        list(RecipeJob(tmp_path / "session.json", [image], image, overwrite=True).run())
+    assert image.read_bytes() == before
+
+
+@pytest.mark.usefixtures("simple")
 def test_a_recipe_that_is_interrupted_leaves_nothing(tmp_path):
     before = sorted(tmp_path.iterdir())
     job = RecipeJob(

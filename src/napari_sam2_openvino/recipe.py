@@ -15,6 +15,7 @@ from napari_sam2_openvino._files.images import (
     save_labels,
     scratch_labels,
 )
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.records import ImageRecord
@@ -84,6 +85,8 @@ class RecipeJob:
         """
         session = read_session(self._session)
         check_labels_path(self._output, overwrite=self._overwrite)
+        if any(path.expanduser().resolve() == self._output.resolve() for path in self._images):
+            raise InputError(f"{self._output} is an image that is read: choose another name.")
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open_image(path)) for path in self._images]
             images = [
