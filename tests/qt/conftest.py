@@ -13,7 +13,7 @@ import pytest
 from tests.disc_engine import DiscEngine
 
 # Far longer than anything takes, so that a busy machine does not fail a test.
-WAIT_MS = 10_000
+WAIT_MS = 30_000
 HAS_DISPLAY = not sys.platform.startswith("linux") or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
 )

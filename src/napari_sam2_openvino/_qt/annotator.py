@@ -1,6 +1,6 @@
 """Connects one viewer with one session: what is drawn goes in, outlines come out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
@@ -12,7 +12,6 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import drawing, preview, targets
-from napari_sam2_openvino._layers.planes import plane_in_view
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
 from napari_sam2_openvino._qt.drafting import Drafting
@@ -22,17 +21,14 @@ from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._qt.reading import Reading, read_view
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
-from napari_sam2_openvino._session.answers import ObjectAnswer
 from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.objects import HOVER
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
-from napari_sam2_openvino.core.planes import PlaneSource
-from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
@@ -81,9 +77,7 @@ class Annotator:
         self.hover = Hover(viewer, self._on_edit)
         self.is_live = True
         self.commit_mode: CommitMode = "keep existing"
-        self.drawn: dict[int, ObjectPrompts] = {}
-        """What is drawn on the plane in view, by obj_id."""
-        self.plane: PlaneIndex | None = None
+        self._reading = Reading()
         self._keys = keys
         self._timer = QTimer()
         self._timer.setSingleShot(True)
@@ -113,6 +107,16 @@ class Annotator:
     def image(self) -> Image | None:
         """The image that is segmented."""
         return self._image
+
+    @property
+    def plane(self) -> PlaneIndex | None:
+        """The plane of the image that is in view."""
+        return self._reading.plane
+
+    @property
+    def drawn(self) -> Mapping[int, ObjectPrompts]:
+        """What is drawn on the plane in view, by obj_id."""
+        return self._reading.drawn
 
     @property
     def target(self) -> Labels | None:
@@ -205,25 +209,17 @@ class Annotator:
                 self.feedback.show()
                 return
             self.feedback.forget_error()
-            self.committer.commit(self._to_commit(self._image, self.plane, there, self.drafting))
-
-    def _to_commit(
-        self, image: Image, plane: PlaneIndex, answers: list[ObjectAnswer], drafting: Drafting
-    ) -> Commit:
-        obj_ids = {each.obj_id for each in answers}
-        written = {
-            each
-            for each in obj_ids
-            if each in self.committer.written or drafting.objects.draft(each).is_committed
-        }
-        return Commit(
-            image,
-            plane,
-            tuple(answers),
-            frozenset(written),
-            self.commit_mode,
-            drafting.ids_in_hand - obj_ids,
-        )
+            objects, written = self.drafting.objects, {each.obj_id for each in there}
+            self.committer.commit(
+                Commit(
+                    self._image,
+                    self.plane,
+                    tuple(there),
+                    frozenset(each for each in written if objects.draft(each).is_committed),
+                    self.commit_mode,
+                    self.drafting.ids_in_hand - written,
+                )
+            )
 
     def cancel(self) -> None:
         """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
@@ -313,65 +309,35 @@ class Annotator:
         if self._closed:
             return
         self._last_sync = perf_counter()
-        before, old_plane, old_drawn = self.session.generation, self.plane, self.drawn
-        source, problem = self._read()
-        if self.plane != old_plane or _content(self.drawn) != _content(old_drawn):
+        before, old = self.session.generation, self._reading
+        new = self._reading = read_view(self.viewer, self._image, self.view, self.drafting)
+        if new.is_drawn_wrong:
+            self.feedback.notify(new.problem)
+        if not new.is_as(old):
             self.feedback.expire()
-        objects = self.drawn if self.is_live or show else self._answered()
-        hovered = None
-        if self._image is not None and self.plane is not None:
-            hovered = self.hover.prompts(self._image, self.plane)
-            objects = objects if hovered is None else {**objects, HOVER: hovered}
-        self.session.request(
-            source, objects, focus=self.focus, view=self._visible(), regions=self._regions()
-        )
+        self._request(new, is_asked=self.is_live or show)
         self._record()
-        if self.plane != old_plane:
+        if new.plane != old.plane:
             self.plane_changed.emit()
-        if self.session.generation != before or problem != self.feedback.problem:
-            self.feedback.problem = problem
+        if self.session.generation != before or new.problem != self.feedback.problem:
+            self.feedback.problem = new.problem
             self._show_outlines()
             self.objects_changed.emit()
             self.feedback.show()
 
-    def _read(self) -> tuple[PlaneSource | None, str]:
-        """Read the layers; return what is wrong with them as a sentence."""
-        self.drawn, source = {}, None
-        try:
-            self.plane = None if self._image is None else plane_in_view(self.viewer, self._image)
-            if self.plane is not None:
-                source = self.view.source(self.plane)
-        except InputError as error:
-            self.plane = None
-            return None, str(error)
-        try:
-            if self.plane is not None and (drafting := self.drafting):
-                self.drawn = drafting.read(self.plane)
-        except InputError as error:
-            self.feedback.notify(str(error))
-            return source, str(error)
-        return source, ""
-
-    def _answered(self) -> dict[int, ObjectPrompts]:
-        """Return the prompts whose masks are shown already."""
-        answers = self.session.answers
-        return {key: answers[key].prompts for key in self.drawn if key in answers}
-
-    def _visible(self) -> tuple[float, float, float, float] | None:
-        if self._image is None or self.plane is None:
-            return None
-        return visible_part(self._image, self.plane)
-
-    def _regions(self) -> dict[int, Region]:
-        """Return where objects that were brought back were decoded before."""
-        if (drafting := self.drafting) is None:
-            return {}
-        drafts = {key: drafting.objects.draft(key) for key in self.drawn}
-        return {
-            key: draft.region
-            for key, draft in drafts.items()
-            if draft.region is not None and draft.plane == self.plane
-        }
+    def _request(self, reading: Reading, *, is_asked: bool) -> None:
+        answers, objects = self.session.answers, dict(reading.drawn)
+        if not is_asked:
+            # Those whose masks are shown already stay.
+            objects = {key: answers[key].prompts for key in objects if key in answers}
+        image, plane, visible, regions = self._image, reading.plane, None, {}
+        if image is not None and plane is not None and (drafting := self.drafting):
+            visible, regions = visible_part(image, plane), reading.regions(drafting.objects)
+            if (hovered := self.hover.prompts(image, plane)) is not None:
+                objects[HOVER] = hovered
+        self.session.request(
+            reading.source, objects, focus=self.focus, view=visible, regions=regions
+        )
 
     def _record(self) -> None:
         if self._is_edited and (drafting := self.drafting):
@@ -407,7 +373,3 @@ class Annotator:
         if drafting := self.drafting:
             drafting.done(done.commit.plane, done.new_ids)
         self.committed.emit(done)
-
-
-def _content(drawn: dict[int, ObjectPrompts]) -> dict[int, Any]:
-    return {key: (each.marks, each.mask, each.choices) for key, each in drawn.items()}

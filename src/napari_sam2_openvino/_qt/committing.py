@@ -1,7 +1,7 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -143,8 +143,9 @@ class Committer:
         if self._scan is not None:
             self._tell_scan(self._scan.labels)
             return
+        again = self.written & {answer.obj_id for answer in commit.answers}
         try:
-            self._write(commit)
+            self._write(replace(commit, replaced=commit.replaced | again))
         except Sam2Error as error:
             self.failed.emit(error)
 

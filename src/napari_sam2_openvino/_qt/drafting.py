@@ -12,6 +12,7 @@ from napari_sam2_openvino._layers.snapshots import PromptSnapshot
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session.history import PromptHistory
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft, Mode, Objects
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -51,6 +52,10 @@ class Drafting:
         self.is_for_all = False
         self._history: PromptHistory[_Moment] = PromptHistory(is_same=_Moment.is_same)
         self._is_quiet = False
+        # Not undone: the objects are in the target under these labels.
+        self._labels: dict[int, int] = {}
+        # A plane that each object was drawn on: a point lies on planes of other directions too.
+        self._drawn_on: dict[int, PlaneIndex] = {}
         self._history.record(self._moment())
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
@@ -66,7 +71,42 @@ class Drafting:
             self._separate()
         marks = self.layers.read(plane)
         self.objects = self.objects.seen(marks.keys())
+        for obj_id in marks:
+            self._drawn_on.setdefault(obj_id, plane)
         return self.objects.prompts(marks, plane)
+
+    def planes(self) -> Iterator[tuple[PlaneIndex, dict[int, tuple[Mark, ...]]]]:
+        """Give what is drawn on each plane, seen as it was drawn.
+
+        Planes with a prompt that cannot be used are left out.
+        """
+        directions = {(each.displayed, each.transposed): each for each in self._drawn_on.values()}
+        for direction, example in directions.items():
+            refined = {each.plane for each in self.objects.drafts.values() if each.plane}
+            places = {*self.layers.planes(example), *refined}
+            for plane in sorted(places, key=lambda each: repr(each.index)):
+                if (plane.displayed, plane.transposed) != direction:
+                    continue
+                try:
+                    marks = self.layers.read(plane)
+                except InputError:
+                    # The user was told when it was drawn.
+                    continue
+                theirs = {
+                    key: each
+                    for key, each in marks.items()
+                    if self._drawn_on.get(key, plane).displayed == plane.displayed
+                }
+                yield plane, theirs
+
+    def label_of(self, obj_id: int) -> int | None:
+        """Return the label under which an object is in the target; None if it is not there."""
+        return self._labels.get(obj_id)
+
+    def note_labels(self, labels: Mapping[int, int]) -> None:
+        """Take it that objects are in the target, under these labels by obj_id."""
+        self._labels |= labels
+        self.objects = self.objects.seen(labels.values())
 
     def record(self) -> None:
         """Make what is drawn now a step of undo, if it is new."""
@@ -132,9 +172,7 @@ class Drafting:
         with self._step():
             self.layers.remove({obj_id}, plane)
             if self.objects.draft(obj_id).plane in (None, plane):
-                self.objects = self.objects.with_draft(
-                    obj_id, Draft(is_committed=self.objects.draft(obj_id).is_committed)
-                )
+                self.objects = self.objects.with_draft(obj_id, Draft())
         self.set_polarity(drawing.POSITIVE)
 
     def choose(self, obj_id: int, stage: int, token: int) -> None:
@@ -148,20 +186,15 @@ class Drafting:
             self.layers.remove({obj_id}, plane)
             self.layers.place([PlacedMark(plane, obj_id, mark) for mark in marks])
             self.objects = self.objects.with_draft(obj_id, draft)
+        self._drawn_on.setdefault(obj_id, plane)
         self.select(obj_id)
 
     def add(self, placed: Sequence[PlacedMark]) -> None:
         """Add marks of new objects, such as from a table; ids begin at `first_free_id`."""
         with self._step():
-            self.layers.place(placed)
+            self._place(placed)
             self.objects = self.objects.seen([each.obj_id for each in placed]).next()
         self._show_current()
-
-    @property
-    def ids_in_hand(self) -> frozenset[int]:
-        """The ids of the objects that are drawn on any plane, and of the current one."""
-        objects = self.objects
-        return self.layers.obj_ids | {objects.current} | objects.drafts.keys()
 
     @property
     def first_free_id(self) -> int:
@@ -172,7 +205,7 @@ class Drafting:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
         with self._step():
             self.layers.remove_all()
-            self.layers.place(placed)
+            self._place(placed)
             used = {each.obj_id for each in placed} | set(drafts)
             self.objects = Objects(drafts=dict(drafts)).seen({self.objects.largest, *used}).next()
         self._show_current()
@@ -191,14 +224,17 @@ class Drafting:
             moved = {old: new for old, new in new_ids.items() if old != new}
             self.layers.renumber(moved)
             self.objects = self.objects.renumber(moved).without(set(new_ids.values()))
+            self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
         self.set_polarity(drawing.POSITIVE)
 
-    def forget_committed(self) -> None:
+    def forget_labels(self) -> None:
         """Take it that nothing is in the target: another one was chosen."""
-        drafts = {
-            key: replace(draft, is_committed=False) for key, draft in self.objects.drafts.items()
-        }
-        self.objects = replace(self.objects, drafts=drafts)
+        self._labels.clear()
+
+    def _place(self, placed: Sequence[PlacedMark]) -> None:
+        self.layers.place(placed)
+        for each in placed:
+            self._drawn_on.setdefault(each.obj_id, each.plane)
 
     def _separate(self) -> None:
         """Make an object of each new prompt: those of the current object, which has none yet."""
