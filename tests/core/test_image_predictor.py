@@ -6,9 +6,9 @@ from tests.parity import compare, make_image
 
 from napari_sam2_openvino import SAM2ImagePredictor, load_model
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.mask_resizing import masks_from_logits
 from napari_sam2_openvino.core.masks import fill_holes_and_remove_sprinkles
 from napari_sam2_openvino.core.model import Sam2Model
-from napari_sam2_openvino.core.transforms import masks_from_logits
 from napari_sam2_openvino.core.types import ImageEmbedding, Prompts
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.mask_resizing import masks_from_logits, resize_logits
 from napari_sam2_openvino.core.object_masks import (
     LogitsCut,
     make_mask,
@@ -17,7 +18,6 @@ from napari_sam2_openvino.core.object_masks import (
 )
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.transforms import masks_from_logits, resize_logits
 
 DEFAULT = MaskOptions()
 THRESHOLDS = [-8.0, -7.75, -1.0, 0.0, 3.5, 8.0]

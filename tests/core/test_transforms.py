@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from tests.reference import declare_torchvision_operators
 
-from napari_sam2_openvino.core import transforms
+from napari_sam2_openvino.core import mask_resizing, transforms
 from napari_sam2_openvino.core.model_folder import ModelConfig
 
 CONFIG = ModelConfig(architecture="test", image_size=64, hidden_dim=32)
@@ -29,25 +29,25 @@ def test_resize_logits_equals_torch(image_hw):
     expected = F.interpolate(
         torch.from_numpy(logits)[None], image_hw, mode="bilinear", align_corners=False
     )[0].numpy()
-    np.testing.assert_allclose(transforms.resize_logits(logits, image_hw), expected, atol=2e-5)
+    np.testing.assert_allclose(mask_resizing.resize_logits(logits, image_hw), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("image_hw", SIZES)
 @pytest.mark.parametrize("threshold", [0.0, 1.0, 100.0, -100.0])
 def test_masks_from_logits_equal_thresholded_full_resize(image_hw, threshold):
     logits = random_logits((3, 48, 32), seed=1)
-    expected = transforms.resize_logits(logits, image_hw) > threshold
+    expected = mask_resizing.resize_logits(logits, image_hw) > threshold
     np.testing.assert_array_equal(
-        transforms.masks_from_logits(logits, image_hw, threshold), expected
+        mask_resizing.masks_from_logits(logits, image_hw, threshold), expected
     )
 
 
 def test_masks_from_logits_of_one_bright_corner_pixel():
     logits = np.full((1, 8, 8), -1.0, np.float32)
     logits[0, 7, 0] = 5
-    mask = transforms.masks_from_logits(logits, (64, 64))[0]
+    mask = mask_resizing.masks_from_logits(logits, (64, 64))[0]
     assert mask[-1, 0]
-    np.testing.assert_array_equal(mask, transforms.resize_logits(logits, (64, 64))[0] > 0)
+    np.testing.assert_array_equal(mask, mask_resizing.resize_logits(logits, (64, 64))[0] > 0)
 
 
 @pytest.mark.parametrize("hw", [(64, 64), (200, 90), (33, 127), (700, 513)])

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
-from napari_sam2_openvino._session.steps import Place
+from napari_sam2_openvino._session.places import Place
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from napari_sam2_openvino._session.answers import AnswerMemory, ObjectAnswer
 from napari_sam2_openvino._session.objects import HOVER
-from napari_sam2_openvino._session.steps import View
+from napari_sam2_openvino._session.places import View
 from napari_sam2_openvino._session.wanted import (
     VisibleBox,
     Wanted,

@@ -8,6 +8,7 @@ from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.jobs import State, Step
 from napari_sam2_openvino._session.known_embeddings import KnownEmbeddings
 from napari_sam2_openvino._session.pace import Pace
+from napari_sam2_openvino._session.places import Place, View
 from napari_sam2_openvino._session.plane_objects import PlaneObjects
 from napari_sam2_openvino._session.steps import (
     DecodeObjects,
@@ -15,10 +16,8 @@ from napari_sam2_openvino._session.steps import (
     FetchEmbedding,
     FindReady,
     LoadModel,
-    Place,
     RemakeMasks,
     StoreEmbedding,
-    View,
 )
 from napari_sam2_openvino._session.wanted import Wanted
 from napari_sam2_openvino.core.embeddings import EmbeddingCache

@@ -11,6 +11,7 @@ from napari_sam2_openvino._session.answers import ObjectAnswer
 from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino._session.pace import CHUNK_SECONDS, Pace
+from napari_sam2_openvino._session.places import Place, View
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import ObjectPrompts
@@ -20,29 +21,6 @@ from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding
 
 Cancelled = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class View:
-    """A plane as one model sees it.
-
-    Parameters
-    ----------
-    model_name : str
-    plane_key : hashable
-        ``PlaneSource.key``.
-    """
-
-    model_name: str
-    plane_key: Hashable
-
-
-@dataclass(frozen=True)
-class Place:
-    """What an embedding is of."""
-
-    view: View
-    region: Region
 
 
 @dataclass(frozen=True, eq=False)

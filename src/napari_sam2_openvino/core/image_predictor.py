@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.mask_resizing import masks_from_logits, resize_logits
 from napari_sam2_openvino.core.masks import fill_holes_and_remove_sprinkles
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import to_rgb
@@ -14,8 +15,6 @@ from napari_sam2_openvino.core.prompt_arrays import read_boxes, read_mask_input,
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,
     build_tokens,
-    masks_from_logits,
-    resize_logits,
     select_masks,
     to_model_space,
 )

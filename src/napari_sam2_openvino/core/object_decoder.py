@@ -1,8 +1,6 @@
 """Decode the prompts of many objects, side by side, by SAM 2's interactive protocol."""
 
 import hashlib
-import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +14,7 @@ from napari_sam2_openvino.core.object_masks import LogitsCut
 from napari_sam2_openvino.core.prompt_building import build_stages
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.runtime import DecoderOutput
+from napari_sam2_openvino.core.stage_masks import StageMasks
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,
     best_of_three,
@@ -110,7 +109,7 @@ class ObjectDecoder:
 
     def __init__(self, model: Sam2Model, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._model = model
-        self._stage_masks = _StageMasks(max_bytes)
+        self._stage_masks = StageMasks(max_bytes)
 
     @property
     def nbytes(self) -> int:
@@ -227,7 +226,7 @@ class _Track:
             hasher.update(labels.tobytes())
             yield hasher.digest()
 
-    def skip_known(self, known: "_StageMasks", embedding: ImageEmbedding) -> None:
+    def skip_known(self, known: StageMasks, embedding: ImageEmbedding) -> None:
         """Begin after the last stage, short of the final one, whose mask is known."""
         for number in range(len(self._stages) - 1, self.number - 1, -1):
             mask = known.get(embedding, self._keys[number - 1])
@@ -277,29 +276,3 @@ def _batches(tracks: Sequence[_Track]) -> Iterator[list[_Track]]:
     for group in groups.values():
         for begin in range(0, len(group), BATCH_SIZE):
             yield group[begin : begin + BATCH_SIZE]
-
-
-class _StageMasks:
-    """Masks fed on by stages, the least recently used dropped first."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self.nbytes = 0
-        # A weak reference is equal only to that of the same embedding, also when it is gone.
-        self._masks: OrderedDict[tuple[weakref.ref[ImageEmbedding], bytes], Float] = OrderedDict()
-
-    def get(self, embedding: ImageEmbedding, key: bytes) -> Float | None:
-        place = weakref.ref(embedding), key
-        if place in self._masks:
-            self._masks.move_to_end(place)
-        return self._masks.get(place)
-
-    def put(self, embedding: ImageEmbedding, key: bytes, mask: Float) -> None:
-        place = weakref.ref(embedding), key
-        if place not in self._masks:
-            self.nbytes += mask.nbytes
-        self._masks[place] = mask
-        self._masks.move_to_end(place)
-        while self.nbytes > self._max_bytes and len(self._masks) > 1:
-            _, dropped = self._masks.popitem(last=False)
-            self.nbytes -= dropped.nbytes

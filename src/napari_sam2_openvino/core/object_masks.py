@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.mask_resizing import mask_window
 from napari_sam2_openvino.core.masks import fill_holes, remove_specks, smooth
 from napari_sam2_openvino.core.parameters import MaskOptions, describe
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.transforms import mask_window
 
 Float = NDArray[np.float32]
 

@@ -16,13 +16,9 @@ from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
-from napari_sam2_openvino.core.records import (
-    FOR_ALL_OBJECTS,
-    ModelRecord,
-    ObjectRecord,
-    check_place,
-)
+from napari_sam2_openvino.core.records import ModelRecord, ObjectRecord
 from napari_sam2_openvino.core.regions import Region, choose_region, grow
+from napari_sam2_openvino.core.replay_plan import check_fit, decodable, in_order
 from napari_sam2_openvino.core.session_file import SessionFile
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -112,7 +108,7 @@ class Replay:
         self._images = images
         self._model = model
         self._device = device
-        self._records = _in_order(session.objects, include_drafts=include_drafts)
+        self._records = in_order(session.objects, include_drafts=include_drafts)
         # Whether no pixel is on two planes, one seen from two sides included.
         self._are_apart = len({record.plane.displayed for record in self._records}) < 2
         self._boxes: dict[tuple[PlaneIndex, int], Box] = {}
@@ -123,13 +119,13 @@ class Replay:
         """What was committed so far."""
         self.notes: list[str] = []
         """Sentences about what may differ from the window's result."""
-        n_drafts = sum(not record.committed for record in _decodable(session.objects))
+        n_drafts = sum(not record.committed for record in decodable(session.objects))
         if not self._records:
             drafts = f"; {n_drafts} are not committed yet: include drafts" if n_drafts else ""
             raise InputError(f"The session holds no committed object{drafts}.")
         if n_drafts and not include_drafts:
             self.notes.append(f"{n_drafts} objects that are not committed yet were left out.")
-        self._check_fit()
+        check_fit(session, images, self._records)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,27 +165,6 @@ class Replay:
         place = ", ".join("*" if value is None else str(value) for value in plane.index)
         return Progress("Segmenting", n_done / n_all, f"plane ({place}), {n_done} of {n_all}")
 
-    def _check_fit(self) -> None:
-        expected = len(self._session.images)
-        if len(self._images) != expected:
-            raise InputError(
-                f"The session sees {expected} images as channels, but {len(self._images)} are "
-                "given: give as many, in the same order."
-            )
-        recorded = self._session.images[0].shape
-        axes = {axis for record in self._records for axis in record.plane.displayed}
-        for image in self._images:
-            fits = len(image.shape) == len(recorded) and all(
-                image.shape[axis] == recorded[axis] for axis in axes
-            )
-            if not fits:
-                raise InputError(
-                    f"{image.name} has shape {_times(image.shape)}, but the session was made on "
-                    f"{_times(recorded)}: prompts fit only where planes have the same size."
-                )
-            for record in self._records:
-                _check_place(record, image)
-
     def _decode(
         self, plane: PlaneIndex, records: Sequence[ObjectRecord]
     ) -> Iterator[tuple[int, _Mask]]:
@@ -212,7 +187,7 @@ class Replay:
             )
             for index, prediction in zip(together, predictions, strict=True):
                 task = pending.pop(index)
-                chosen = prediction.candidates[prediction.chosen]
+                chosen = prediction.choice
                 cut = make_mask(chosen.logits, task.region, source.hw, task.record.options)
                 larger = None
                 if task.record.region is None and touches_border(cut, task.region, source.hw):
@@ -285,35 +260,3 @@ class Replay:
                     obj_id, plane, n_pixels, masks[index].iou_prediction, record.class_name
                 )
             )
-
-
-def _decodable(records: Sequence[ObjectRecord]) -> list[ObjectRecord]:
-    return [
-        record
-        for record in records
-        if record.obj_id != FOR_ALL_OBJECTS and not record.prompts.value().is_empty
-    ]
-
-
-def _in_order(records: Sequence[ObjectRecord], *, include_drafts: bool) -> list[ObjectRecord]:
-    """Return what is committed, in order; plane after plane where planes do not cross."""
-    chosen = [record for record in _decodable(records) if record.committed or include_drafts]
-    chosen.sort(key=lambda record: (not record.committed, record.order))
-    if len({frozenset(record.plane.displayed) for record in chosen}) < 2:
-        chosen.sort(key=lambda record: _place(record.plane))
-    return chosen
-
-
-def _place(plane: PlaneIndex) -> tuple[int, ...]:
-    return tuple(-1 if value is None else value for value in plane.index)
-
-
-def _check_place(record: ObjectRecord, image: ImageArrays) -> None:
-    try:
-        check_place(record, image.shape)
-    except InputError as error:
-        raise InputError(f"{error}, {image.name}: choose an image with this plane.") from error
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

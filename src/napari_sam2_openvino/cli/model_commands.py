@@ -1,74 +1,28 @@
-"""The command ``napari-sam2``."""
+"""The commands ``napari-sam2 models``."""
 
-import contextlib
-import json
-import math
-import sys
 import time
-from collections import Counter
-from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError, Sam2Error
+from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
+from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
 from napari_sam2_openvino.core.models import find_model_folder, list_models, load_model
 from napari_sam2_openvino.core.paths import models_dir
-from napari_sam2_openvino.core.progress import Progress
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.model_folder import Differences
-    from napari_sam2_openvino.core.records import PromptsRecord
 
-
-class _Group(TyperGroup):
-    """Turns errors that are meant for the user into one sentence and an exit code."""
-
-    # typer's own click, or click's: depends on typer's version.
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Sam2Error as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(1) from error
-
-
-app = typer.Typer(
-    cls=_Group,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-    help="SAM 2 on OpenVINO: segment microscopy images on a laptop's CPU.",
-    epilog="Example: napari-sam2 models list",
-)
 models_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="List, download, convert, check and remove models.",
     epilog="Example: napari-sam2 models convert model.pt --name mine --image-size 1024",
 )
-app.add_typer(models_app, name="models")
-recipe_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Run saved sessions without a window, also on other images.",
-    epilog="Example: napari-sam2 recipe run session.json image.tif -o labels.tif",
-)
-app.add_typer(recipe_app, name="recipe")
 
 ModelName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]
-SessionPath = Annotated[
-    Path, typer.Argument(metavar="SESSION", help="A session that was saved from the window.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-
-@app.callback()
-def _root() -> None:
-    """Keep each group a group of its own."""
 
 
 @models_app.command("list", epilog="Example: napari-sam2 models list --json")
@@ -80,7 +34,7 @@ def list_command(*, as_json: AsJson = False) -> None:
             {**asdict(listing), "is_ready": listing.is_ready, "folder": _text(listing.folder)}
             for listing in listings
         ]
-        _print_json(rows)
+        print_json(rows)
         return
     for listing in listings:
         state = "ready" if listing.is_ready else "not converted"
@@ -104,7 +58,7 @@ def download_command(name: ModelName) -> None:
     from napari_sam2_openvino.conversion.download import DownloadJob
 
     job = DownloadJob(name)
-    _show(job.run())
+    show_progress(job.run())
     typer.echo(job.path)
 
 
@@ -136,7 +90,7 @@ def convert_command(
     from napari_sam2_openvino.conversion import ConvertJob
 
     job = ConvertJob(checkpoint, name, config, image_size, overwrite=overwrite)
-    _show(job.run())
+    show_progress(job.run())
     typer.echo(job.folder)
 
 
@@ -155,7 +109,7 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
             "precision": model.precision,
             "seconds": seconds,
         }
-        _print_json(report)
+        print_json(report)
         return
     check = info.self_check
     typer.echo(f"{info.name}: {info.config.architecture}, image size {info.config.image_size}")
@@ -184,106 +138,6 @@ def remove_command(
     if not yes:
         typer.confirm(f"Remove {folder}?", abort=True, err=True)
     staging.remove_folder(folder)
-
-
-@recipe_app.command(
-    "run",
-    epilog="Examples: napari-sam2 recipe run session.json image.tif -o labels.tif; "
-    "napari-sam2 recipe run session.json other.zarr -o labels.zarr --model tiny",
-)
-def recipe_run_command(
-    session: SessionPath,
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="IMAGE...",
-            help="The image, or another one of the same size: TIFF, zarr, .npy, PNG, ... As many "
-            "as the session has channels in images of their own.",
-        ),
-    ],
-    *,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Labels to write: .tif, .zarr or .npy.")
-    ],
-    model: Annotated[
-        str | None, typer.Option(help="Use this model instead of those of the session.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Run on this device, such as CPU, instead.")
-    ] = None,
-    drafts: Annotated[
-        bool, typer.Option("--drafts", help="Also commit objects that are not committed yet.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Decode the objects of a session again and write them as labels."""
-    from napari_sam2_openvino.recipe import RecipeJob
-
-    job = RecipeJob(
-        session,
-        images,
-        output,
-        model=model,
-        device=device,
-        include_drafts=drafts,
-        overwrite=overwrite,
-    )
-    _show(job.run())
-    for note in job.notes:
-        typer.echo(note, err=True)
-    if as_json:
-        objects = [asdict(each) for each in job.objects]
-        _print_json({"output": str(output), "objects": objects, "notes": job.notes})
-        return
-    typer.echo(output)
-
-
-@recipe_app.command("show", epilog="Example: napari-sam2 recipe show session.json --json")
-def recipe_show_command(path: SessionPath, *, as_json: AsJson = False) -> None:
-    """Print what is in a session."""
-    from napari_sam2_openvino.core.session_file import read_session
-
-    session = read_session(path)
-    if as_json:
-        _print_json(session.model_dump(mode="json"))
-        return
-    for image in session.images:
-        typer.echo(f"image: {image.name}, {' x '.join(map(str, image.shape))} {image.dtype}")
-    typer.echo(f"model: {session.model.name}, {session.model.device}, {session.model.precision}")
-    typer.echo(f"intensities: {session.view.normalization.mode}")
-    n_committed = sum(record.committed for record in session.objects)
-    typer.echo(f"objects: {n_committed} commits, {len(session.objects) - n_committed} drafts")
-    for record in session.objects:
-        plane = ", ".join("*" if value is None else str(value) for value in record.plane.index)
-        state = "committed" if record.committed else "draft"
-        typer.echo(
-            f"  {record.obj_id:>6}  plane ({plane})  {state:<9}  {_prompts_text(record.prompts)}"
-            f"  {record.class_name}".rstrip()
-        )
-
-
-def _prompts_text(prompts: "PromptsRecord") -> str:
-    counts = Counter(mark.kind for mark in prompts.marks)
-    parts = [f"{kind} x {count}" for kind, count in counts.items()]
-    return ", ".join(parts + (["mask"] if prompts.mask is not None else [])) or "nothing"
-
-
-def _show(reports: Generator[Progress, None, None]) -> None:
-    """Draw a job's progress on stderr; Ctrl-C ends the job before it ends the command."""
-    from tqdm import tqdm
-
-    layout = "{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
-    with (
-        contextlib.closing(reports),
-        tqdm(total=100, file=sys.stderr, bar_format=layout) as bar,
-    ):
-        for progress in reports:
-            bar.set_description_str(progress.stage, refresh=False)
-            bar.set_postfix_str(progress.detail, refresh=False)
-            if not math.isnan(progress.done):
-                bar.n = round(100 * progress.done, 1)
-            bar.refresh()
 
 
 def _segment_disc(model: Any) -> dict[str, float]:
@@ -322,16 +176,3 @@ def _seconds_text(seconds: dict[str, float]) -> str:
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
-def main() -> None:
-    """Run the command."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,44 @@
+"""The command ``napari-sam2``."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from napari_sam2_openvino.cli.model_commands import models_app
+from napari_sam2_openvino.cli.recipe_commands import recipe_app
+from napari_sam2_openvino.core.errors import Sam2Error
+
+
+class _Group(TyperGroup):
+    """Turns errors that are meant for the user into one sentence and an exit code."""
+
+    # typer's own click, or click's: depends on typer's version.
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Sam2Error as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="SAM 2 on OpenVINO: segment microscopy images on a laptop's CPU.",
+    epilog="Example: napari-sam2 models list",
+)
+app.add_typer(models_app, name="models")
+app.add_typer(recipe_app, name="recipe")
+
+
+@app.callback()
+def _root() -> None:
+    """Keep each group a group of its own."""
+
+
+def main() -> None:
+    """Run the command."""
+    app()

@@ -1,0 +1,36 @@
+"""What commands print: progress on stderr, JSON on stdout."""
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Generator
+from typing import Annotated
+
+import typer
+
+from napari_sam2_openvino.core.progress import Progress
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def show_progress(reports: Generator[Progress, None, None]) -> None:
+    """Draw a job's progress on stderr; Ctrl-C ends the job before it ends the command."""
+    from tqdm import tqdm
+
+    layout = "{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
+    with (
+        contextlib.closing(reports),
+        tqdm(total=100, file=sys.stderr, bar_format=layout) as bar,
+    ):
+        for progress in reports:
+            bar.set_description_str(progress.stage, refresh=False)
+            bar.set_postfix_str(progress.detail, refresh=False)
+            if not math.isnan(progress.done):
+                bar.n = round(100 * progress.done, 1)
+            bar.refresh()
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=2))

@@ -1,0 +1,148 @@
+"""From low-resolution logits to pixels of the image, as SAM 2 resizes them; pure functions."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+
+
+class _Taps(NamedTuple):
+    """For each output sample, its two source samples and the weight of the second."""
+
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+    weight: Float
+
+
+def _taps(n_in: int, n_out: int, first: int = 0, stop: int | None = None) -> _Taps:
+    """Return the taps of the outputs ``first`` to ``stop``, of all ``n_out`` by default."""
+    outputs = np.arange(first, n_out if stop is None else stop)
+    source = np.maximum((outputs + 0.5) * (n_in / n_out) - 0.5, 0.0)
+    low = np.minimum(source.astype(np.intp), n_in - 1)
+    return _Taps(low, np.minimum(low + 1, n_in - 1), (source - low).astype(np.float32))
+
+
+def _reach(n_in: int, n_out: int, wanted: NDArray[np.bool_], offset: int) -> tuple[int, _Taps]:
+    """Return the outputs that read at or between wanted samples: the first, and their taps.
+
+    ``wanted`` begins at sample ``offset`` of ``n_in``. The outputs read at most one sample beyond
+    the outermost wanted ones.
+    """
+    found = np.flatnonzero(wanted)
+    lowest, highest = offset + int(found[0]), offset + int(found[-1])
+    # Where they must lie by the formula of the taps, and one more against rounding.
+    first = max(0, math.floor((lowest - 0.5) * n_out / n_in - 0.5) - 1)
+    stop = min(n_out, math.ceil((highest + 1.5) * n_out / n_in - 0.5) + 2)
+    taps = _taps(n_in, n_out, first, stop)
+    reads = np.flatnonzero((taps.high >= lowest) & (taps.low <= highest))
+    if not len(reads):
+        return first, _taps(n_in, n_out, first, first)
+    span = slice(int(reads[0]), int(reads[-1]) + 1)
+    return first + span.start, _Taps(taps.low[span], taps.high[span], taps.weight[span])
+
+
+def _interpolate(logits: Float, rows: _Taps, columns: _Taps) -> Float:
+    """Bilinear in two steps, along columns first: the intermediate is small."""
+    left, right = logits[:, columns.low], logits[:, columns.high]
+    wide = left + columns.weight * (right - left)
+    result = wide[rows.high]
+    top = wide[rows.low]
+    result -= top
+    result *= rows.weight[:, None]
+    result += top
+    return result
+
+
+def resize_logits(logits: Float, image_hw: tuple[int, int]) -> Float:
+    """Resize logits to the image (bilinear, no antialiasing, corners not aligned).
+
+    ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``, which Pillow and
+    scikit-image do not offer when shrinking.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (C, h, w)
+    image_hw : tuple of int
+        Height and width of the image in pixels.
+
+    Returns
+    -------
+    ndarray of float32, shape (C, H, W)
+    """
+    rows, columns = (_taps(n, out) for n, out in zip(logits.shape[1:], image_hw, strict=True))
+    resized = np.empty((len(logits), *image_hw), np.float32)
+    for mask, target in zip(logits, resized, strict=True):
+        target[:] = _interpolate(mask, rows, columns)
+    return resized
+
+
+def masks_from_logits(
+    logits: Float, image_hw: tuple[int, int], mask_threshold: float = 0.0
+) -> NDArray[np.bool_]:
+    """Return ``resize_logits(logits, image_hw) > mask_threshold`` without computing the empty part.
+
+    A bilinear value lies between its four neighbours, so only the region where a low-resolution
+    logit exceeds the threshold can hold foreground: the cost follows the object, not the image.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (C, h, w)
+    image_hw : tuple of int
+        Height and width of the image in pixels.
+    mask_threshold : float, optional
+        In logits.
+
+    Returns
+    -------
+    ndarray of bool, shape (C, H, W)
+    """
+    masks = np.zeros((len(logits), *image_hw), bool)
+    for mask, target in zip(logits, masks, strict=True):
+        part, (row, column) = mask_window(mask, (0, 0), mask.shape, image_hw, mask_threshold)
+        target[row : row + part.shape[0], column : column + part.shape[1]] = part
+    return masks
+
+
+def mask_window(
+    logits: Float,
+    origin: tuple[int, int],
+    low_res_hw: tuple[int, ...],
+    image_hw: tuple[int, int],
+    mask_threshold: float = 0.0,
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """Return the part of a mask that can hold foreground, from a window of its logits.
+
+    Equal, bit for bit, to that part of what all the logits give, if the window holds each logit
+    above the threshold and one more on every side of them.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (h, w)
+        Window of the low-resolution logits.
+    origin : tuple of int
+        (row, column) of the window in the low-resolution grid.
+    low_res_hw : tuple of int
+        Height and width of the whole grid.
+    image_hw : tuple of int
+        Height and width of the image in pixels.
+    mask_threshold : float, optional
+        In logits.
+
+    Returns
+    -------
+    part : ndarray of bool, shape (H, W)
+        (0, 0) if there is no foreground.
+    origin : tuple of int
+        (row, column) of the part in the image.
+    """
+    above = logits > mask_threshold
+    if not above.any():
+        return np.zeros((0, 0), bool), (0, 0)
+    row, rows = _reach(low_res_hw[0], image_hw[0], np.asarray(above.any(axis=1)), origin[0])
+    column, columns = _reach(low_res_hw[1], image_hw[1], np.asarray(above.any(axis=0)), origin[1])
+    rows = rows._replace(low=rows.low - origin[0], high=rows.high - origin[0])
+    columns = columns._replace(low=columns.low - origin[1], high=columns.high - origin[1])
+    return _interpolate(logits, rows, columns) > mask_threshold, (row, column)
