@@ -126,6 +126,19 @@ def plane_source(
     InputError
         If layers, plane and view do not go together.
     """
+    (source,) = plane_sources(channels, [plane], view, versions=versions, measured=measured)
+    return source
+
+
+def plane_sources(
+    channels: Sequence[Image],
+    planes: Sequence[PlaneIndex],
+    view: ChannelView | None = None,
+    *,
+    versions: Sequence[int] = (),
+    measured: StretchCache | None = None,
+) -> list[PlaneSource]:
+    """Describe what the network sees of many planes of a stack, see `plane_source`."""
     for image in channels[1:]:
         if problem := _mismatch(image, channels[0]):
             raise InputError(problem)
@@ -133,7 +146,7 @@ def plane_source(
     arrays = [
         image_arrays(image, version) for image, version in zip(channels, numbers, strict=True)
     ]
-    return make_plane_source(arrays, plane, view, measured)
+    return [make_plane_source(arrays, plane, view, measured) for plane in planes]
 
 
 def image_arrays(image: Image, version: int = 0) -> ImageArrays:

@@ -107,9 +107,14 @@ class NetworkView:
         InputError
             If the channels do not go together.
         """
+        (source,) = self.sources([plane])
+        return source
+
+    def sources(self, planes_wanted: Sequence[PlaneIndex]) -> list[PlaneSource]:
+        """Describe many planes, see `source`."""
         versions = [self._versions.get(layer.unique_id, 0) for layer in self.layers]
-        return planes.plane_source(
-            self.layers, plane, self.view, versions=versions, measured=self._measured
+        return planes.plane_sources(
+            self.layers, planes_wanted, self.view, versions=versions, measured=self._measured
         )
 
     def forget(self, layer: Any) -> None:

@@ -108,7 +108,7 @@ class PlaneOverview:
                 ),
             ]
             try:
-                sources = [annotator.view.source(each) for each in order]
+                sources = annotator.view.sources(order)
             except InputError:
                 # Said already of the plane in view.
                 sources = []
