@@ -39,12 +39,15 @@ class Draft:
         Where it was decoded before.
     plane : PlaneIndex, optional
         The plane of mask and region.
+    is_committed : bool, optional
+        Whether it is in the target already: to commit replaces it.
     """
 
     choices: tuple[tuple[int, int], ...] = ()
     mask: MaskCut | None = None
     region: Region | None = None
     plane: PlaneIndex | None = None
+    is_committed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
