@@ -266,3 +266,13 @@ def test_names_that_cannot_be_written_are_refused(tmp_path):
         check_labels_path(tmp_path / "labels.jpg")
     with pytest.raises(InputError, match="There is no folder"):
         check_labels_path(tmp_path / "nope" / "labels.tif")
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+def test_a_folder_of_something_else_is_never_overwritten(name, tmp_path):
+    path = tmp_path / name
+    path.mkdir()
+    (path / "notes.txt").write_text("weeks of work")
+    with pytest.raises(InputError, match="is a folder with something else"):
+        save_labels(path, np.zeros((4, 4), np.uint16), overwrite=True)
+    assert (path / "notes.txt").exists()

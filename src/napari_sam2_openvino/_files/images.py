@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 LABELS_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
+# One of them makes a folder a zarr.
+_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 # Sides of the tiles of large planes in files that are written.
 TILE_SIDE = 512
 
@@ -179,6 +181,8 @@ def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
         _zarr()
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already: choose another name, or allow to overwrite it.")
+    if path.is_dir() and not any((path / name).exists() for name in _ZARR_FILES):
+        raise InputError(f"{path} is a folder with something else in it: choose another name.")
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent}: make it, or choose another.")
 

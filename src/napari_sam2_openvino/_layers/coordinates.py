@@ -98,13 +98,6 @@ def prompts_on_plane(layer: Points | Shapes, image: Image, plane: PlaneIndex) ->
     return are_here
 
 
-def on_plane(layer: Points | Shapes | None, image: Image, plane: PlaneIndex) -> list[int]:
-    """Return which points, or which shapes, lie on a plane with all their vertices."""
-    if layer is None:
-        return []
-    return [int(index) for index in np.flatnonzero(prompts_on_plane(layer, image, plane))]
-
-
 def to_xy(place: NDArray[np.float64], plane: PlaneIndex) -> NDArray[np.float32]:
     """Return coordinates of the image, shape (m, n), as (x, y) pixels of a plane, shape (m, 2)."""
     row, column = plane.displayed
