@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from tests.disc_engine import DiscEngine
 
+from napari_sam2_openvino._layers.features import ObjectTable
+
 # Far longer than anything takes, so that a busy machine does not fail a test.
 WAIT_MS = 30_000
 HAS_DISPLAY = not sys.platform.startswith("linux") or bool(
@@ -79,6 +81,10 @@ class Window:
     def layers(self) -> Any:
         """The layers of prompts of the image."""
         return self.annotator.drafting.layers
+
+    def table(self) -> Any:
+        """Return what the target's table says of each object, by obj_id."""
+        return {} if self.labels is None else ObjectTable(self.labels).rows()
 
     def do(self, verb: str, *arguments: int) -> None:
         """Do what a key, a button or a command does."""

@@ -48,15 +48,29 @@ def add_target(window: Any, shape: tuple[int, ...] = (120, 160), value: int = 41
     return mine
 
 
-def test_commit_before_the_mask_is_there_says_to_wait_and_loses_nothing(open_window: Any) -> None:
+def test_what_is_committed_before_its_mask_is_there_is_written_once_it_is(
+    open_window: Any,
+) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=0.3)
     window.click(30, 40)
     window.press("W")
-    assert window.status.startswith("Wait for the mask")
+    assert window.status.startswith("It is committed as soon as")
+    assert window.labels is None
+    window.wait(lambda: window.labels is not None)
+    assert window.labels.data.sum() == 81
     window.settle()
-    assert [layer.name for layer in window.viewer.layers if "objects" in layer.name] == []
+    assert not window.annotator.drawn
+
+
+def test_what_waits_for_its_mask_is_not_written_if_the_user_draws_on(open_window: Any) -> None:
+    window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=0.3)
+    window.click(30, 40)
     window.press("W")
-    assert window.viewer.layers["cells objects"].data.sum() == 81
+    window.click(30, 60)
+    window.settle()
+    window.qtbot.wait(100)
+    assert window.labels is None
+    assert len(window.layers.points.data) == 2
 
 
 def test_a_click_that_is_not_read_yet_belongs_to_the_object(window: Any) -> None:
@@ -64,11 +78,10 @@ def test_a_click_that_is_not_read_yet_belongs_to_the_object(window: Any) -> None
     window.settle()
     window.click(80, 50)
     window.press("W")
-    assert window.status.startswith("Wait for the mask")
+    assert window.status.startswith("It is committed as soon as")
     assert len(window.layers.points.data) == 2
-    window.settle()
-    window.press("W")
-    data = window.viewer.layers["cells objects"].data
+    window.wait(lambda: window.labels is not None)
+    data = window.labels.data
     assert (data[40, 50], data[80, 50], data.max()) == (1, 1, 1)
 
 

@@ -152,8 +152,7 @@ def test_without_live_preview_masks_wait_until_they_are_asked_for(window: Any) -
     assert not window.engine.decoded
     assert not window.widget.prompts_panel.live_box.isChecked()
     window.do("commit")
-    window.wait(lambda: window.session.answers)
-    window.do("commit")
+    window.wait(lambda: window.labels is not None)
     assert window.labels.data.sum() == 81
     window.click(80, 50)
     window.settle()
@@ -311,10 +310,10 @@ def test_a_committed_object_is_edited_with_the_prompts_it_was_made_from(window: 
     window.do("commit")
     assert window.labels.data[40, 50] != window.labels.data[40, 60]
     assert np.unique(window.labels.data).tolist() == [0, 1]
-    assert window.widget.objects.stored()[1].class_name == "cell"
+    assert window.table()[1].class_name == "cell"
     assert (window.labels.data == 1).sum() == 81
     window.labels.undo()
-    window.wait(lambda: window.widget.objects.stored()[1].area > 81)
+    window.wait(lambda: window.table()[1].area > 81)
     window.settle()
     window.viewer.cursor.position = (119, 159)
     window.do("edit_object")

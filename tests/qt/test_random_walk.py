@@ -149,7 +149,7 @@ class Walk:
         combo.setCurrentIndex(int(self.rng.integers(3)))
 
     def do_set_class(self) -> None:
-        ids = list(self.window.widget.objects.stored())
+        ids = list(self.window.table())
         if ids:
             self.window.widget.objects.set_class([int(self.rng.choice(ids))], "cell")
 

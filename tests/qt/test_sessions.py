@@ -70,7 +70,7 @@ def test_a_session_brings_back_labels_and_drafts_to_the_bit(
     open_session(second, path)
     np.testing.assert_array_equal(second.labels.data, first.labels.data)
     assert second.labels.data.max() == 2
-    assert second.widget.objects.stored()[2].class_name == "cell"
+    assert second.table()[2].class_name == "cell"
     # What counts for all is drawn after the rest; that is no matter.
     order = np.argsort(points.data[:, 1])
     np.testing.assert_array_equal(second.layers.points.data, points.data[order])
