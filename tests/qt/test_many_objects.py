@@ -260,7 +260,7 @@ def test_no_object_in_hand_loses_its_id_or_choice_to_one_that_is_committed(windo
     window.settle()
     window.do("next_mask")
     window.settle()
-    draft = window.annotator.drafting.objects.draft(3)
+    draft = window.annotator.drafting.objects.draft(3, window.annotator.plane)
     window.do("previous_object")
     window.do("previous_object")
     window.settle()
@@ -270,7 +270,7 @@ def test_no_object_in_hand_loses_its_id_or_choice_to_one_that_is_committed(windo
     # 3 is free in the layer, but not in hand.
     assert mine.data[40, 20] not in (0, 1, 2, 3)
     assert sorted(window.annotator.drawn) == [2, 3]
-    assert window.annotator.drafting.objects.draft(3) is draft
+    assert window.annotator.drafting.objects.draft(3, window.annotator.plane) is draft
     window.do("commit_all")
     window.settle()
     assert len({mine.data[40, x] for x in (20, 60, 100)} | {2}) == 4

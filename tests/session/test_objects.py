@@ -21,7 +21,7 @@ def test_an_id_is_never_given_out_twice() -> None:
     for _ in range(3):
         objects = objects.next()
         ids.append(objects.current)
-    objects = objects.without({ids[-1]})
+    objects = objects.without({ids[-1]}, PLANE)
     ids.append(objects.current)
     objects = objects.select(2).seen({40}).next()
     ids.append(objects.current)
@@ -29,7 +29,7 @@ def test_an_id_is_never_given_out_twice() -> None:
 
 
 def test_another_object_stays_current_when_one_is_done_with() -> None:
-    objects = Objects().next().without({1})
+    objects = Objects().next().without({1}, PLANE)
     assert objects.current == 2
 
 
@@ -47,21 +47,22 @@ def test_an_object_without_a_positive_mark_is_not_decoded() -> None:
 
 def test_a_mask_counts_on_its_own_plane() -> None:
     mask = MaskCut(np.ones((2, 2), bool), (5, 5))
-    objects = Objects().with_draft(7, Draft(mask=mask, plane=PLANE))
+    objects = Objects().with_draft(7, PLANE, Draft(mask=mask))
     assert objects.prompts({}, PLANE)[7].mask is mask
     assert objects.prompts({}, OTHER) == {}
 
 
 def test_a_choice_drops_those_of_later_stages() -> None:
-    objects = Objects().choose(1, 1, 2).choose(1, 3, 1).choose(1, 2, 3)
-    assert objects.draft(1).choices == ((1, 2), (2, 3))
+    objects = Objects().choose(1, PLANE, 1, 2).choose(1, PLANE, 3, 1).choose(1, PLANE, 2, 3)
+    assert objects.draft(1, PLANE).choices == ((1, 2), (2, 3))
+    assert objects.draft(1, OTHER).choices == ()
 
 
 @pytest.mark.parametrize("current", [1, 5])
 def test_renumbering_keeps_what_is_known(current: int) -> None:
     draft = Draft(choices=((1, 2),))
-    objects = Objects(current, 5, {1: draft}).renumber({1: 9})
-    assert objects.draft(9) is draft
-    assert objects.draft(1).choices == ()
+    objects = Objects(current, 5, {(1, PLANE): draft}).renumber({1: 9})
+    assert objects.draft(9, PLANE) is draft
+    assert objects.draft(1, PLANE).choices == ()
     assert objects.current == (9 if current == 1 else 5)
     assert objects.next().current == 10

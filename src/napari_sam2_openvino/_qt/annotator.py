@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from napari.layers import Image, Labels
+from napari.layers.base import ActionType
 from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
@@ -33,6 +34,8 @@ from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
 
+# What napari says before a change, and at each move while something is dragged.
+_UNFINISHED = (ActionType.ADDING, ActionType.CHANGING, ActionType.REMOVING)
 _DIMS_EVENTS = ("point", "order", "ndisplay", "ndim")
 
 
@@ -49,6 +52,8 @@ class Annotator:
         Bound to the viewer and to each layer of prompts.
     """
 
+    leaving = Signal()
+    """What is in use is still there, but is about to be let go of."""
     image_changed = Signal(object)
     target_changed = Signal(object)
     drafting_changed = Signal()
@@ -86,6 +91,8 @@ class Annotator:
         self._draftings: list[Drafting] = []
         self._last_sync = 0.0
         self._is_edited = False
+        # Objects to commit as soon as their masks are there, unless anything else is wanted.
+        self._waiting: tuple[list[int], int] | None = None
         self._closed = False
         self._connect()
 
@@ -145,6 +152,7 @@ class Annotator:
         """Choose the image to segment."""
         if self._closed or image == self._image:
             return
+        self.leaving.emit()
         if drafting := self.drafting:
             drafting.layers.show([], None)
         self._connect_image(self._image, connect=False)
@@ -167,7 +175,8 @@ class Annotator:
 
     def set_target(self, target: Labels | None) -> None:
         """Choose the layer that masks are committed to; None for a new one."""
-        if not self._closed:
+        if not self._closed and target != self.target:
+            self.leaving.emit()
             self.committer.set_target(target)
 
     def set_options(self, options: MaskOptions) -> None:
@@ -195,11 +204,13 @@ class Annotator:
     def commit(self, obj_ids: list[int]) -> None:
         """Write some of the objects of the plane in view into the target."""
         answers = [answer for each in obj_ids if (answer := self.session.answer(each)) is not None]
+        self._waiting = None
         if self.feedback.problem:
             self.feedback.show()
         elif not obj_ids and self._image is not None:
             self.feedback.say(status.NOTHING)
         elif len(answers) < len(obj_ids) and self.session.is_busy:
+            self._waiting = obj_ids, self.session.generation
             self.feedback.say(status.WAIT)
         elif self._image is None or self.plane is None or self.drafting is None or not answers:
             self.feedback.show()
@@ -209,15 +220,16 @@ class Annotator:
                 self.feedback.show()
                 return
             self.feedback.forget_error()
-            objects, written = self.drafting.objects, {each.obj_id for each in there}
+            drafting = self.drafting
+            labels = {each.obj_id: drafting.label_of(each.obj_id) for each in there}
             self.committer.commit(
                 Commit(
                     self._image,
                     self.plane,
                     tuple(there),
-                    frozenset(each for each in written if objects.draft(each).is_committed),
+                    {key: label for key, label in labels.items() if label is not None},
                     self.commit_mode,
-                    self.drafting.ids_in_hand - written,
+                    drafting.objects.largest,
                 )
             )
 
@@ -260,7 +272,8 @@ class Annotator:
 
     def _on_edit(self, event: Any = None) -> None:
         # What is dragged tells of its features at each move, of its data when it is let go.
-        self._is_edited |= getattr(event, "type", "") == "data"
+        is_data = getattr(event, "type", "") == "data"
+        self._is_edited |= is_data and getattr(event, "action", None) not in _UNFINISHED
         # At once, but no more often than every 30 ms: the first edit is answered without delay,
         # and while the user drags the answer follows.
         if not self._closed and not self._timer.isActive():
@@ -279,11 +292,19 @@ class Annotator:
 
     def _on_target(self, target: Labels | None) -> None:
         for drafting in self._draftings:
-            drafting.forget_committed()
+            drafting.forget_labels()
         self.target_changed.emit(target)
+
+    def _layers_in_use(self) -> list[Any]:
+        layers = [self._image, self.target]
+        if drafting := self.drafting:
+            layers += [drafting.layers.points, drafting.layers.shapes]
+        return [layer for layer in layers if layer is not None]
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
+        if layer in self._layers_in_use():
+            self.leaving.emit()
         if layer == self.target:
             self.set_target(None)
         if layer == self._image:
@@ -356,6 +377,16 @@ class Annotator:
         self._show_outlines()
         self.objects_changed.emit()
         self.feedback.show()
+        self._commit_what_waits()
+
+    def _commit_what_waits(self) -> None:
+        if self._waiting is None:
+            return
+        obj_ids, generation = self._waiting
+        if generation != self.session.generation:
+            self._waiting = None
+        elif all(self.session.answer(each) is not None for each in obj_ids):
+            self.commit(obj_ids)
 
     def _show_outlines(self) -> None:
         if (drafting := self.drafting) is None:

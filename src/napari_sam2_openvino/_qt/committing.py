@@ -1,7 +1,7 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,20 +29,25 @@ class Commit:
     image : Image
     plane : PlaneIndex
     answers : tuple of ObjectAnswer
-    replaced : frozenset of int, optional
-        obj_ids of those that are in the target already: their old pixels go. Others get a free
-        label if theirs is taken.
+    labels : mapping of int to int, optional
+        Label by obj_id of those that are in the target already: their old pixels go. Others get
+        their own number, or a free one if that is taken.
     mode : str, optional
-    reserved : frozenset of int, optional
-        obj_ids of other objects in hand: no object is written under one of them.
+    largest_in_hand : int, optional
+        The largest obj_id that was ever given out: free labels begin above it.
     """
 
     image: Image
     plane: PlaneIndex
     answers: tuple[ObjectAnswer, ...]
-    replaced: frozenset[int] = frozenset()
+    labels: Mapping[int, int] = field(default_factory=dict)
     mode: CommitMode = "keep existing"
-    reserved: frozenset[int] = frozenset()
+    largest_in_hand: int = 0
+
+    @property
+    def replaced(self) -> frozenset[int]:
+        """The labels whose old pixels go."""
+        return frozenset(self.labels.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +112,6 @@ class Committer:
         # Of its own: an image is encoded while a large layer is read.
         self._worker = ComputeWorker()
         self._target: Labels | None = None
-        self.written: frozenset[int] = frozenset()
-        """Labels under which objects were written: to commit them again replaces them."""
         # None while it is not known.
         self._largest: int | None = None
         self._position: Any = None
@@ -130,7 +133,7 @@ class Committer:
         if target == self._target:
             return
         self._connect(connect=False)
-        self._target, self._largest, self.written = target, None, frozenset()
+        self._target, self._largest = target, None
         self._connect(connect=True)
         self.target_changed.emit(target)
 
@@ -143,15 +146,10 @@ class Committer:
         if self._scan is not None:
             self._tell_scan(self._scan.labels)
             return
-        again = self.written & {answer.obj_id for answer in commit.answers}
         try:
-            self._write(replace(commit, replaced=commit.replaced | again))
+            self._write(commit)
         except Sam2Error as error:
             self.failed.emit(error)
-
-    def note_written(self, obj_ids: Collection[int]) -> None:
-        """Take it that objects in hand with these ids are those in the target."""
-        self.written |= frozenset(obj_ids)
 
     def cancel(self) -> None:
         """Stop looking for the next free label; the objects stay uncommitted."""
@@ -227,7 +225,6 @@ class Committer:
         if not areas:
             raise InputError("Nothing was written: the pixels belong to other objects already.")
         self._largest = max(largest, *areas)
-        self.note_written(areas)
         new_ids = {old: new for old, new in ids.items() if new in areas}
         self.committed.emit(Committed(commit, labels, new_ids, areas))
         self._tell(labels, areas, len(ids))
@@ -292,14 +289,13 @@ class Committer:
 
 
 def _free_ids(commit: Commit, largest: int) -> dict[int, int]:
-    """Return a label for each object: its own, or a free one if others have it."""
+    """Return a label for each object: the one that it has, its own number, or a free one."""
     ids = {}
     for answer in commit.answers:
-        obj_id = answer.obj_id
-        if obj_id not in commit.replaced and obj_id <= largest:
-            obj_id = largest + 1
-            while obj_id in commit.reserved:
-                obj_id += 1
-        ids[answer.obj_id] = obj_id
-        largest = max(largest, obj_id)
+        label = commit.labels.get(answer.obj_id, answer.obj_id)
+        if answer.obj_id not in commit.labels and label <= largest:
+            # Above the ids of all objects in hand, so that none loses its number to this one.
+            label = max(largest, commit.largest_in_hand) + 1
+        ids[answer.obj_id] = label
+        largest = max(largest, label)
     return ids

@@ -82,8 +82,7 @@ class Drafting:
         """
         directions = {(each.displayed, each.transposed): each for each in self._drawn_on.values()}
         for direction, example in directions.items():
-            refined = {each.plane for each in self.objects.drafts.values() if each.plane}
-            places = {*self.layers.planes(example), *refined}
+            places = {*self.layers.planes(example), *(plane for _, plane in self.objects.drafts)}
             for plane in sorted(places, key=lambda each: repr(each.index)):
                 if (plane.displayed, plane.transposed) != direction:
                     continue
@@ -102,6 +101,14 @@ class Drafting:
     def label_of(self, obj_id: int) -> int | None:
         """Return the label under which an object is in the target; None if it is not there."""
         return self._labels.get(obj_id)
+
+    def id_of_label(self, label: int) -> int:
+        """Return the obj_id under which an object of the target is taken into hand."""
+        is_another = self.layers.has_prompts(label) and self._labels.get(label) != label
+        obj_id = self.first_free_id if is_another else label
+        self.note_labels({obj_id: label})
+        self.objects = self.objects.seen({obj_id})
+        return obj_id
 
     def note_labels(self, labels: Mapping[int, int]) -> None:
         """Take it that objects are in the target, under these labels by obj_id."""
@@ -171,21 +178,23 @@ class Drafting:
         """Remove the prompts of an object on a plane."""
         with self._step():
             self.layers.remove({obj_id}, plane)
-            if self.objects.draft(obj_id).plane in (None, plane):
-                self.objects = self.objects.with_draft(obj_id, Draft())
+            self.objects = self.objects.with_draft(obj_id, plane, Draft())
+            if obj_id in self._labels and obj_id == self.objects.current:
+                # What is drawn next is not to take the place of the object in the target.
+                self.objects = self.objects.next()
         self.set_polarity(drawing.POSITIVE)
 
-    def choose(self, obj_id: int, stage: int, token: int) -> None:
+    def choose(self, obj_id: int, plane: PlaneIndex, stage: int, token: int) -> None:
         """Take another of the masks of an object."""
         with self._step():
-            self.objects = self.objects.choose(obj_id, stage, token)
+            self.objects = self.objects.choose(obj_id, plane, stage, token)
 
     def edit(self, obj_id: int, plane: PlaneIndex, marks: tuple[Mark, ...], draft: Draft) -> None:
         """Bring an object back into hand, and make it the current one."""
         with self._step():
             self.layers.remove({obj_id}, plane)
             self.layers.place([PlacedMark(plane, obj_id, mark) for mark in marks])
-            self.objects = self.objects.with_draft(obj_id, draft)
+            self.objects = self.objects.with_draft(obj_id, plane, draft)
         self._drawn_on.setdefault(obj_id, plane)
         self.select(obj_id)
 
@@ -201,12 +210,14 @@ class Drafting:
         """An id that no object has, nor any larger one."""
         return self.objects.largest + 1
 
-    def restore(self, placed: Sequence[PlacedMark], drafts: Mapping[int, Draft]) -> None:
+    def restore(
+        self, placed: Sequence[PlacedMark], drafts: Mapping[tuple[int, PlaneIndex], Draft]
+    ) -> None:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
         with self._step():
             self.layers.remove_all()
             self._place(placed)
-            used = {each.obj_id for each in placed} | set(drafts)
+            used = {each.obj_id for each in placed} | {obj_id for obj_id, _ in drafts}
             self.objects = Objects(drafts=dict(drafts)).seen({self.objects.largest, *used}).next()
         self._show_current()
 
@@ -223,7 +234,7 @@ class Drafting:
             self.layers.remove(set(new_ids), plane)
             moved = {old: new for old, new in new_ids.items() if old != new}
             self.layers.renumber(moved)
-            self.objects = self.objects.renumber(moved).without(set(new_ids.values()))
+            self.objects = self.objects.renumber(moved).without(set(new_ids.values()), plane)
             self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
         self.set_polarity(drawing.POSITIVE)
 
@@ -269,6 +280,11 @@ class Drafting:
             self._is_quiet = False
         # Ids that were given out stay taken.
         self.objects = replace(moment.objects, largest=self.objects.largest)
+        if self.mode is Mode.EACH_PROMPT and self.layers.has_prompts(self.objects.current):
+            # The next prompt is an object of its own, as always in this mode.
+            self.objects = self.objects.next()
+        # Layers may say the same in another way: this is no new edit.
+        self._history.amend(self._moment())
         self._show_current()
         self.changed.emit()
         return True

@@ -70,7 +70,8 @@ class FilesPanel(QWidget):
         chosen, _ = QFileDialog.getSaveFileName(self, "Save the session", name, _SESSIONS)
         if chosen:
             path = Path(chosen)
-            self._files.save(path if path.suffix else path.with_suffix(".json"))
+            name = path.name if path.suffix == ".json" else f"{path.name}.json"
+            self._files.save(path.with_name(name))
 
     def ask_and_open(self) -> None:
         """Ask for a session and open it; those that were saved by themselves are offered."""

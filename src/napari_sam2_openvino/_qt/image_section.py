@@ -45,7 +45,12 @@ class ImageSection(ImagePanel):
         """Show the channels and intensities that are in use, as of a session that was opened."""
         view = self._annotator.view
         self.normalization = view.normalization
-        if view.view.axis is not None:
+        if len(view.layers) > 1:
+            red, green, blue = (*view.layers, None, None)[:3]
+            self.channels = ChannelChoice(
+                "layers", layers=(red, green, blue), as_grey=view.view.as_grey
+            )
+        elif view.view.axis is not None:
             red, green, blue = (*view.view.indices, None, None)[:3]
             self.channels = ChannelChoice(
                 "axis",

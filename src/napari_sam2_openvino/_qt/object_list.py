@@ -9,10 +9,11 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import preview, targets
 from napari_sam2_openvino._layers.features import ObjectRow as StoredRow
-from napari_sam2_openvino._layers.features import ObjectTable
 from napari_sam2_openvino._layers.label_parts import cut_object, object_areas
 from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.commit_history import CommitHistory
 from napari_sam2_openvino._qt.committing import Committed
+from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
 from napari_sam2_openvino._session.objects import Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
@@ -21,8 +22,6 @@ from napari_sam2_openvino.core.records import (
     ModelRecord,
     ObjectRecord,
     PromptsRecord,
-    object_from_json,
-    object_to_json,
 )
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -31,7 +30,7 @@ _EDITED_MS = 100
 
 
 class ObjectList:
-    """Keeps the table of the target, and what was committed into it. Lives in the main thread.
+    """Shows what is drawn and what was committed into the target. Lives in the main thread.
 
     Parameters
     ----------
@@ -40,9 +39,13 @@ class ObjectList:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        self.log: list[ObjectRecord] = []
-        """Every commit into the target, in order: what a session writes down."""
-        self._table: ObjectTable | None = None
+        # Of each target there was, so that one that is chosen again still has its own.
+        self._histories: dict[Any, CommitHistory] = {}
+        self._history: CommitHistory | None = None
+        # Of objects that are not committed yet.
+        self._classes: dict[int, str] = {}
+        # Of its own: an object is decoded while planes are counted.
+        self._worker = ComputeWorker()
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._count)
@@ -53,7 +56,8 @@ class ObjectList:
     def rows(self) -> list[ObjectRow]:
         """Return what the list shows: objects that are drawn, then those that were committed."""
         annotator = self._annotator
-        committed = {key: row for key, row in self.stored().items() if self._is_in_view(row)}
+        plane, history = annotator.plane, self._history
+        committed = {} if plane is None or history is None else history.on_plane(plane)
         rows = [self._draft_row(key, committed.pop(key, None)) for key in annotator.drawn]
         rows += [
             ObjectRow(key, "committed", row.iou_prediction, row.area, row.class_name)
@@ -61,58 +65,32 @@ class ObjectList:
         ]
         return rows
 
-    def stored(self) -> Mapping[int, StoredRow]:
-        """Return the table of the target, by obj_id."""
-        return {} if self._table is None else self._table.rows()
-
     def planes(self) -> set[PlaneIndex]:
         """Return the planes on which objects were committed."""
-        there = self.stored()
-        planes = {row.plane for row in there.values() if row.plane is not None}
-        return planes | {record.plane for record in self.log if record.obj_id in there}
+        return set() if self._history is None else self._history.planes()
 
     def committed(self) -> list[ObjectRecord]:
-        """Return what was committed in order, without what napari's undo has taken back since."""
-        there, kept = self.stored(), []
-        newest: set[tuple[int, PlaneIndex]] = set()
-        for record in reversed(self.log):
-            row, place = there.get(record.obj_id), (record.obj_id, record.plane)
-            if row is None:
-                continue
-            is_of_row = row.plane is not None and row.plane.index == record.plane.index
-            if is_of_row and place not in newest and row.prompts != object_to_json(record):
-                continue
-            newest.add(place)
-            kept.append(record.model_copy(update={"class_name": row.class_name}))
-        return kept[::-1]
+        """Return what of the image was committed into the target, in order."""
+        image = self._annotator.image
+        if image is None or self._history is None:
+            return []
+        return self._history.committed(image.unique_id)
 
     def restore(self, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
         """Take over what was committed into a target that a session was opened into."""
-        self._annotator.committer.note_written({each.obj_id for each in records})
-        # A class is a matter of the table.
-        self.log = [each.model_copy(update={"class_name": ""}) for each in records]
-        if self._table is not None:
-            self._table.add_rows(
-                StoredRow(
-                    each.obj_id,
-                    each.plane,
-                    areas.get(each.obj_id, 0),
-                    each.model.name if each.model else "",
-                    each.iou_prediction,
-                    object_to_json(plain),
-                    each.class_name,
-                )
-                for each, plain in zip(records, self.log, strict=True)
-            )
+        image, drafting = self._annotator.image, self._annotator.drafting
+        if self._history is not None and image is not None and drafting is not None:
+            self._history.add(image.unique_id, records, areas)
+            drafting.note_labels({each.obj_id: each.obj_id for each in records})
         self._annotator.objects_changed.emit()
 
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
-        """Give committed objects a class; "" takes it away."""
+        """Give objects a class; "" takes it away."""
         there = self.stored().keys() & set(obj_ids)
-        if self._table is not None and there:
-            self._table.set_class(there, name)
-        if len(there) < len(obj_ids):
-            self._annotator.feedback.say("Only objects that are committed have a class.")
+        if self._history is not None and there:
+            self._history.set_class(there, name)
+        # Those that are drawn get it when they are committed.
+        self._classes |= dict.fromkeys(set(obj_ids) - there, name)
         self._annotator.objects_changed.emit()
 
     def choose(self, obj_id: int) -> None:
@@ -147,14 +125,16 @@ class ObjectList:
             annotator.feedback.report(InputError(problem))
             return
         try:
-            record = self._record_of(labels, obj_id, plane)
+            history = self._history if labels == annotator.target else None
+            record = None if history is None else history.record_of(obj_id, plane)
         except InputError as error:
             annotator.feedback.report(error)
             return
         if record is not None:
             prompts = record.prompts.value()
-            draft = Draft(prompts.choices, prompts.mask, record.region, plane, is_committed=True)
-            annotator.drafting.edit(obj_id, plane, prompts.marks, draft)
+            draft = Draft(prompts.choices, prompts.mask, record.region)
+            number = annotator.drafting.id_of_label(obj_id)
+            annotator.drafting.edit(number, plane, prompts.marks, draft)
             return
         annotator.worker(
             partial(cut_object, labels.data, obj_id, plane),
@@ -164,29 +144,12 @@ class ObjectList:
 
     def _draft_row(self, obj_id: int, stored: StoredRow | None) -> ObjectRow:
         answer = self._annotator.session.answer(obj_id)
-        name = "" if stored is None else stored.class_name
+        name = self._classes.get(obj_id, "") if stored is None else stored.class_name
         if answer is None:
             return ObjectRow(obj_id, "waiting", class_name=name)
         state: ObjectState = "draft" if stored is None else "edited"
         area = int(answer.mask.mask.sum())
         return ObjectRow(obj_id, state, answer.iou_prediction, area, name)
-
-    def _is_in_view(self, row: StoredRow) -> bool:
-        plane = self._annotator.plane
-        return plane is not None and row.plane is not None and row.plane.index == plane.index
-
-    def _record_of(self, labels: Labels, obj_id: int, plane: PlaneIndex) -> ObjectRecord | None:
-        """Return the newest commit of an object of the target on a plane, if it is known."""
-        if labels != self._annotator.target:
-            return None
-        # The table goes along with napari's undo.
-        stored = self.stored().get(obj_id)
-        if stored is not None and stored.prompts:
-            record = object_from_json(stored.prompts)
-            if record.plane == plane:
-                return record
-        found = [each for each in self.log if each.obj_id == obj_id and each.plane == plane]
-        return found[-1] if found else None
 
     def _refine(self, labels: Labels, obj_id: int, plane: PlaneIndex, cut: MaskCut) -> None:
         annotator = self._annotator
@@ -194,8 +157,8 @@ class ObjectList:
         if drafting is None or annotator.plane != plane or not cut.mask.size:
             return
         is_target = labels == annotator.target
-        number = obj_id if is_target else drafting.objects.largest + 1
-        drafting.edit(number, plane, (), Draft(mask=cut, plane=plane, is_committed=is_target))
+        number = drafting.id_of_label(obj_id) if is_target else drafting.first_free_id
+        drafting.edit(number, plane, (), Draft(mask=cut))
 
     def _on_unreadable(self, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
@@ -203,63 +166,63 @@ class ObjectList:
         self._annotator.feedback.report(error)
 
     def _on_committed(self, done: Committed) -> None:
-        engine = self._annotator.session.engine
-        name = self._annotator.session.model_name or ""
-        model = ModelRecord(name=name, key=engine.key if engine else "")
-        first = len(self.log)
-        for answer in done.commit.answers:
-            if answer.obj_id in done.new_ids:
-                self.log.append(
-                    ObjectRecord(
-                        obj_id=done.new_ids[answer.obj_id],
-                        plane=done.commit.plane,
-                        prompts=PromptsRecord.of(answer.prompts),
-                        region=answer.region,
-                        options=answer.options,
-                        model=model,
-                        view=self._annotator.view.view,
-                        iou_prediction=answer.iou_prediction,
-                        committed=True,
-                        commit_mode=done.commit.mode,
-                        order=len(self.log),
-                    )
-                )
-        assert self._table is not None
-        self._table.add_rows(
-            StoredRow(
-                record.obj_id,
-                record.plane,
-                done.areas[record.obj_id],
-                name,
-                record.iou_prediction,
-                object_to_json(record),
+        history, session = self._history, self._annotator.session
+        assert history is not None
+        key = "" if session.engine is None else session.engine.key
+        model = ModelRecord(name=session.model_name or "", key=key)
+        written = [each for each in done.commit.answers if each.obj_id in done.new_ids]
+        records = [
+            ObjectRecord(
+                obj_id=done.new_ids[answer.obj_id],
+                plane=done.commit.plane,
+                prompts=PromptsRecord.of(answer.prompts),
+                region=answer.region,
+                options=answer.options,
+                model=model,
+                view=self._annotator.view.view,
+                iou_prediction=answer.iou_prediction,
+                committed=True,
+                commit_mode=done.commit.mode,
+                class_name=self._classes.pop(answer.obj_id, ""),
+                order=order,
             )
-            for record in self.log[first:]
-        )
+            for order, answer in enumerate(written, start=history.next_order)
+        ]
+        history.add(done.commit.image.unique_id, records, done.areas)
         self._annotator.objects_changed.emit()
 
-    def _on_target(self, target: Any) -> None:
-        self.log = []
-        self._table = None if target is None else ObjectTable(target)
+    def close(self) -> None:
+        """Let go of the worker."""
+        self._worker.close()
+
+    def stored(self) -> Mapping[int, StoredRow]:
+        """Return the table of the target, by obj_id."""
+        return {} if self._history is None else self._history.rows()
+
+    def _on_target(self, target: Labels | None) -> None:
+        if target is None:
+            self._history = None
+        else:
+            key = target.unique_id
+            self._history = self._histories.setdefault(key, CommitHistory(target))
 
     def _on_edited(self) -> None:
         self._timer.start(_EDITED_MS)
 
     def _count(self) -> None:
-        """Make the table agree with the plane in view after undo, redo or painting."""
-        annotator = self._annotator
+        """Make the table agree with the layer after undo, redo or painting."""
+        annotator, history = self._annotator, self._history
         # Rows that went with their objects come back with them.
-        if annotator.is_closed or self._table is None or not (self.log or self._table.rows()):
+        if annotator.is_closed or history is None or history.is_empty:
             return
-        if annotator.plane is None or annotator.target is None:
-            return
-        annotator.worker(
-            partial(object_areas, annotator.target.data, annotator.plane),
-            partial(self._follow, self._table, annotator.plane),
-            self._on_unreadable,
-        )
+        places = sorted(history.known_planes(), key=lambda each: each != annotator.plane)
+        for plane in places:
+            self._worker(
+                partial(object_areas, history.labels.data, plane),
+                partial(self._follow, history, plane),
+                self._on_unreadable,
+            )
 
-    def _follow(self, table: ObjectTable, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
-        if table is self._table:
-            table.follow(plane, areas)
-            self._annotator.objects_changed.emit()
+    def _follow(self, history: CommitHistory, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
+        history.follow(plane, areas)
+        self._annotator.objects_changed.emit()

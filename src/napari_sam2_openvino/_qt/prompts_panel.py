@@ -29,7 +29,7 @@ _BUTTONS = (
     (("Lasso", "draw_lasso"), ("Scribble", "draw_scribble")),
     (("Undo", "undo"), ("Redo", "redo")),
     (("Next mask", "next_mask"), ("Next object", "next_object")),
-    (("Clear", "clear"), ("Edit", "edit_object")),
+    (("Clear", "clear"), ("Previous object", "previous_object")),
     (("Commit", "commit"), ("Commit all", "commit_all")),
 )
 _MODES = {

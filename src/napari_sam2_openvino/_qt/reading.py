@@ -47,12 +47,10 @@ class Reading:
 
     def regions(self, objects: Objects) -> dict[int, Region]:
         """Return where objects that were brought back were decoded before."""
-        drafts = {key: objects.draft(key) for key in self.drawn}
-        return {
-            key: draft.region
-            for key, draft in drafts.items()
-            if draft.region is not None and draft.plane == self.plane
-        }
+        if self.plane is None:
+            return {}
+        drafts = {key: objects.draft(key, self.plane) for key in self.drawn}
+        return {key: each.region for key, each in drafts.items() if each.region is not None}
 
 
 def read_view(

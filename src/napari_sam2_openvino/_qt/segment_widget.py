@@ -88,13 +88,14 @@ class SegmentWidget(QWidget):
         self.verbs.update(self._verbs_of_panels())
         self._lay_out()
         self._connect()
-        # Not a slot of this widget: that would be gone before the widget is.
-        self.destroyed.connect(partial(Annotator.close, self.annotator))
         self._choose_first_image()
         self.annotator.session.set_model(STARTER)
         self.refresh_models()
-        self._apply(self._preferences)
-        self._forget_preferences = on_preferences_changed(self._on_preferences)
+        self._apply(self._preferences, is_first=True)
+        forget = on_preferences_changed(self._on_preferences)
+        self._release = partial(_release, self.files, self.objects, self.annotator, forget)
+        # Not a slot of this widget: that would be gone before the widget is.
+        self.destroyed.connect(self._release)
         for problem in self._key_problems:
             self._show_status(problem)
 
@@ -230,11 +231,8 @@ class SegmentWidget(QWidget):
         super().closeEvent(event)
 
     def _close_down(self) -> None:
-        if not self._closed:
-            self.files.close()
         self._closed = True
-        self.annotator.close()
-        self._forget_preferences()
+        self._release()
         if self.convert_dialog is not None:
             # The viewer may have destroyed it already, which ends what it does as well.
             with suppress(RuntimeError):
@@ -258,9 +256,13 @@ class SegmentWidget(QWidget):
     def _model_choices(self, _combo: Any) -> list[str]:
         return self._models
 
-    def _apply(self, preferences: Preferences) -> None:
-        self.annotator.set_live(preferences.live_preview)
-        self.annotator.set_hover(preferences.hover_preview)
+    def _apply(self, preferences: Preferences, *, is_first: bool = False) -> None:
+        # What was switched in the window since stays as it is, but for what is changed now.
+        before, self._preferences = self._preferences, preferences
+        if is_first or before.live_preview != preferences.live_preview:
+            self.annotator.set_live(preferences.live_preview)
+        if is_first or before.hover_preview != preferences.hover_preview:
+            self.annotator.set_hover(preferences.hover_preview)
         self.overview.set_ahead(preferences.encode_ahead)
         self.objects_panel.set_class_names(preferences.class_names)
         self.files.class_names = preferences.class_names
@@ -305,6 +307,9 @@ class SegmentWidget(QWidget):
                 f"Model {session.model.name} is not there: {self.model_combo.value} is used."
             )
         self.prompts_panel.overlap_combo.setCurrentText(session.commit_mode)
+        names = tuple(dict.fromkeys((*self.objects_panel.class_names, *session.class_names)))
+        self.objects_panel.set_class_names(names)
+        self.files.class_names = names
         self.image_panel.show_view()
 
     def _on_clear_disk_cache(self) -> None:
@@ -322,6 +327,17 @@ class SegmentWidget(QWidget):
             self.convert_dialog.converted.connect(self.refresh_models)
         self.convert_dialog.show()
         self.convert_dialog.raise_()
+
+
+def _release(
+    files: SessionFiles, objects: ObjectList, annotator: Annotator, forget: Callable[[], None]
+) -> None:
+    """Let go of everything but widgets, which may be gone."""
+    if not annotator.is_closed:
+        forget()
+        files.close()
+        objects.close()
+        annotator.close()
 
 
 def _embeddings(preferences: Preferences) -> EmbeddingCache:

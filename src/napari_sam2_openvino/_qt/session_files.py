@@ -34,10 +34,12 @@ from napari_sam2_openvino.core.records import (
 )
 from napari_sam2_openvino.core.replay import Replay
 from napari_sam2_openvino.core.session_file import SessionFile, read_session, write_session
+from napari_sam2_openvino.core.types import PlaneIndex
 
 AUTOSAVE_MS = 2000
 # Sessions that were saved by themselves; the oldest go first.
 MOST_AUTOSAVED = 50
+_AUTOSAVED = re.compile(r"\d{4}-\d\d-\d\d \d\d-\d\d-\d\d .* [0-9a-f]{4}\.json")
 
 
 class SessionFiles:
@@ -66,7 +68,7 @@ class SessionFiles:
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._autosave)
         annotator.objects_changed.connect(self._on_changed)
-        annotator.image_changed.connect(self._on_image)
+        annotator.leaving.connect(self._on_leaving)
 
     def session(self) -> SessionFile | None:
         """Return everything about the session as a value; None without an image."""
@@ -120,26 +122,19 @@ class SessionFiles:
 
     def _drafts(self) -> Iterator[ObjectRecord]:
         annotator = self._annotator
-        drafting, plane = annotator.drafting, annotator.plane
-        if drafting is None or plane is None:
+        if (drafting := annotator.drafting) is None:
             return
-        planes = {*drafting.layers.planes(plane)}
-        planes |= {each.plane for each in drafting.objects.drafts.values() if each.plane}
-        for place in sorted(planes, key=lambda each: repr(each.index)):
-            try:
-                marks = drafting.layers.read(place)
-            except InputError:
-                # The user was told; what can be read is saved when it is put right.
-                continue
-            own = drafting.objects.prompts(marks, place)
+        for plane, marks in drafting.planes():
+            own = drafting.objects.prompts(marks, plane)
             if for_all := marks.get(FOR_ALL):
                 own[FOR_ALL] = ObjectPrompts(for_all)
             for obj_id, prompts in own.items():
-                answer = annotator.session.answer(obj_id) if place == plane else None
-                recorded = drafting.objects.draft(obj_id).region
+                answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
+                recorded = drafting.objects.draft(obj_id, plane).region
                 yield ObjectRecord(
-                    obj_id=obj_id,
-                    plane=place,
+                    # An object of the target that is in hand keeps its label.
+                    obj_id=drafting.label_of(obj_id) or obj_id,
+                    plane=plane,
                     prompts=PromptsRecord.of(prompts),
                     region=recorded if answer is None else answer.region,
                     options=annotator.session.options,
@@ -149,7 +144,11 @@ class SessionFiles:
         if self.is_autosaving and not self._annotator.is_closed:
             self._timer.start(AUTOSAVE_MS)
 
-    def _on_image(self, _image: Any) -> None:
+    def _on_leaving(self) -> None:
+        # What is there now is kept as it is; what comes after goes into another file.
+        if self._timer.isActive():
+            self._timer.stop()
+            self._autosave()
         self._path = self._saved = None
 
     def _autosave(self) -> None:
@@ -179,11 +178,13 @@ class SessionFiles:
 
     def _restore(self, session: SessionFile) -> None:
         annotator = self._annotator
-        image, layers = annotator.image, annotator.view.layers
+        image = annotator.image
         try:
             if image is None:
                 raise InputError("Open the image of the session first, then the session.")
             _check_image(session, image)
+            layers = self._find_channels(session, image)
+            annotator.view.set_channels(layers if len(layers) > 1 else ())
             if not any(record.committed for record in session.objects):
                 self._finish(session)
                 return
@@ -197,6 +198,24 @@ class SessionFiles:
         self._job.failed.connect(self._on_error)
         self._job.start()
 
+    def _find_channels(self, session: SessionFile, image: Image) -> list[Image]:
+        """Return the layers that a session saw, in its order."""
+        if len(session.images) == 1:
+            return [image]
+        there = [each for each in self._annotator.viewer.layers if isinstance(each, Image)]
+        found = [
+            layer
+            for record in session.images
+            for layer in [each for each in there if each.name == record.name][:1]
+            if planes.image_shape(layer) == record.shape
+        ]
+        if len(found) < len(session.images):
+            names = ", ".join(record.name for record in session.images)
+            raise InputError(
+                f"The session sees the channels {names}: open images of these names and sizes."
+            )
+        return found
+
     def _finish(
         self,
         session: SessionFile,
@@ -208,9 +227,9 @@ class SessionFiles:
         image, drafting = annotator.image, annotator.drafting
         if image is None or drafting is None or annotator.is_closed:
             return
-        self.opened.emit(session)
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
+        self.opened.emit(session)
         if labels is not None:
             layer = new_labels_layer(image, labels)
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
@@ -247,7 +266,9 @@ class _ReplayJob:
         self._is_cancelled = True
 
 
-def _drawn(records: list[ObjectRecord]) -> tuple[list[PlacedMark], dict[int, Draft]]:
+def _drawn(
+    records: list[ObjectRecord],
+) -> tuple[list[PlacedMark], dict[tuple[int, PlaneIndex], Draft]]:
     """Return what drafts were drawn with; marks for all are in each record, and are drawn once."""
     for_all = {record.plane: record.prompts.marks for record in records if record.obj_id == FOR_ALL}
     placed, drafts = [], {}
@@ -256,9 +277,8 @@ def _drawn(records: list[ObjectRecord]) -> tuple[list[PlacedMark], dict[int, Dra
         own = [mark for mark in prompts.marks if record.obj_id == FOR_ALL or mark not in shared]
         placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in own]
         if record.obj_id != FOR_ALL:
-            drafts[record.obj_id] = Draft(
-                prompts.choices, prompts.mask, record.region, record.plane
-            )
+            draft = Draft(prompts.choices, prompts.mask, record.region)
+            drafts[record.obj_id, record.plane] = draft
     return placed, drafts
 
 
@@ -296,5 +316,6 @@ def _autosave_path(name: str) -> Path:
 def _write(path: Path, session: SessionFile) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_session(path, session)
-    for old in sorted(path.parent.glob("*.json"))[:-MOST_AUTOSAVED]:
+    ours = (each for each in path.parent.glob("*.json") if _AUTOSAVED.match(each.name))
+    for old in sorted(ours)[:-MOST_AUTOSAVED]:
         old.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from napari_sam2_openvino._session.jobs import State
 
 NO_IMAGE = "Open an image, then choose it above."
 NOTHING = "Nothing to commit: click on an object first."
-WAIT = f"Wait for the mask, then commit ({find_action('commit').key_text})."
+WAIT = "It is committed as soon as its mask is there, unless you draw on."
 _HINT = "Ready: press Points, Box, Lasso or Scribble, then draw on an object."
 _AGAIN = "The next change of the prompts starts again."
 

@@ -53,6 +53,8 @@ class Verbs:
         """Let the user draw prompts of one kind."""
         if drafting := self._drafting():
             drafting.layers.draw(tool)
+            if tool in ("box", "lasso") and drafting.polarity == drawing.NEGATIVE:
+                self._annotator.feedback.say("A box or a lasso is always positive.")
             drafting.set_polarity(drafting.polarity)
 
     def set_polarity(self, value: str) -> None:
@@ -98,9 +100,16 @@ class Verbs:
     def clear(self) -> None:
         """Remove the prompts of the current object on this plane."""
         self._annotator.sync()
-        plane, focus = self._annotator.plane, self._annotator.focus
-        if (drafting := self._drafting()) and plane is not None:
-            drafting.clear(focus or drafting.objects.current, plane)
+        annotator = self._annotator
+        if (drafting := self._drafting()) and annotator.plane is not None:
+            obj_id = drafting.objects.current
+            if drafting.mode is Mode.EACH_PROMPT:
+                # The current object has no prompts yet: the last one is meant.
+                obj_id = annotator.focus or obj_id
+            if obj_id in annotator.drawn or drafting.layers.has_prompts(obj_id):
+                drafting.clear(obj_id, annotator.plane)
+            else:
+                annotator.feedback.say("The current object has no prompts to clear.")
 
     def set_mode(self, mode: Mode) -> None:
         """Choose what a new prompt belongs to."""
@@ -126,7 +135,9 @@ class Verbs:
         elif drafting := self._drafting():
             prediction = answer.prediction
             following = prediction.candidates[(prediction.chosen + 1) % len(prediction.candidates)]
-            drafting.choose(focus, prediction.stage, following.token)
+            plane = annotator.plane
+            assert plane is not None
+            drafting.choose(focus, plane, prediction.stage, following.token)
 
     def shift_threshold(self, steps: int) -> None:
         """Raise or lower the threshold of masks."""

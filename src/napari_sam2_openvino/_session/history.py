@@ -66,6 +66,11 @@ class PromptHistory(Generic[State]):
         self._position = len(self._states) - 1
         return True
 
+    def amend(self, state: State) -> None:
+        """Take it that the state that was recorded or returned last is this one."""
+        if self._states:
+            self._states[self._position] = state
+
     def undo(self) -> State | None:
         """Go back by one edit and return the state to restore; None if there is none."""
         if not self.can_undo:

@@ -27,7 +27,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """What is known of an object beside its marks.
+    """What is known of an object on one plane, beside its marks.
 
     Parameters
     ----------
@@ -37,17 +37,11 @@ class Draft:
         An object that exists and is refined.
     region : Region, optional
         Where it was decoded before.
-    plane : PlaneIndex, optional
-        The plane of mask and region.
-    is_committed : bool, optional
-        Whether it is in the target already: to commit replaces it.
     """
 
     choices: tuple[tuple[int, int], ...] = ()
     mask: MaskCut | None = None
     region: Region | None = None
-    plane: PlaneIndex | None = None
-    is_committed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +54,13 @@ class Objects:
         obj_id of the object that new prompts belong to.
     largest : int, optional
         Largest obj_id that was ever given out or seen: none is given out twice.
-    drafts : mapping of int to Draft, optional
-        Of the objects that have more than marks.
+    drafts : mapping of (int, PlaneIndex) to Draft, optional
+        Of the objects that have more than marks, by obj_id and plane.
     """
 
     current: int = 1
     largest: int = 1
-    drafts: Mapping[int, Draft] = field(default_factory=dict)
+    drafts: Mapping[tuple[int, PlaneIndex], Draft] = field(default_factory=dict)
 
     def next(self) -> "Objects":
         """Make a new object the current one."""
@@ -81,17 +75,21 @@ class Objects:
         largest = max(obj_ids, default=0)
         return replace(self, largest=largest) if largest > self.largest else self
 
-    def draft(self, obj_id: int) -> Draft:
-        """Return what is known of an object."""
-        return self.drafts.get(obj_id, Draft())
+    def draft(self, obj_id: int, plane: PlaneIndex) -> Draft:
+        """Return what is known of an object on a plane."""
+        return self.drafts.get((obj_id, plane), Draft())
 
-    def with_draft(self, obj_id: int, draft: Draft) -> "Objects":
-        """Note something of an object."""
-        return replace(self, drafts={**self.drafts, obj_id: draft})
+    def with_draft(self, obj_id: int, plane: PlaneIndex, draft: Draft) -> "Objects":
+        """Note something of an object on a plane."""
+        return replace(self, drafts={**self.drafts, (obj_id, plane): draft})
 
-    def without(self, obj_ids: Collection[int]) -> "Objects":
-        """Forget objects that are done with; their ids stay taken."""
-        kept = {key: draft for key, draft in self.drafts.items() if key not in obj_ids}
+    def without(self, obj_ids: Collection[int], plane: PlaneIndex) -> "Objects":
+        """Forget what is done with on a plane; the ids stay taken."""
+        kept = {
+            (obj_id, place): draft
+            for (obj_id, place), draft in self.drafts.items()
+            if obj_id not in obj_ids or place != plane
+        }
         objects = replace(self, drafts=kept)
         return objects.next() if self.current in obj_ids else objects
 
@@ -100,14 +98,18 @@ class Objects:
         return Objects(
             current=new_ids.get(self.current, self.current),
             largest=max([self.largest, *new_ids.values()]),
-            drafts={new_ids.get(key, key): draft for key, draft in self.drafts.items()},
+            drafts={
+                (new_ids.get(obj_id, obj_id), plane): draft
+                for (obj_id, plane), draft in self.drafts.items()
+            },
         )
 
-    def choose(self, obj_id: int, stage: int, token: int) -> "Objects":
+    def choose(self, obj_id: int, plane: PlaneIndex, stage: int, token: int) -> "Objects":
         """Note which mask the user wants at a stage of an object's prompts."""
-        draft = self.draft(obj_id)
+        draft = self.draft(obj_id, plane)
         others = tuple(choice for choice in draft.choices if choice[0] < stage)
-        return self.with_draft(obj_id, replace(draft, choices=(*others, (stage, token))))
+        choices = (*others, (stage, token))
+        return self.with_draft(obj_id, plane, replace(draft, choices=choices))
 
     def prompts(
         self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex
@@ -125,14 +127,16 @@ class Objects:
         dict of int to ObjectPrompts
             Without objects that nothing positive is said about.
         """
-        refined = {key for key, draft in self.drafts.items() if draft.mask and draft.plane == plane}
+        refined = {
+            key for (key, place), draft in self.drafts.items() if draft.mask and place == plane
+        }
         found = {}
         for obj_id in sorted((set(marks) | refined) - {FOR_ALL}):
-            draft = self.draft(obj_id)
+            draft = self.draft(obj_id, plane)
             prompts = ObjectPrompts(
                 # Before the object's own, so that they are no corrections of its mask.
                 (*marks.get(FOR_ALL, ()), *marks.get(obj_id, ())),
-                draft.mask if obj_id in refined else None,
+                draft.mask,
                 draft.choices,
             )
             if not prompts.is_empty:

@@ -1,0 +1,164 @@
+"""What was committed into one Labels layer: its table, and every commit in order."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from napari.layers import Labels
+
+from napari_sam2_openvino._layers.features import ObjectRow, ObjectTable
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.records import ObjectRecord, object_from_json, object_to_json
+from napari_sam2_openvino.core.types import PlaneIndex
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A commit, and the image that it was drawn on; None if that is not known."""
+
+    image_id: Any
+    record: ObjectRecord
+
+
+class CommitHistory:
+    """Keeps the table in ``labels.features``, and what a session writes down of the layer.
+
+    Parameters
+    ----------
+    labels : Labels
+        Rows that it has already, as of a layer that was saved, are taken over.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        self._table = ObjectTable(labels)
+        self._log = [_Entry(None, record) for record in _recorded(self._table.rows())]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was committed, be it taken back or not."""
+        return not (self._log or self._table.rows())
+
+    def rows(self) -> Mapping[int, ObjectRow]:
+        """Return the table, by obj_id."""
+        return self._table.rows()
+
+    @property
+    def next_order(self) -> int:
+        """What comes after all commits."""
+        return max((each.record.order for each in self._log), default=-1) + 1
+
+    def planes(self) -> set[PlaneIndex]:
+        """Return the planes on which objects of the table were committed."""
+        there = self._table.rows()
+        planes = {row.plane for row in there.values() if row.plane is not None}
+        return planes | {each.record.plane for each in self._log if each.record.obj_id in there}
+
+    def on_plane(self, plane: PlaneIndex) -> dict[int, ObjectRow]:
+        """Return the objects that were committed on a plane, as they are there."""
+        there = self._table.rows()
+        found = {
+            key: row
+            for key, row in there.items()
+            if row.plane is not None and row.plane.index == plane.index
+        }
+        for each in self._log:
+            record = each.record
+            if record.plane.index == plane.index and record.obj_id in there.keys() - found.keys():
+                # Its row is about the plane on which it was committed last.
+                row = there[record.obj_id]
+                found[row.obj_id] = replace(
+                    row, plane=plane, area=0, iou_prediction=record.iou_prediction
+                )
+        return found
+
+    def known_planes(self) -> set[PlaneIndex]:
+        """Return the planes on which objects were ever committed, be they taken back or not."""
+        return self.planes() | {each.record.plane for each in self._log}
+
+    def add(self, image_id: Any, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
+        """Note commits.
+
+        Parameters
+        ----------
+        image_id : hashable
+            ``unique_id`` of the image.
+        records : sequence of ObjectRecord
+        areas : mapping of int to int
+            Pixels on the plane, by obj_id.
+        """
+        # A class is a matter of the table.
+        plain = [each.model_copy(update={"class_name": ""}) for each in records]
+        self._log += [_Entry(image_id, each) for each in plain]
+        self._table.add_rows(
+            ObjectRow(
+                each.obj_id,
+                each.plane,
+                areas.get(each.obj_id, 0),
+                "" if each.model is None else each.model.name,
+                each.iou_prediction,
+                object_to_json(bare),
+                each.class_name,
+            )
+            for each, bare in zip(records, plain, strict=True)
+        )
+
+    def committed(self, image_id: Any) -> list[ObjectRecord]:
+        """Return what of an image was committed, in order.
+
+        Without what napari's undo has taken back since.
+        """
+        there, kept = self._table.rows(), []
+        newest: set[tuple[int, PlaneIndex]] = set()
+        for entry in reversed(self._log):
+            record = entry.record
+            row, place = there.get(record.obj_id), (record.obj_id, record.plane)
+            if row is None or entry.image_id not in (None, image_id):
+                continue
+            is_of_row = row.plane is not None and row.plane.index == record.plane.index
+            if is_of_row and place not in newest and row.prompts != object_to_json(record):
+                continue
+            newest.add(place)
+            kept.append(record.model_copy(update={"class_name": row.class_name}))
+        return kept[::-1]
+
+    def record_of(self, obj_id: int, plane: PlaneIndex) -> ObjectRecord | None:
+        """Return the commit that an object has on a plane, if it is known.
+
+        Raises
+        ------
+        InputError
+            If its row is damaged.
+        """
+        # The table goes along with napari's undo.
+        row = self._table.row(obj_id)
+        if row is not None and row.prompts:
+            record = object_from_json(row.prompts)
+            if record.plane == plane:
+                return record
+        found = [
+            each.record
+            for each in self._log
+            if (each.record.obj_id, each.record.plane) == (obj_id, plane)
+        ]
+        return found[-1] if found else None
+
+    def set_class(self, obj_ids: Collection[int], name: str) -> None:
+        """Give objects of the table a class; "" takes it away."""
+        self._table.set_class(obj_ids, name)
+
+    def follow(self, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
+        """Make the table agree with what is on a plane, after undo, redo or painting."""
+        self._table.follow(plane, areas)
+
+
+def _recorded(rows: Mapping[int, ObjectRow]) -> list[ObjectRecord]:
+    records = []
+    for row in rows.values():
+        try:
+            if row.prompts:
+                records.append(object_from_json(row.prompts))
+        except InputError:
+            # Of another program: such an object is refined by its mask.
+            continue
+    return sorted(records, key=lambda record: record.order)
