@@ -194,7 +194,7 @@ def test_the_replay_equals_the_window(crossing, stack, starter_model, tmp_path):
 
 def test_the_session_of_the_window_is_replayed_and_reopened(tmp_path):
     """Objects of a large plane, edited click by click; saved, replayed, and opened again."""
-    large = blobs((900, 800))
+    large = blobs((1800, 1600))
     images, plane = [Image(large, name="large")], PlaneIndex((None, None))
     session = AnnotationSession(at_once)
     session.set_model("starter")
@@ -203,14 +203,14 @@ def test_the_session_of_the_window_is_replayed_and_reopened(tmp_path):
     for _ in range(30):
         obj_id = int(rng.integers(1, 9))
         if obj_id not in objects:
-            x, y = rng.uniform(30, 770, 2)
+            x, y = rng.uniform(30, 1570, 2)
             objects[obj_id] = ObjectPrompts((click(x, y), click(x + 9, y + 4)))
         else:
             last = objects[obj_id].marks[0].vertices[0]
-            mark = click(*(last + rng.normal(0, 12, 2)), is_positive=bool(rng.integers(2)))
+            mark = click(*(last + rng.normal(0, 24, 2)), is_positive=bool(rng.integers(2)))
             objects[obj_id] = ObjectPrompts((*objects[obj_id].marks, mark))
         session.request(
-            plane_source(images, plane), objects, focus=obj_id, view=(100, 100, 700, 700)
+            plane_source(images, plane), objects, focus=obj_id, view=(200, 200, 1400, 1400)
         )
     session.set_options(MaskOptions(0.5, smoothing=1))
     labels = Labels(np.zeros(large.shape, np.uint16))
@@ -428,11 +428,11 @@ def test_another_model_is_noted(simple, tmp_path):
 
 def test_a_recipe_that_names_no_region_finds_one(starter_model, tmp_path):
     """Written by hand: a region is chosen, and grows while the object goes on outside it."""
-    large = np.full((1500, 1400), 20, np.uint8)
-    rows, columns = np.mgrid[:1500, :1400]
-    large[(rows - 700) ** 2 + (columns - 722) ** 2 < 62**2] = 200
-    prompts = ObjectPrompts((Mark("path", ((664, 700), (676, 700))),))
-    plane, options = PlaneIndex((None, None)), MaskOptions(-8.0)
+    large = np.full((3000, 2800), 20, np.uint8)
+    rows, columns = np.mgrid[:3000, :2800]
+    large[(rows - 1400) ** 2 + (columns - 1444) ** 2 < 124**2] = 200
+    prompts = ObjectPrompts((Mark("path", ((1328, 1400), (1352, 1400))),))
+    plane, options = PlaneIndex((None, None)), MaskOptions(-1.0)
     first = choose_region(large.shape, starter_model.image_size, prompts.bounds())
     second = grow(first, large.shape, starter_model.image_size)
     window = Window([large], starter_model)
