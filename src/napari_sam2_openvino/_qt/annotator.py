@@ -386,7 +386,11 @@ class Annotator:
         if generation != self.session.generation:
             self._waiting = None
         elif all(self.session.answer(each) is not None for each in obj_ids):
-            self.commit(obj_ids)
+            self._waiting = None
+            # Edits that were not read yet count as well: then it is another object.
+            self.sync(show=True)
+            if generation == self.session.generation:
+                self.commit(obj_ids)
 
     def _show_outlines(self) -> None:
         if (drafting := self.drafting) is None:
