@@ -82,11 +82,12 @@ def count_matches(masks: list[Masks], scene: Scene) -> Counts:
             matched_ids.add(int(obj_id))
     parts = _overlaps(masks, scene.parts) if scene.parts is not None else np.zeros((len(masks), 1))
     found = matched_ids & set(asked.tolist())
-    wrong = sum(
-        index not in matched_masks and parts[index].max(initial=0) < FOUND
+    wrong = [
+        index
         for index in range(len(masks))
-    )
-    return Counts(len(found), len(asked) - len(found), wrong)
+        if index not in matched_masks and parts[index].max(initial=0) < FOUND
+    ]
+    return Counts(len(found), len(asked) - len(found), len(wrong))
 
 
 def _overlaps(masks: list[Masks], labels: NDArray[np.int32]) -> NDArray[np.float64]:
