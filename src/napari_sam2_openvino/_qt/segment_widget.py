@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_sam2_openvino._layers import preview
+from napari_sam2_openvino._qt.actions import tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.files_panel import FilesPanel
@@ -69,6 +70,7 @@ class SegmentWidget(QWidget):
         self._viewer = napari_viewer
         self._models: list[str] = [STARTER]
         self._was_docked = self._closed = False
+        self._store_problem: str | None = None
         self.convert_dialog: ConvertDialog | None = None
         self._preferences = read_preferences()
         self._actions, self._key_problems = rebind(self._preferences.keys)
@@ -127,6 +129,7 @@ class SegmentWidget(QWidget):
         self.files_panel = FilesPanel(self.annotator, self.files)
         self.help_panel = HelpPanel(self._actions)
         self.convert_button = QPushButton("Convert a checkpoint …")
+        self.clear_cache_button = QPushButton("Delete stored embeddings")
         self.cancel_button = QPushButton("Cancel")
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, 0)
@@ -158,6 +161,7 @@ class SegmentWidget(QWidget):
         ):
             layout.addWidget(section)
         layout.addWidget(self.convert_button)
+        layout.addWidget(self.clear_cache_button)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -174,6 +178,7 @@ class SegmentWidget(QWidget):
             self.model_combo.native: "The SAM 2 model. Larger ones see more and take longer.",
             self.target_combo.native: "The Labels layer that Commit writes to.",
             self.convert_button: "Turn a SAM 2 checkpoint into a model for this list.",
+            self.clear_cache_button: tooltip("clear_disk_cache"),
             self.cancel_button: "Stop encoding at once. A model that loads cannot be "
             "interrupted: it is dropped when it is there.",
         }
@@ -187,6 +192,8 @@ class SegmentWidget(QWidget):
         self.model_combo.changed.connect(annotator.session.set_model)
         self.cancel_button.clicked.connect(annotator.cancel)
         self.convert_button.clicked.connect(self._on_convert)
+        self.clear_cache_button.clicked.connect(self._on_clear_disk_cache)
+        annotator.session.ready_changed.connect(self._on_ready)
         self.strip.plane_clicked.connect(self.overview.go_to)
         self.options_form.changed.connect(annotator.set_options)
         self.files.opened.connect(self._on_session_opened)
@@ -311,6 +318,14 @@ class SegmentWidget(QWidget):
         self.objects_panel.set_class_names(names)
         self.files.class_names = names
         self.image_panel.show_view()
+
+    def _on_ready(self, _ready: Any) -> None:
+        store = self._embeddings.store
+        problem = None if store is None else store.problem
+        if problem != self._store_problem:
+            self._store_problem = problem
+            if problem:
+                self.annotator.feedback.announce(problem)
 
     def _on_clear_disk_cache(self) -> None:
         self.annotator.session.clear_embeddings(
