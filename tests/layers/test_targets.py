@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zarr
 from napari.layers import Image, Labels
+from tests.layers.places import PLACES
 
 from napari_sam2_openvino._layers import label_parts, plane_windows, targets
 from napari_sam2_openvino.core.commit import commit_to_plane
@@ -15,17 +16,6 @@ from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
 
-ANGLE = np.deg2rad(30)
-ROTATED = np.array([[np.cos(ANGLE), -np.sin(ANGLE)], [np.sin(ANGLE), np.cos(ANGLE)]])
-PLACES: list[dict[str, Any]] = [
-    {},
-    {"scale": (0.25, 0.5)},
-    {"translate": (100, -7)},
-    {"rotate": 30},
-    {"shear": [0.3]},
-    {"affine": np.block([[ROTATED * 2, np.array([[5], [6]])], [np.zeros((1, 2)), 1]])},
-    {"scale": (2, 3), "translate": (1, 2), "rotate": 20, "units": ("nm", "nm")},
-]
 FLAT = PlaneIndex((None, None))
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -110,10 +111,10 @@ def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_wi
         window.press("J")
         window.settle()
     assert window.viewer.layers["cells objects"].data.max() == 4
-    # The least of each: what else the machine does, by its caches and clocks, only adds to it.
-    cost = {name: min(times) for name, times in stopwatch.seconds.items()}
-    assert {name: seconds for name, seconds in cost.items() if seconds > LIMIT_SECONDS} == {}
-    assert "Annotator._on_answers" in cost
+    # The median, since a machine that is busy otherwise makes one or the other slow.
+    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
+    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
+    assert "Annotator._on_answers" in usual
 
 
 def test_importing_the_widget_brings_in_neither_torch_nor_openvino() -> None:

@@ -13,7 +13,7 @@ from napari_sam2_openvino._layers.label_parts import cut_objects
 from napari_sam2_openvino._layers.plane_windows import Box, Window, changed_labels, read_windows
 from napari_sam2_openvino._layers.planes import affine_matrix, image_shape
 from napari_sam2_openvino.core.commit import CommitMode, changed_pixels
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -38,7 +38,7 @@ def new_labels_layer(image: Image, data: NDArray[Any] | None = None) -> Labels:
         data = np.zeros(shape, np.uint16) if data is None else data
     except MemoryError as error:
         raise InputError(
-            f"A Labels layer of {' x '.join(map(str, shape))} pixels does not fit into memory: "
+            f"A Labels layer of {times(shape)} pixels does not fit into memory: "
             "choose one that is backed by a zarr array."
         ) from error
     return Labels(data, name=f"{image.name} objects", **spatial_metadata(image))
@@ -50,8 +50,8 @@ def fit_problem(labels: Labels, image: Image) -> str | None:
         return f"{labels.name} is multiscale, which napari cannot edit: {_ADVICE}."
     if tuple(labels.data.shape) != image_shape(image):
         return (
-            f"{labels.name} has shape {_times(labels.data.shape)}, but {image.name} has "
-            f"{_times(image_shape(image))}: {_ADVICE}."
+            f"{labels.name} has shape {times(labels.data.shape)}, but {image.name} has "
+            f"{times(image_shape(image))}: {_ADVICE}."
         )
     if tuple(labels.units) != tuple(image.units):
         return f"{labels.name} and {image.name} are in different units: {_ADVICE}."
@@ -80,10 +80,6 @@ def _write_problem(labels: Labels) -> str | None:
     if getattr(flags, "writeable", True) is False or getattr(data, "read_only", False):
         return f"{labels.name} is read-only: {_ADVICE}."
     return None
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
 
 
 def largest_in_memory(labels: Labels, plane: PlaneIndex) -> int:

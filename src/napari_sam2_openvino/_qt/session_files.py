@@ -21,7 +21,7 @@ from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error, times
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.progress import Progress
@@ -286,8 +286,8 @@ def _check_image(session: SessionFile, image: Image) -> None:
     shape, expected = planes.image_shape(image), session.images[0].shape
     if shape != expected:
         raise InputError(
-            f"The session was made on {' x '.join(map(str, expected))} pixels, but {image.name} "
-            f"has {' x '.join(map(str, shape))}: choose the image it belongs to."
+            f"The session was made on {times(expected)} pixels, but {image.name} "
+            f"has {times(shape)}: choose the image it belongs to."
         )
 
 

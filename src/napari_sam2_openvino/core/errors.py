@@ -4,6 +4,13 @@ Everything raised on purpose derives from `Sam2Error`; its message is one senten
 was expected, what came, and what to do. Any other exception is a bug and is left to surface as one.
 """
 
+from collections.abc import Iterable
+
+
+def times(shape: Iterable[int]) -> str:
+    """Return a shape as sentences for the user name it, such as "512 x 512"."""
+    return " x ".join(map(str, shape))
+
 
 class Sam2Error(Exception):
     """Base of the errors that are shown to the user as one sentence."""

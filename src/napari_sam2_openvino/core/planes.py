@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.normalize import (
     MOST_CHANNELS,
     ChannelView,
@@ -142,8 +142,8 @@ def _check_images(images: Sequence[ImageArrays], plane: PlaneIndex) -> None:
             raise InputError(f"{image.name} is an RGB image already: choose it alone.")
         if image.shape != first.shape:
             raise InputError(
-                f"{image.name} has shape {_times(image.shape)}, but {first.name} has "
-                f"{_times(first.shape)}: channels must have the same shape."
+                f"{image.name} has shape {times(image.shape)}, but {first.name} has "
+                f"{times(first.shape)}: channels must have the same shape."
             )
         if 0 in image.shape:
             raise InputError(f"The image must have pixels, but has shape {image.shape}.")
@@ -264,7 +264,3 @@ def _stack_sample(
         # Not transposed: the same pixels, however they are shown.
         planes.append(PlaneIndex(tuple(index)))
     return planes
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in shape)

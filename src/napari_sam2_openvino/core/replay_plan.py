@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.records import FOR_ALL_OBJECTS, ObjectRecord, check_place
 from napari_sam2_openvino.core.session_file import SessionFile
@@ -49,8 +49,8 @@ def check_fit(
         )
         if not fits:
             raise InputError(
-                f"{image.name} has shape {_times(image.shape)}, but the session was made on "
-                f"{_times(recorded)}: prompts fit only where planes have the same size."
+                f"{image.name} has shape {times(image.shape)}, but the session was made on "
+                f"{times(recorded)}: prompts fit only where planes have the same size."
             )
         for record in records:
             _check_place(record, image)
@@ -61,7 +61,3 @@ def _check_place(record: ObjectRecord, image: ImageArrays) -> None:
         check_place(record, image.shape)
     except InputError as error:
         raise InputError(f"{error}, {image.name}: choose an image with this plane.") from error
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
