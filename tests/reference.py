@@ -112,11 +112,12 @@ def declare_torchvision_operators() -> None:
     except (AttributeError, RuntimeError):
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.impl("nms", _nms, "CompositeExplicitAutograd")
+        library.impl("nms", greedy_nms, "CompositeExplicitAutograd")
 
 
-def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+def greedy_nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
     """Greedy non-maximum suppression; equal scores keep their order, as in torchvision."""
+    boxes = boxes.float()
     order = torch.argsort(scores, descending=True, stable=True)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     kept = []
@@ -126,7 +127,9 @@ def _nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> tor
         low = torch.maximum(boxes[best, :2], boxes[order, :2])
         high = torch.minimum(boxes[best, 2:], boxes[order, 2:])
         overlap = (high - low).clamp(min=0).prod(dim=1)
-        order = order[overlap / (area[best] + area[order] - overlap) <= iou_threshold]
+        # In float32, but for the threshold; 0 / 0 removes nothing.
+        iou = overlap / (area[best] + area[order] - overlap)
+        order = order[~(iou.double() > iou_threshold)]
     return torch.tensor(kept, dtype=torch.int64)
 
 

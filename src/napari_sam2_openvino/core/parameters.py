@@ -129,3 +129,139 @@ class Normalization:
                 "The lower percentile must be below the upper one, but they are "
                 f"{self.low_percentile:g} and {self.high_percentile:g}."
             )
+
+
+@dataclass(frozen=True)
+class GeneratorParameters:
+    """How every object of an image is looked for; SAM 2's names and defaults."""
+
+    points_per_side: Annotated[
+        int,
+        Parameter(
+            "Points per side",
+            "Points along one side of the image; each is decoded. Objects smaller than the "
+            "distance between points may be missed.",
+            limits=(1, 512),
+            step=1,
+        ),
+    ] = 32
+    points_per_batch: Annotated[
+        int,
+        Parameter(
+            "Points per batch",
+            "Most points that are decoded at once. Changes memory and speed, not the result.",
+            limits=(1, 4096),
+            step=1,
+        ),
+    ] = 64
+    pred_iou_thresh: Annotated[
+        float,
+        Parameter(
+            "Predicted IoU",
+            "Masks that the model itself gives a lower score are dropped; 0 keeps all.",
+            limits=(0.0, 1.0),
+            step=0.01,
+        ),
+    ] = 0.8
+    stability_score_thresh: Annotated[
+        float,
+        Parameter(
+            "Stability",
+            "Masks that change more when their threshold moves are dropped; 0 keeps all.",
+            limits=(0.0, 1.0),
+            step=0.01,
+        ),
+    ] = 0.95
+    stability_score_offset: Annotated[
+        float,
+        Parameter(
+            "Stability offset",
+            "How far the threshold moves, down and up, to judge stability. In logits.",
+            limits=(0.0, 32.0),
+            step=0.1,
+        ),
+    ] = 1.0
+    mask_threshold: Annotated[
+        float,
+        Parameter(
+            "Threshold",
+            "Logit above which a pixel belongs to the object: lower makes masks larger.",
+            limits=(-32.0, 32.0),
+            step=0.25,
+        ),
+    ] = 0.0
+    box_nms_thresh: Annotated[
+        float,
+        Parameter(
+            "Duplicates",
+            "Of two masks whose boxes overlap more than this (IoU), the one with the lower score "
+            "is dropped; 1 keeps both.",
+            limits=(0.0, 1.0),
+            step=0.01,
+        ),
+    ] = 0.7
+    crop_n_layers: Annotated[
+        int,
+        Parameter(
+            "Crop layers",
+            "Layers of crops that are searched as well: the first has 2 x 2 crops, the next "
+            "4 x 4. Finds smaller objects; each crop takes as long as the image.",
+            limits=(0, 4),
+            step=1,
+        ),
+    ] = 0
+    crop_nms_thresh: Annotated[
+        float,
+        Parameter(
+            "Duplicates between crops",
+            "Of two masks whose boxes overlap more than this (IoU), the one from the larger crop "
+            "is dropped; 1 keeps both.",
+            limits=(0.0, 1.0),
+            step=0.01,
+        ),
+    ] = 0.7
+    crop_overlap_ratio: Annotated[
+        float,
+        Parameter(
+            "Overlap of crops",
+            "As a share of the image's shorter side; deeper layers overlap less.",
+            limits=(0.0, 0.99),
+            step=0.01,
+        ),
+    ] = 512 / 1500
+    crop_n_points_downscale_factor: Annotated[
+        int,
+        Parameter(
+            "Fewer points in crops",
+            "Points per side are divided by this once more in each layer of crops.",
+            limits=(1, 64),
+            step=1,
+        ),
+    ] = 1
+    min_mask_region_area: Annotated[
+        int,
+        Parameter(
+            "Smallest region",
+            "Holes are filled and separate pieces removed up to this area. In pixels of the "
+            "model's low-resolution mask, a quarter of its image size; 0 changes nothing.",
+            limits=(0, 1_000_000),
+            step=1,
+        ),
+    ] = 0
+    use_m2m: Annotated[
+        bool,
+        Parameter(
+            "Refine each mask",
+            "Every mask is decoded once more with itself as prompt. Takes three times as long.",
+        ),
+    ] = False
+    multimask_output: Annotated[
+        bool,
+        Parameter(
+            "Three masks for each point",
+            "Part, object and whole; otherwise one mask for each point.",
+        ),
+    ] = True
+
+    def __post_init__(self) -> None:
+        check_limits(self)
