@@ -152,8 +152,6 @@ def test_the_conversion_package_brings_in_no_torch():
 def test_everything_that_is_imported_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     always = {_normalised(item) for item in project["dependencies"]}
-    # From `napari[all]`; where it is missing, a sentence asks for it.
-    always |= {"zarr"}
     to_convert = {_normalised(item) for item in project["optional-dependencies"]["convert"]}
     # What sam2's models are described and built with.
     to_convert |= {"hydra-core", "omegaconf"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam2_openvino import load_model
-from napari_sam2_openvino.core.errors import DeviceError, JobCancelledError
+from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info, write_model_info
 from napari_sam2_openvino.core.runtime import ImageEncoder
 
@@ -81,3 +81,15 @@ def test_the_description_can_be_read_by_whom_the_graphs_can(micro_folder):
     modes = {stat.S_IMODE(file.stat().st_mode) for file in micro_folder.iterdir()}
     assert len(modes) == 1
     assert (micro_folder / INFO_FILE).is_file()
+
+
+def test_inference_uses_the_threads_it_is_given_also_from_the_cache(micro_folder):
+    for threads in (1, 2, 1):
+        model = load_model(micro_folder, precision="f32", threads=threads)
+        compiled = model._image_encoder._request.get_compiled_model()
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
+
+
+def test_no_threads_are_refused(micro_folder):
+    with pytest.raises(InputError, match="at least 1 thread, but threads is 0"):
+        load_model(micro_folder, threads=0)

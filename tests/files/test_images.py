@@ -1,7 +1,5 @@
 """Images of many formats, read in parts; labels written whole or not at all."""
 
-import sys
-
 import numpy as np
 import pytest
 import tifffile
@@ -17,7 +15,7 @@ from napari_sam2_openvino._files.images import (
     scratch_labels,
 )
 from napari_sam2_openvino._files.tiff_pages import TiffPages
-from napari_sam2_openvino.core.errors import InputError, MissingExtraError
+from napari_sam2_openvino.core.errors import InputError
 
 STACK = np.random.default_rng(0).integers(0, 60000, (4, 3, 70, 90)).astype(np.uint16)
 COLOUR = np.random.default_rng(1).integers(0, 255, (70, 90, 3)).astype(np.uint8)
@@ -187,12 +185,6 @@ def test_folders_that_hold_no_image_are_refused(tmp_path):
         pass
     zarr.open_group(tmp_path / "empty.zarr", mode="w")
     with pytest.raises(InputError, match="holds no array"), open_image(tmp_path / "empty.zarr"):
-        pass
-
-
-def test_a_missing_zarr_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(MissingExtraError, match="pip install zarr"), open_image(tmp_path):
         pass
 
 

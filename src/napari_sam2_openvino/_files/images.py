@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.tiff_pages import TiffPages
-from napari_sam2_openvino.core.errors import InputError, MissingExtraError
+from napari_sam2_openvino.core.errors import InputError
 
 if TYPE_CHECKING:
     import tifffile
@@ -61,8 +61,6 @@ def open_image(path: Path) -> Iterator[ImageFile]:
     ------
     InputError
         If there is no such file or it cannot be read.
-    MissingExtraError
-        If it is a zarr and the package zarr is not installed.
     """
     path = path.expanduser()
     if not path.exists():
@@ -70,7 +68,7 @@ def open_image(path: Path) -> Iterator[ImageFile]:
     with contextlib.ExitStack() as stack:
         try:
             image = _open(path, stack)
-        except (InputError, MissingExtraError):
+        except InputError:
             raise
         # The file is the user's, and readers raise whatever they stumble over.
         except Exception as error:
@@ -115,7 +113,8 @@ def _tiff_array(path: Path, level: "tifffile.TiffPageSeries") -> Any:
 
 
 def _open_zarr(path: Path) -> tuple[tuple[Any, ...], str]:
-    zarr = _zarr()
+    import zarr
+
     node: Any = zarr.open(path, mode="r")
     if not hasattr(node, "array_keys"):
         return (node,), "".join(getattr(node.metadata, "dimension_names", None) or ()).upper()
@@ -133,16 +132,6 @@ def _open_zarr(path: Path) -> tuple[tuple[Any, ...], str]:
     if not levels:
         raise InputError(f"{path} holds no array: choose an image.")
     return levels, ""
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingExtraError(
-            "Reading and writing .zarr needs the package zarr: run `pip install zarr`."
-        ) from error
-    return zarr
 
 
 def labels_dtype(largest_id: int) -> np.dtype[Any]:
@@ -177,8 +166,6 @@ def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
             f"Labels are written to {', '.join(LABELS_SUFFIXES)}, but the name is {path.name!r}: "
             "choose another."
         )
-    if path.suffix.lower() == ".zarr":
-        _zarr()
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already: choose another name, or allow to overwrite it.")
     if path.is_dir() and not any((path / name).exists() for name in _ZARR_FILES):
@@ -247,8 +234,10 @@ def _write_tiff(path: Path, labels: NDArray[Any], axes: str) -> None:
 
 
 def _write_zarr(path: Path, labels: NDArray[Any], axes: str) -> None:
+    import zarr
+
     sides = tuple(min(TILE_SIDE, length) for length in labels.shape[-2:])
-    array = _zarr().create_array(
+    array = zarr.create_array(
         store=path,
         shape=labels.shape,
         chunks=(1,) * (labels.ndim - 2) + sides,

@@ -45,16 +45,25 @@ class Sam2Model:
         See `load_model`.
     cache_dir : Path or None
         Folder of compiled blobs; None compiles anew each time.
+    threads : int, optional
+        See `load_model`.
     """
 
-    def __init__(self, folder: Path, device: str, precision: str, cache_dir: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: str,
+        precision: str,
+        cache_dir: Path | None,
+        threads: int | None = None,
+    ) -> None:
         self.folder = folder
         self.info: ModelInfo = read_model_info(folder)
         self.device = device
-        self._content = _content_hash(folder)
+        self._content = content_hash(folder)
         if cache_dir is not None:
             cache_dir = cache_dir / self._content
-        runtime = Runtime(device, precision, cache_dir)
+        runtime = Runtime(device, precision, cache_dir, threads)
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
         self._image_encoder = ImageEncoder(encoder)
@@ -180,7 +189,7 @@ class Sam2Model:
         return self.image_embed(embedding), feats_0, feats_1
 
 
-def _content_hash(folder: Path) -> str:
+def content_hash(folder: Path) -> str:
     """Return a hash that changes with the weights, without reading them.
 
     OpenVINO finds a compiled graph by path, time and size of its ``.xml``, which an update of the

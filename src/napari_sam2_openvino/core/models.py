@@ -91,7 +91,11 @@ def find_model_folder(model: str | os.PathLike[str] = STARTER) -> Path:
 
 
 def load_model(
-    model: str | os.PathLike[str] = STARTER, *, device: str = "CPU", precision: str = "auto"
+    model: str | os.PathLike[str] = STARTER,
+    *,
+    device: str = "CPU",
+    precision: str = "auto",
+    threads: int | None = None,
 ) -> "Sam2Model":
     """Load a model for prediction.
 
@@ -104,6 +108,9 @@ def load_model(
     precision : {"auto", "f32", "bf16", "f16"}, optional
         What the device computes in; "auto" is its own default. ``Sam2Model.precision`` tells what
         it became.
+    threads : int, optional
+        Processor threads that inference may use: for several processes on one computer. By default
+        OpenVINO takes all.
 
     Returns
     -------
@@ -122,7 +129,7 @@ def load_model(
     from napari_sam2_openvino.core.model import Sam2Model
 
     folder = find_model_folder(model)
-    return Sam2Model(folder, device, precision, cache_dir() / "compiled")
+    return Sam2Model(folder, device, precision, cache_dir() / "compiled", threads)
 
 
 def _model_folders() -> list[Path]:

@@ -37,9 +37,13 @@ class Runtime:
         "f32", "bf16", "f16", or "auto" for the device's default.
     cache_dir : Path or None
         Folder of compiled blobs; None compiles anew each time.
+    threads : int, optional
+        Processor threads that inference may use; None leaves it to OpenVINO.
     """
 
-    def __init__(self, device: str, precision: str, cache_dir: Path | None) -> None:
+    def __init__(
+        self, device: str, precision: str, cache_dir: Path | None, threads: int | None = None
+    ) -> None:
         import openvino
 
         if precision not in PRECISIONS:
@@ -56,6 +60,10 @@ class Runtime:
         self._properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if precision != "auto":
             self._properties["INFERENCE_PRECISION_HINT"] = precision
+        if threads is not None:
+            if threads < 1:
+                raise InputError(f"There must be at least 1 thread, but threads is {threads}.")
+            self._properties["INFERENCE_NUM_THREADS"] = threads
         if cache_dir is not None:
             # OpenVINO's own key does not tell precisions apart on every device.
             self._use_cache(cache_dir / f"{device}-{precision}")
