@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from napari_sam2_openvino.core.boxes import suppress_boxes
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.rle import MaskRuns, compressed_counts
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.core.object_parameters import CandidateFilter
 
 OutputMode = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 
@@ -180,6 +183,20 @@ class Candidates:
         x0, y0, x1, y1 = self.crop_boxes[indices].T
         scores = np.float32(1) / ((x1 - x0) * (y1 - y0))
         return np.asarray(indices[suppress_boxes(self.boxes[indices], scores, crop_nms_thresh)])
+
+    def filter(self, criteria: "CandidateFilter | None" = None) -> "Candidates":
+        """Return the candidates that are objects by some thresholds, see `filter_candidates`.
+
+        Examples
+        --------
+        >>> from napari_sam2_openvino.core.object_parameters import CandidateFilter
+        >>> objects = Candidates.none((512, 512)).filter(CandidateFilter(pred_iou_thresh=0.9))
+        >>> len(objects)
+        0
+        """
+        from napari_sam2_openvino.core.candidate_filter import filter_candidates
+
+        return filter_candidates(self, criteria)
 
     def records(self, output_mode: OutputMode = "binary_mask") -> list[MaskRecord]:
         """Return the candidates as SAM 2's generator does: one dict with its keys for each.
