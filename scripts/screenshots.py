@@ -149,7 +149,7 @@ def segment(folder: Path) -> None:
     user = open_sample("nuclei")
     truth = user.viewer.layers["nuclei ground truth"].data
     (last, place), *earlier = objects_of(truth, 8)
-    user.widget.prompts_panel.buttons["draw_points"].click()
+    user.widget.prompts_tab.prompts_panel.buttons["draw_points"].click()
     for _, here in earlier:
         user.click(*here)
         user.press(Qt.Key.Key_W)
@@ -193,13 +193,13 @@ def tools(folder: Path) -> None:
             for angle in angles
         ]
         if number == 0:
-            user.widget.prompts_panel.buttons["draw_box"].click()
+            user.widget.prompts_tab.prompts_panel.buttons["draw_box"].click()
             user.drag((top, left), (bottom, right))
         elif number == 1:
-            user.widget.prompts_panel.buttons["draw_lasso"].click()
+            user.widget.prompts_tab.prompts_panel.buttons["draw_lasso"].click()
             user.drag(*around)
         else:
-            user.widget.prompts_panel.buttons["draw_scribble"].click()
+            user.widget.prompts_tab.prompts_panel.buttons["draw_scribble"].click()
             user.drag((middle[0], left + radii[1] / 2), (middle[0], right - radii[1] / 2))
         kinds = {mark.kind for mark in user.annotator.drawn[user.annotator.focus].marks}
         check(len(kinds) == 1, f"drawn and answered: {kinds.pop()}")
@@ -222,7 +222,7 @@ def many(folder: Path) -> None:
     user = open_sample("nuclei")
     truth = user.viewer.layers["nuclei ground truth"].data
     places = [place for _, place in objects_of(truth, 12)]
-    user.widget.prompts_panel.buttons["draw_points"].click()
+    user.widget.prompts_tab.prompts_panel.buttons["draw_points"].click()
     user.press(Qt.Key.Key_M, shift=True)
     for place in places[:-1]:
         user.click(*place)
@@ -248,7 +248,7 @@ def planes(folder: Path) -> None:
     """Prompt planes of a stack; look at the strip and the input; save and open the session."""
     user = open_sample("stack")
     truth = user.viewer.layers[1].data
-    user.widget.prompts_panel.buttons["draw_points"].click()
+    user.widget.prompts_tab.prompts_panel.buttons["draw_points"].click()
     n_planes = truth.shape[0]
     for number in (n_planes // 2, n_planes // 2 + 2):
         user.viewer.dims.set_point(0, number * user.annotator.image.scale[0])
@@ -260,10 +260,10 @@ def planes(folder: Path) -> None:
         wait(ANSWER_SECONDS, lambda: len(user.session.ready) == n_planes),
         "every plane is encoded while nothing else is to be done",
     )
-    states = user.widget.strip.states
+    states = user.widget.prompts_tab.strip.states
     check(len(states.with_objects) == 1 and len(states.with_prompts) == 1, "the strip shows both")
     user.save(folder / "planes.png")
-    user.widget.image_panel.show_input_button.click()
+    user.widget.prompts_tab.image_panel.show_input_button.click()
     check(
         wait(ANSWER_SECONDS, lambda: "network" in user.viewer.layers[-1].name),
         "what the network sees is a layer",

@@ -44,7 +44,7 @@ def add_target(window: Any, shape: tuple[int, ...] = (120, 160), value: int = 41
     """Add a layer that has a label already, and choose it."""
     mine = window.viewer.add_labels(np.zeros(shape, np.int32), name="mine")
     mine.data[(0,) * len(shape)] = value
-    window.widget.target_combo.value = mine
+    window.widget.choices.target_combo.value = mine
     return mine
 
 

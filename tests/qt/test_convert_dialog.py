@@ -47,7 +47,7 @@ def left_behind() -> list[str]:
 
 def begin(window: Any, checkpoint: Path) -> Any:
     """Press the buttons that begin a conversion, and return the dialog."""
-    window.widget.convert_button.click()
+    window.widget.prompts_tab.convert_button.click()
     dialog = window.widget.convert_dialog
     dialog.checkpoint_combo.setCurrentText(str(checkpoint))
     dialog.config_edit.setText(str(MICRO_CONFIG))
@@ -73,8 +73,8 @@ def test_a_conversion_is_cancelled_and_the_next_one_is_in_the_list(
     assert begin(window, micro_checkpoint) is dialog
     wait_for(window, dialog, "micro é is ready")
     assert (workers(), left_behind()) == ([], ["micro é"])
-    window.wait(lambda: window.widget.model_combo.value == "micro é")
-    assert "starter" in window.widget.model_combo.choices
+    window.wait(lambda: window.widget.choices.model_combo.value == "micro é")
+    assert "starter" in window.widget.choices.model_combo.choices
 
 
 @pytest.mark.usefixtures("sam2_home")

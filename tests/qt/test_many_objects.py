@@ -137,7 +137,7 @@ def test_options_change_masks_without_a_decode(window: Any) -> None:
     window.do("shrink_mask")
     window.settle()
     assert window.session.options.mask_threshold > 0
-    assert window.widget.options_form.value == window.session.options
+    assert window.widget.prompts_tab.options_form.value == window.session.options
     assert window.answer.options == window.session.options
     window.do("grow_mask")
     window.settle()
@@ -150,7 +150,7 @@ def test_without_live_preview_masks_wait_until_they_are_asked_for(window: Any) -
     window.click(40, 50)
     window.settle()
     assert not window.engine.decoded
-    assert not window.widget.prompts_panel.live_box.isChecked()
+    assert not window.widget.prompts_tab.prompts_panel.live_box.isChecked()
     window.do("commit")
     window.wait(lambda: window.labels is not None)
     assert window.labels.data.sum() == 81
@@ -169,7 +169,7 @@ def test_the_preview_under_the_pointer_is_never_committed(window: Any) -> None:
 
     window.do("draw_points")
     window.do("toggle_hover")
-    assert window.widget.prompts_panel.hover_box.isChecked()
+    assert window.widget.prompts_tab.prompts_panel.hover_box.isChecked()
     move(40, 50)
     window.wait(lambda: window.preview.data.any() > 0)
     assert not window.annotator.drawn
@@ -232,8 +232,8 @@ def test_undo_of_everything_returns_to_the_start_bit_for_bit(window: Any) -> Non
 def test_commit_modes(window: Any) -> None:
     mine = window.viewer.add_labels(np.zeros((120, 160), np.uint16), name="mine")
     mine.data[40, 44:50] = 7
-    window.widget.target_combo.value = mine
-    combo = window.widget.prompts_panel.overlap_combo
+    window.widget.choices.target_combo.value = mine
+    combo = window.widget.prompts_tab.prompts_panel.overlap_combo
     for mode, kept in (("only where empty", 6), ("keep existing", 6), ("overwrite", 1)):
         combo.setCurrentText(mode)
         window.click(40, 50)
@@ -252,7 +252,7 @@ def test_commit_modes(window: Any) -> None:
 def test_no_object_in_hand_loses_its_id_or_choice_to_one_that_is_committed(window: Any) -> None:
     mine = window.viewer.add_labels(np.zeros((120, 160), np.uint16), name="mine")
     mine.data[0, 0] = 2
-    window.widget.target_combo.value = mine
+    window.widget.choices.target_combo.value = mine
     for x in (20, 60, 100):
         window.click(40, x)
         window.do("next_object")
@@ -340,7 +340,7 @@ def test_an_object_of_another_layer_is_refined_from_its_mask(window: Any) -> Non
 
 
 def test_modes_show_in_the_window(window: Any) -> None:
-    panel = window.widget.prompts_panel
+    panel = window.widget.prompts_tab.prompts_panel
     assert panel.mode_combo.currentText() == "one object at a time"
     window.do("toggle_many")
     assert window.annotator.drafting.mode is Mode.EACH_PROMPT
@@ -366,7 +366,7 @@ def test_targets_of_every_kind(open_window: Any, kind: str, tmp_path: Any) -> No
         data = empty if kind == "read-only" else np.zeros(shape, kind)
         data.flags.writeable = kind != "read-only"
     mine = window.viewer.add_labels(data, name="mine")
-    window.widget.target_combo.value = mine
+    window.widget.choices.target_combo.value = mine
     window.click(30, 40)
     window.settle()
     window.do("commit")

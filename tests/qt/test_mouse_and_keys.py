@@ -29,7 +29,7 @@ def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
     def at(y: float, x: float) -> QPoint:
         return canvas_point(window.viewer, y, x)
 
-    window.widget.prompts_panel.buttons["draw_points"].click()
+    window.widget.prompts_tab.prompts_panel.buttons["draw_points"].click()
     window.qtbot.wait(300)
     QTest.mouseClick(native, left, pos=at(40, 50))
     window.settle()
@@ -43,7 +43,7 @@ def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
     data = window.viewer.layers["cells objects"].data
     assert data[40, 50] == 1
 
-    window.widget.prompts_panel.buttons["draw_box"].click()
+    window.widget.prompts_tab.prompts_panel.buttons["draw_box"].click()
     window.qtbot.wait(300)
     QTest.mousePress(native, left, pos=at(70, 90))
     for step in np.linspace(0, 1, 5):

@@ -28,7 +28,7 @@ def test_the_strip_tells_of_planes_and_a_jump_back_costs_nothing(open_window: An
     assert (states.n_planes, states.current) == (5, 3)
     assert (states.with_prompts, states.with_objects) == ({1}, {3})
     assert states.ready == {1, 2, 3}
-    assert window.widget.strip.isVisibleTo(window.widget)
+    assert window.widget.prompts_tab.strip.isVisibleTo(window.widget)
     counts = window.engine.n_encodes, len(window.engine.decoded)
     window.do("previous_plane")
     window.settle()
@@ -39,7 +39,7 @@ def test_the_strip_tells_of_planes_and_a_jump_back_costs_nothing(open_window: An
     window.settle()
     assert window.annotator.plane.index[0] == 3
     assert counts == (window.engine.n_encodes, len(window.engine.decoded))
-    window.widget.strip.plane_clicked.emit(4)
+    window.widget.prompts_tab.strip.plane_clicked.emit(4)
     window.settle()
     assert window.viewer.dims.current_step[0] == 4
     assert [each.obj_id for each in window.widget.objects.rows()] == []
@@ -66,7 +66,7 @@ def test_two_layers_or_an_axis_are_channels(open_window: Any) -> None:
     window = open_window(STACK[:2])
     second = window.viewer.add_image(STACK[2:4], name="second")
     window.settle()
-    cells, panel = window.viewer.layers["cells"], window.widget.image_panel
+    cells, panel = window.viewer.layers["cells"], window.widget.prompts_tab.image_panel
     panel.channels_changed.emit(ChannelChoice("layers", layers=(cells, second, None)))
     window.settle()
     assert window.annotator.view.layers == (cells, second)
@@ -90,7 +90,7 @@ def test_two_layers_or_an_axis_are_channels(open_window: Any) -> None:
 
 
 def test_contrast_never_encodes_but_is_offered(window: Any) -> None:
-    panel = window.widget.image_panel
+    panel = window.widget.prompts_tab.image_panel
     panel.normalization_changed.emit(Normalization(mode="as displayed"))
     window.settle()
     n_encodes = window.engine.n_encodes
@@ -179,7 +179,7 @@ def test_a_large_lazy_image_is_read_in_regions(open_window: Any, tmp_path: Any) 
     window.viewer.camera.zoom = 1
     window.qtbot.wait(100)
     data = np.memmap(tmp_path / "labels", np.uint16, "w+", shape=image.shape)
-    window.widget.target_combo.value = window.viewer.add_labels(data, name="mine")
+    window.widget.choices.target_combo.value = window.viewer.add_labels(data, name="mine")
     largest.clear()
     window.click(10_000, 12_000)
     window.settle()

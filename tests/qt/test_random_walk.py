@@ -145,7 +145,7 @@ class Walk:
         self.window.do("commit")
 
     def do_change_mode(self) -> None:
-        combo = self.window.widget.prompts_panel.overlap_combo
+        combo = self.window.widget.prompts_tab.prompts_panel.overlap_combo
         combo.setCurrentIndex(int(self.rng.integers(3)))
 
     def do_set_class(self) -> None:
@@ -235,9 +235,9 @@ class Walk:
 
     def do_choose_target(self) -> None:
         labels = [each for each in self.window.viewer.layers if isinstance(each, Labels)]
-        choices = [each for each in self.window.widget.target_combo.choices if each in labels]
-        choices.append(None)
-        self.window.widget.target_combo.value = choices[int(self.rng.integers(len(choices)))]
+        combo = self.window.widget.choices.target_combo
+        choices = [*(each for each in combo.choices if each in labels), None]
+        combo.value = choices[int(self.rng.integers(len(choices)))]
 
     # What must hold
 

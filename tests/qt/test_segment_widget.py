@@ -21,7 +21,7 @@ def labels_of(window: Any) -> Labels:
 
 
 def test_the_only_image_is_chosen_and_encoded_before_anyone_clicks(window: Any) -> None:
-    assert window.widget.image_combo.value == window.viewer.layers["cells"]
+    assert window.widget.choices.image_combo.value == window.viewer.layers["cells"]
     assert window.engine.n_encodes == 1
     assert names(window) == ["cells"]
     assert window.status.startswith("Ready")
@@ -44,7 +44,7 @@ def test_a_click_shows_a_preview_and_commit_writes_it(window: Any) -> None:
     assert len(window.layers.points.data) == 0
     assert not window.preview.data.any()
     assert window.status.startswith("Object 1: 81 pixels")
-    assert window.widget.target_combo.value == labels
+    assert window.widget.choices.target_combo.value == labels
     labels.undo()
     assert not labels.data.any()
 
@@ -65,7 +65,7 @@ def test_objects_get_ids_in_turn_and_keep_their_pixels(window: Any) -> None:
 def test_box_and_negative_point_together(window: Any) -> None:
     window.draw_box(20, 30, 60, 70)
     window.press("Q")
-    assert window.widget.prompts_panel.negative_radio.isChecked()
+    assert window.widget.prompts_tab.prompts_panel.negative_radio.isChecked()
     window.click(40, 50)
     window.settle()
     box = [(30, 20), (70, 60)]
@@ -75,7 +75,7 @@ def test_box_and_negative_point_together(window: Any) -> None:
     assert data[40, 50] == 0
     assert data[21, 31] == 1
     # The next object begins with a positive point.
-    assert window.widget.prompts_panel.positive_radio.isChecked()
+    assert window.widget.prompts_tab.prompts_panel.positive_radio.isChecked()
 
 
 def test_commit_twice_writes_once_and_a_click_right_after_it_is_kept(window: Any) -> None:
@@ -111,7 +111,7 @@ def test_clear_removes_the_prompts_and_the_preview(window: Any) -> None:
 def test_commit_goes_to_the_layer_that_was_chosen_above_its_largest_label(window: Any) -> None:
     mine = window.viewer.add_labels(np.zeros((120, 160), np.int32), name="mine")
     mine.data[0, 0] = 41
-    window.widget.target_combo.value = mine
+    window.widget.choices.target_combo.value = mine
     window.click(40, 50)
     window.settle()
     window.do("commit")
@@ -126,7 +126,7 @@ def test_commit_goes_to_the_layer_that_was_chosen_above_its_largest_label(window
 
 def test_a_layer_that_does_not_fit_is_refused_and_nothing_is_lost(window: Any) -> None:
     other = window.viewer.add_labels(np.zeros((10, 10), np.uint8), name="other")
-    window.widget.target_combo.value = other
+    window.widget.choices.target_combo.value = other
     window.click(40, 50)
     window.settle()
     window.do("commit")
@@ -271,7 +271,7 @@ def test_layers_may_be_renamed_removed_and_made_again(window: Any) -> None:
     window.layers.points.name = "renamed"
     layers["cells"].name = "other cells"
     window.settle()
-    assert window.widget.image_combo.current_choice == "other cells"
+    assert window.widget.choices.image_combo.current_choice == "other cells"
     layers.remove("renamed")
     window.settle()
     assert window.answer is None
@@ -298,14 +298,14 @@ def test_each_image_keeps_its_prompts(window: Any) -> None:
     window.settle()
     second = window.viewer.add_image(np.ones((30, 40)), name="second")
     window.qtbot.wait(30)
-    window.widget.image_combo.value = second
+    window.widget.choices.image_combo.value = second
     window.settle()
     assert window.answer is None
-    assert window.annotator.target is window.widget.target_combo.value is None
+    assert window.annotator.target is window.widget.choices.target_combo.value is None
     window.click(5, 6)
     window.settle()
     assert window.clicks == [(6, 5)]
-    window.widget.image_combo.value = window.viewer.layers["cells"]
+    window.widget.choices.image_combo.value = window.viewer.layers["cells"]
     window.settle()
     assert [each.vertices for each in window.answer.prompts.marks] == [((50, 40),)]
 
@@ -375,7 +375,9 @@ def test_it_works_through_the_proxy_that_napari_gives_to_plugins(open_window: An
 def test_the_target_list_leaves_out_previews(window: Any) -> None:
     window.click(40, 50)
     window.settle()
-    assert [choice for choice in window.widget.target_combo.choices if choice is not None] == []
+    assert [
+        choice for choice in window.widget.choices.target_combo.choices if choice is not None
+    ] == []
     assert isinstance(window.preview, Layer)
 
 

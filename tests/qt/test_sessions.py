@@ -103,7 +103,7 @@ def test_a_session_of_another_image_or_a_damaged_one_changes_nothing(
     path = tmp_path / "session.json"
     save(window, path)
     window.viewer.add_image(np.zeros((30, 40), np.uint8), name="small")
-    window.widget.image_combo.value = window.viewer.layers["small"]
+    window.widget.choices.image_combo.value = window.viewer.layers["small"]
     window.settle()
     window.widget.files.open(path)
     window.wait(lambda: len(shown) == 1)
@@ -144,7 +144,7 @@ def test_prompts_come_from_a_table_and_from_any_layer(open_window: Any, tmp_path
     window.settle()
     table = tmp_path / "points.csv"
     table.write_text("x,y,z\n20,10,1\n40,30,1\n60,50,2\n")
-    window.widget.files_panel.import_table(table)
+    window.widget.prompts_tab.files_panel.import_table(table)
     window.wait(lambda: len(window.annotator.drawn) == 2)
     window.settle()
     assert sorted(
@@ -156,10 +156,11 @@ def test_prompts_come_from_a_table_and_from_any_layer(open_window: Any, tmp_path
     theirs = window.viewer.add_shapes(
         [np.array([[1, 5, 50], [1, 5, 70], [1, 20, 70], [1, 20, 50]])], name="theirs"
     )
-    window.widget.files_panel._fill_menu()
-    titles = [action.text() for action in window.widget.files_panel.import_menu.actions()]
+    panel = window.widget.prompts_tab.files_panel
+    panel._fill_menu()
+    titles = [action.text() for action in panel.import_menu.actions()]
     assert titles == ["From a table …", "From layer theirs"]
-    window.widget.files_panel.import_layer(theirs)
+    panel.import_layer(theirs)
     window.wait(lambda: len(window.annotator.drawn) == 3)
     assert theirs.nshapes == 1
     window.show_plane(2)
@@ -180,7 +181,7 @@ def test_the_window_may_be_closed_in_the_middle_of_anything(
     mine = window.viewer.add_labels(np.zeros(STACK.shape, np.uint8), name="mine")
     window.click(1, 30, 40)
     if moment == "scanning":
-        window.widget.target_combo.value = mine
+        window.widget.choices.target_combo.value = mine
         window.settle()
         window.do("commit")
     elif moment == "dragging":
@@ -188,7 +189,7 @@ def test_the_window_may_be_closed_in_the_middle_of_anything(
     elif moment == "importing":
         table = tmp_path / "points.csv"
         table.write_text("x,y\n20,10\n")
-        window.widget.files_panel.import_table(table)
+        window.widget.prompts_tab.files_panel.import_table(table)
     elif moment == "hovering":
         window.do("toggle_hover")
     else:

@@ -129,7 +129,7 @@ class ObjectsPanel(QWidget):
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
-        self.table.setMinimumHeight(110)
+        self.table.setMinimumHeight(160)
         self.table.setAccessibleName("Objects of this plane")
         self._size_cells()
         self.summary_label = QLabel()
