@@ -98,6 +98,17 @@ def reference_predictor(model: Any, **options: Any) -> Any:
     return predictor
 
 
+def reference_generator(model: Any, **options: Any) -> Any:
+    """Return SAM 2's own ``SAM2AutomaticMaskGenerator`` for a model of any image size."""
+    declare_torchvision_operators()
+    from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
+    generator = SAM2AutomaticMaskGenerator(model, **options)
+    area = generator.min_mask_region_area
+    generator.predictor = reference_predictor(model, max_hole_area=area, max_sprinkle_area=area)
+    return generator
+
+
 _libraries: list[torch.library.Library] = []
 
 
@@ -113,6 +124,10 @@ def declare_torchvision_operators() -> None:
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.impl("nms", greedy_nms, "CompositeExplicitAutograd")
+        import torchvision
+
+        # It looks for its compiled library before each call.
+        torchvision.extension._has_ops = lambda: True
 
 
 def greedy_nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:

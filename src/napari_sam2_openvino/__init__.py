@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.conversion import convert
+    from napari_sam2_openvino.core.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
     from napari_sam2_openvino.core.models import list_models, load_model
 
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "SAM2AutomaticMaskGenerator": "napari_sam2_openvino.core.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2_openvino.core.image_predictor",
     "convert": "napari_sam2_openvino.conversion",
     "list_models": "napari_sam2_openvino.core.models",
     "load_model": "napari_sam2_openvino.core.models",
 }
 
-__all__ = ["SAM2ImagePredictor", "convert", "list_models", "load_model"]
+__all__ = [
+    "SAM2AutomaticMaskGenerator",
+    "SAM2ImagePredictor",
+    "convert",
+    "list_models",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
+# Logits in the size of the image that are held at once: they stay in a core's cache.
+_STRIP_PIXELS = 1 << 16
+
 
 class _Taps(NamedTuple):
     """For each output sample, its two source samples and the weight of the second."""
@@ -15,6 +18,9 @@ class _Taps(NamedTuple):
     low: NDArray[np.intp]
     high: NDArray[np.intp]
     weight: Float
+
+    def part(self, span: slice) -> "_Taps":
+        return _Taps(self.low[span], self.high[span], self.weight[span])
 
 
 def _taps(n_in: int, n_out: int, first: int = 0, stop: int | None = None) -> _Taps:
@@ -41,13 +47,21 @@ def _reach(n_in: int, n_out: int, wanted: NDArray[np.bool_], offset: int) -> tup
     if not len(reads):
         return first, _taps(n_in, n_out, first, first)
     span = slice(int(reads[0]), int(reads[-1]) + 1)
-    return first + span.start, _Taps(taps.low[span], taps.high[span], taps.weight[span])
+    return first + span.start, taps.part(span)
 
 
 def _interpolate(logits: Float, rows: _Taps, columns: _Taps) -> Float:
     """Bilinear in two steps, along columns first: the intermediate is small."""
+    return _between_rows(_between_columns(logits, columns), rows)
+
+
+def _between_columns(logits: Float, columns: _Taps) -> Float:
     left, right = logits[:, columns.low], logits[:, columns.high]
-    wide = left + columns.weight * (right - left)
+    wide: Float = left + columns.weight * (right - left)
+    return wide
+
+
+def _between_rows(wide: Float, rows: _Taps) -> Float:
     result = wide[rows.high]
     top = wide[rows.low]
     result -= top
@@ -146,3 +160,54 @@ def mask_window(
     rows = rows._replace(low=rows.low - origin[0], high=rows.high - origin[0])
     columns = columns._replace(low=columns.low - origin[1], high=columns.high - origin[1])
     return _interpolate(logits, rows, columns) > mask_threshold, (row, column)
+
+
+class JudgedMask(NamedTuple):
+    """A mask in the size of the image, and how stable it is."""
+
+    part: NDArray[np.bool_]
+    """The part that can hold foreground."""
+    origin: tuple[int, int]
+    """(row, column) of the part in the image."""
+    stability_score: np.float32
+    """NaN where both masks that it compares are empty."""
+
+
+def judge_mask(
+    logits: Float, image_hw: tuple[int, int], mask_threshold: float, stability_offset: float
+) -> JudgedMask:
+    """Resize a mask to the image and compute its stability there.
+
+    Mask and stability are those of ``sam2.utils.amg.calculate_stability_score`` on all logits in
+    the size of the image, but only those are computed that may exceed the lower threshold, a strip
+    at a time: memory follows the object as pixels, never the image as logits.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (h, w)
+        Low-resolution logits.
+    image_hw : tuple of int
+        Height and width of the image in pixels.
+    mask_threshold : float
+        In logits.
+    stability_offset : float
+        Distance of both thresholds from the mask's, in logits; not negative.
+    """
+    low, high = (np.float32(mask_threshold + sign * stability_offset) for sign in (-1, 1))
+    above = logits > low
+    if not above.any():
+        return JudgedMask(np.zeros((0, 0), bool), (0, 0), np.float32(np.nan))
+    row, rows = _reach(logits.shape[0], image_hw[0], np.asarray(above.any(axis=1)), 0)
+    column, columns = _reach(logits.shape[1], image_hw[1], np.asarray(above.any(axis=0)), 0)
+    part = np.empty((len(rows.low), len(columns.low)), bool)
+    wide = _between_columns(logits, columns)
+    inner = outer = 0
+    strip = max(1, _STRIP_PIXELS // max(1, part.shape[1]))
+    for first in range(0, len(part), strip):
+        span = slice(first, first + strip)
+        values = _between_rows(wide, rows.part(span))
+        np.greater(values, np.float32(mask_threshold), out=part[span])
+        inner += int(np.count_nonzero(values > high))
+        outer += int(np.count_nonzero(values > low))
+    stability = np.float32(inner) / np.float32(outer) if outer else np.float32(np.nan)
+    return JudgedMask(part, (row, column), stability)
