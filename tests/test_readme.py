@@ -51,6 +51,7 @@ def test_the_readme_snippet_finds_the_object_that_it_clicks_on():
     x, y = 64, 70
     assert names["best"].shape == names["image"].shape
     assert names["best"][y, x]
+    assert len(names["segmentations"]) > 10
 
 
 @pytest.mark.parametrize("command", commands())
