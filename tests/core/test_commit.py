@@ -7,13 +7,12 @@ import pytest
 
 from napari_sam2_openvino.core.commit import (
     CommitMode,
-    box_of,
     changed_pixels,
     commit_to_plane,
-    hull,
 )
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.plane_box import Box
 
 MODES = get_args(CommitMode)
 BEFORE = np.array([[0, 0, 2, 2], [3, 3, 2, 0]], np.uint16)
@@ -61,9 +60,9 @@ def test_to_know_where_the_old_pixels_are_changes_nothing_but_the_time(seed):
         (row, column), hw = rng.integers(0, 20, 2), rng.integers(0, 10, 2)
         cut = MaskCut(rng.random(hw) < 0.7, (int(row), int(column)))
         n_pixels = commit_to_plane(whole, cut, obj_id, mode)
-        before = boxes.get(obj_id, (0, 0, 0, 0))
+        before = boxes.get(obj_id, Box())
         assert commit_to_plane(known, cut, obj_id, mode, replaced=before) == n_pixels
-        boxes[obj_id] = hull(before, box_of(cut))
+        boxes[obj_id] = Box.around([before, Box.of(cut)])
         np.testing.assert_array_equal(known, whole)
 
 

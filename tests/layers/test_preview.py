@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 
-from napari_sam2_openvino._layers.preview import _tile, is_preview, new_preview_layer, show_outlines
+from napari_sam2_openvino._layers import outlines as outlines_module
+from napari_sam2_openvino._layers.coordinates import plane_hw
+from napari_sam2_openvino._layers.outlines import Outline, draw_outlines
+from napari_sam2_openvino._layers.preview import is_preview, new_preview_layer, show_drawing
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
 FLAT = PlaneIndex((None, None))
@@ -21,6 +25,20 @@ def square(side: int) -> np.ndarray:
     outline = np.ones((side, side), np.uint8)
     outline[2:-2, 2:-2] = 0
     return outline
+
+
+def outline_of(kind: Any, pixels: np.ndarray, origin: tuple[int, int]) -> Outline:
+    rows, columns = np.nonzero(pixels)
+    place = np.array([rows + origin[0], columns + origin[1]], np.int32)
+    ends = origin[0] + pixels.shape[0], origin[1] + pixels.shape[1]
+    return Outline(kind, place, Box(*origin, *ends))
+
+
+def show_outlines(
+    preview: Labels, image: Image, plane: PlaneIndex, parts: list[tuple[Any, Any, Any]]
+) -> None:
+    outlines = [outline_of(*each) for each in parts]
+    show_drawing(preview, image, plane, draw_outlines(outlines, plane_hw(image, plane)))
 
 
 def shown(preview: Any, image: Image) -> np.ndarray:
@@ -78,19 +96,46 @@ def test_objects_that_touch_do_not_hide_each_other() -> None:
     np.testing.assert_array_equal(drawn, expected)
 
 
-@pytest.mark.parametrize("kind", ["current", "other", "hover"])
-def test_large_outlines_have_the_same_dashes_as_small_ones(kind: Any, monkeypatch: Any) -> None:
-    image = make_image()
+def test_what_is_added_to_a_drawing_gives_the_same_as_all_at_once() -> None:
+    rng = np.random.default_rng(0)
+    kinds = ("current", "other", "hover")
+    all_of_them = [
+        outline_of(kinds[number % 3], rng.random((30, 40)) < 0.5, tuple(rng.integers(0, 60, 2)))
+        for number in range(9)
+    ]
+    expected = draw_outlines(all_of_them, (100, 100))
+    drawing = draw_outlines(all_of_them[:4], (100, 100))
+    for n_drawn in (7, 9, 9):
+        drawing = draw_outlines(all_of_them[:n_drawn], (100, 100), drawing)
+    assert drawing.origin == expected.origin
+    np.testing.assert_array_equal(drawing.pixels, expected.pixels)
+    # What has gone, or is of another kind, is not seen any more.
+    fewer = [outline_of("other", np.ones((3, 3)), (90, 90)), *all_of_them[2:]]
+    drawing = draw_outlines(fewer, (100, 100), drawing)
+    np.testing.assert_array_equal(drawing.pixels, draw_outlines(fewer, (100, 100)).pixels)
+
+
+def test_a_drawing_is_not_changed_by_what_is_added() -> None:
+    first = outline_of("other", square(20), (5, 5))
+    drawing = draw_outlines([first], (100, 100))
+    before = drawing.pixels.copy()
+    draw_outlines([first, outline_of("current", square(10), (8, 8))], (100, 100), drawing)
+    np.testing.assert_array_equal(drawing.pixels, before)
+
+
+def test_objects_far_apart_are_drawn_coarser_in_the_right_place(monkeypatch: Any) -> None:
+    monkeypatch.setattr(outlines_module, "MOST_PIXELS", 100)
+    image = make_image(scale=(2, 0.5), translate=(3, 4))
     preview = new_preview_layer(image)
-    seen = []
-    for side in (512, 8):
-        monkeypatch.setattr("napari_sam2_openvino._layers.preview._TILE_SIDE", side)
-        _tile.cache_clear()
-        show_outlines(preview, image, FLAT, [(kind, square(100), (13, 40))])
-        seen.append(preview.data.copy())
-    _tile.cache_clear()
-    np.testing.assert_array_equal(seen[0], seen[1])
-    assert seen[0].any()
+    first, last = np.ones((3, 3), np.uint8), np.ones((9, 9), np.uint8)
+    show_outlines(preview, image, FLAT, [("current", first, (0, 0)), ("current", last, (590, 780))])
+    assert max(preview.data.shape) <= 100
+    drawn = np.argwhere(preview.data)
+    places = image.world_to_data(preview.data_to_world(drawn[-1]))
+    # Of 8 pixels each, to half of which it is exact.
+    np.testing.assert_allclose(places, (598, 788), atol=8)
+    places = image.world_to_data(preview.data_to_world(drawn[0]))
+    np.testing.assert_allclose(places, (3.5, 3.5))
 
 
 def test_dashes_stay_where_they_are_while_an_object_grows() -> None:
@@ -129,8 +174,7 @@ def test_nothing_is_shown_without_outlines() -> None:
     preview = new_preview_layer(image)
     show_outlines(preview, image, FLAT, [("current", square(20), (10, 30))])
     assert preview.data.any()
-    empty = np.zeros((0, 0), np.uint8)
-    show_outlines(preview, image, FLAT, [("current", empty, (0, 0))])
+    show_outlines(preview, image, FLAT, [("current", np.zeros((0, 0)), (0, 0))])
     assert not preview.data.any()
     assert is_preview(preview)
     assert not is_preview(image)

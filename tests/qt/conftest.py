@@ -105,6 +105,7 @@ class Window:
                 not self.annotator._timer.isActive()
                 and not self.session.is_busy
                 and self.session.is_settled
+                and not self.annotator.painter.is_busy
             )
         )
         # Repaint before the next change of layers: software GL crashes otherwise.

@@ -37,9 +37,12 @@ def test_goes_from_nothing_to_an_object_step_by_step(bench: Bench) -> None:
     assert answer is bench.session.answers[1]
     assert answer is not None
     assert answer.mask.origin == (5, 15)
-    assert answer.mask.mask.shape == answer.outline.shape == (11, 11)
+    assert answer.mask.mask.shape == (11, 11)
     assert answer.mask.mask[5, 5]
-    assert not answer.outline[5, 5]
+    assert answer.area == answer.mask.mask.sum()
+    rows, columns = answer.outline
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 15, 15, 25)
+    assert (10, 20) not in set(zip(rows.tolist(), columns.tolist(), strict=True))
     assert answer.iou_prediction == pytest.approx(0.9)
     assert bench.session.is_settled
     assert bench.session.progress == (1, 1)

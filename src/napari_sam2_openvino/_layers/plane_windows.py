@@ -1,6 +1,6 @@
 """Parts of a plane of labels that are read, changed and compared before anything is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,47 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from napari_sam2_openvino._layers.label_parts import PART_PIXELS, read_labels
-from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
-
-
-@dataclass(frozen=True)
-class Box:
-    """Rows and columns of a plane, the ends not included."""
-
-    row: int = 0
-    column: int = 0
-    end_row: int = 0
-    end_column: int = 0
-
-    @classmethod
-    def around(cls, boxes: "Iterable[Box]") -> "Box":
-        """Return the smallest box that holds all boxes; empty ones do not count."""
-        corners = [(*each.origin, each.end_row, each.end_column) for each in boxes if each.area]
-        if not corners:
-            return cls()
-        low, high = np.min(corners, axis=0).tolist(), np.max(corners, axis=0).tolist()
-        return cls(low[0], low[1], high[2], high[3])
-
-    @classmethod
-    def of(cls, cut: MaskCut) -> "Box":
-        """Return the box that a mask fills."""
-        (row, column), (height, width) = cut.origin, cut.mask.shape
-        return cls(row, column, row + height, column + width)
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """Row and column of the first pixel."""
-        return self.row, self.column
-
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return (self.end_row - self.row) * (self.end_column - self.column)
-
-    def is_inside(self, hw: tuple[int, int]) -> bool:
-        """Whether all of it lies in a plane of a height and width."""
-        return min(self.origin) >= 0 and self.end_row <= hw[0] and self.end_column <= hw[1]
 
 
 @dataclass(frozen=True, eq=False)

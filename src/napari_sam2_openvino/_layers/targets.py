@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino._layers.drawing import spatial_metadata
 from napari_sam2_openvino._layers.label_parts import cut_objects
-from napari_sam2_openvino._layers.plane_windows import Box, Window, changed_labels, read_windows
+from napari_sam2_openvino._layers.plane_windows import Window, changed_labels, read_windows
 from napari_sam2_openvino._layers.planes import affine_matrix, image_shape
 from napari_sam2_openvino.core.commit import CommitMode, changed_pixels
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
 _ADVICE = "choose another layer or a new one"

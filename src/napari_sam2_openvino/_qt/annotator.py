@@ -12,7 +12,8 @@ from napari.viewer import Viewer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_sam2_openvino._layers import drawing, preview, targets
+from napari_sam2_openvino._layers import drawing, targets
+from napari_sam2_openvino._layers.outlines import Outline, OutlineKind
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
 from napari_sam2_openvino._qt.drafting import Drafting
@@ -21,6 +22,7 @@ from napari_sam2_openvino._qt.hovering import Hover
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
+from napari_sam2_openvino._qt.painter import Painter
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._qt.reading import Reading, read_view
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
@@ -30,6 +32,7 @@ from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
@@ -78,6 +81,7 @@ class Annotator:
         self.session = AnnotationSession(self.worker, load_engine, embeddings)
         self.feedback = Feedback(self.session, lambda: self.focus)
         self.view = NetworkView()
+        self.painter = Painter()
         self.committer = Committer(viewer, self._is_current)
         self.hover = Hover(viewer, self._on_edit)
         self.is_live = True
@@ -154,7 +158,7 @@ class Annotator:
             return
         self.leaving.emit()
         if drafting := self.drafting:
-            drafting.layers.show([], None)
+            self.painter.show(drafting.layers, None, ())
         self._connect_image(self._image, connect=False)
         self._image = image
         self._connect_image(image, connect=True)
@@ -247,6 +251,7 @@ class Annotator:
         self.session.close()
         self.worker.close()
         self.committer.close()
+        self.painter.close()
         # The window may be half destroyed already.
         with suppress(RuntimeError):
             self._timer.stop()
@@ -395,14 +400,13 @@ class Annotator:
     def _show_outlines(self) -> None:
         if (drafting := self.drafting) is None:
             return
-        focus = self.focus
-        outlines: list[preview.Outline] = []
+        focus, outlines = self.focus, []
         for obj_id, answer in self.session.answers.items():
-            kind: preview.OutlineKind = "current" if obj_id == focus else "other"
+            kind: OutlineKind = "current" if obj_id == focus else "other"
             if obj_id == HOVER:
                 kind = "hover"
-            outlines.append((kind, answer.outline, answer.mask.origin))
-        drafting.layers.show(outlines, self.plane)
+            outlines.append(Outline(kind, answer.outline, Box.of(answer.mask)))
+        self.painter.show(drafting.layers, self.plane, outlines)
 
     def _on_committed(self, done: Committed) -> None:
         if drafting := self.drafting:

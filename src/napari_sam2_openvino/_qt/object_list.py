@@ -148,8 +148,7 @@ class ObjectList:
         if answer is None:
             return ObjectRow(obj_id, "waiting", class_name=name)
         state: ObjectState = "draft" if stored is None else "edited"
-        area = int(answer.mask.mask.sum())
-        return ObjectRow(obj_id, state, answer.iou_prediction, area, name)
+        return ObjectRow(obj_id, state, answer.iou_prediction, answer.area, name)
 
     def _refine(self, labels: Labels, obj_id: int, plane: PlaneIndex, cut: MaskCut) -> None:
         annotator = self._annotator

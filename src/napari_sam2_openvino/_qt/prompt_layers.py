@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
 from napari_sam2_openvino._layers import drawing, layer_edits, marks_io, preview, snapshots
+from napari_sam2_openvino._layers.outlines import Drawing
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino.core.marks import Mark
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -180,14 +181,14 @@ class PromptLayers:
             self._need_shapes()
         snapshots.restore(self.points, self.shapes, snapshot)
 
-    def show(self, outlines: Sequence[preview.Outline], plane: PlaneIndex | None) -> None:
-        """Show outlines of objects on a plane, or nothing."""
+    def show(self, drawing: Drawing, plane: PlaneIndex | None) -> None:
+        """Show outlines of objects on a plane; nothing without a plane."""
         if self.preview is None:
             return
-        if plane is None or not outlines:
+        if plane is None:
             preview.hide_preview(self.preview)
         else:
-            preview.show_outlines(self.preview, self.image, plane, outlines)
+            preview.show_drawing(self.preview, self.image, plane, drawing)
 
     def follow_image(self) -> None:
         """Give our layers the place in the world that the image has now."""

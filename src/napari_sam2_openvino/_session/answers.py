@@ -34,8 +34,10 @@ class ObjectAnswer:
         What the model said, before it became a mask.
     mask : MaskCut
         In coordinates of the plane.
-    outline : ndarray of uint8, shape (h, w)
-        As large as the mask; 1 on the object's inner edge.
+    area : int
+        Of the mask, in pixels.
+    outline : ndarray of int32, shape (2, n)
+        Rows and columns of the object's inner edge, in pixels of the plane.
     iou_prediction : float
         The model's own estimate of the mask's IoU.
     options : MaskOptions
@@ -50,7 +52,8 @@ class ObjectAnswer:
     region: Region
     prediction: ObjectPrediction
     mask: MaskCut
-    outline: NDArray[np.uint8]
+    area: int
+    outline: NDArray[np.int32]
     iou_prediction: float
     options: MaskOptions
     touches_border: bool = False
@@ -74,6 +77,7 @@ class ObjectAnswer:
             region,
             prediction,
             mask,
+            int(np.count_nonzero(mask.mask)),
             outline(mask, width),
             prediction.choice.iou_prediction,
             options,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.plane_box import Box
 
-Box = tuple[int, int, int, int]
 CommitMode = Literal["keep existing", "overwrite", "only where empty"]
 
 
@@ -100,10 +100,9 @@ def commit_to_plane(
     obj_id : int
     mode : {"keep existing", "overwrite", "only where empty"}, optional
         See `changed_pixels`.
-    replaced : tuple of int, optional
-        (row, column, row after the last, column after the last): where the object has pixels
-        already, which become 0 where they lie outside the mask. By default the whole plane is
-        searched for them; an empty box says that there are none.
+    replaced : Box, optional
+        Where the object has pixels already, which become 0 where they lie outside the mask. By
+        default the whole plane is searched for them; an empty box says that there are none.
 
     Returns
     -------
@@ -121,30 +120,14 @@ def commit_to_plane(
             f"Labels of type {plane.dtype} go from 1 to {largest}, but the object has {obj_id}: "
             "choose a larger type."
         )
-    (row, column), (height, width) = cut.origin, cut.mask.shape
-    top, left, bottom, right = hull(
-        box_of(cut), (0, 0, *plane.shape) if replaced is None else replaced
-    )
-    window = plane[top:bottom, left:right]
+    whole = Box(0, 0, *plane.shape)
+    box = Box.around([Box.of(cut), whole if replaced is None else replaced])
+    window = plane[box.row : box.end_row, box.column : box.end_column]
     mask = np.zeros(window.shape, bool)
     if cut.mask.size:
-        mask[row - top : row - top + height, column - left : column - left + width] = cut.mask
+        row, column = cut.origin[0] - box.row, cut.origin[1] - box.column
+        mask[row : row + cut.mask.shape[0], column : column + cut.mask.shape[1]] = cut.mask
     changes = changed_pixels(window, mask, obj_id, mode)
     window[changes.erased] = 0
     window[changes.written] = obj_id
     return int(changes.belonging.sum())
-
-
-def box_of(cut: MaskCut) -> Box:
-    """Return the box (row, column, row after the last, column after the last) of a cut."""
-    (row, column), (height, width) = cut.origin, cut.mask.shape
-    return row, column, row + height, column + width
-
-
-def hull(first: Box, second: Box) -> Box:
-    """Return the box around two boxes; one that is empty does not count."""
-    boxes = [box for box in (first, second) if box[0] < box[2] and box[1] < box[3]]
-    if not boxes:
-        return 0, 0, 0, 0
-    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
-    return int(low[0]), int(low[1]), int(high[2]), int(high[3])

@@ -134,8 +134,8 @@ def _inside(cut: MaskCut, plane_hw: tuple[int, int]) -> MaskCut:
     return _tight(cut.mask[: max(0, plane_hw[0] - row), : max(0, plane_hw[1] - column)], cut.origin)
 
 
-def outline(mask: MaskCut, width: int) -> NDArray[np.uint8]:
-    """Return the inner edge of a mask.
+def outline(mask: MaskCut, width: int) -> NDArray[np.int32]:
+    """Return the pixels of the inner edge of a mask.
 
     Parameters
     ----------
@@ -145,15 +145,18 @@ def outline(mask: MaskCut, width: int) -> NDArray[np.uint8]:
 
     Returns
     -------
-    ndarray of uint8, shape (h, w)
-        As large as the cut; 1 on pixels of the object nearer than ``width`` to its edge.
+    ndarray of int32, shape (2, n)
+        Rows and columns in the plane of the object's pixels nearer than ``width`` to its edge. Of
+        an object a thin line is left, so these take less memory than an image of it.
     """
     padded = np.pad(mask.mask, width)
     height, length = mask.mask.shape
     inside = mask.mask.copy()
     for row, column in ((0, width), (2 * width, width), (width, 0), (width, 2 * width)):
         inside &= padded[row : row + height, column : column + length]
-    return (mask.mask & ~inside).astype(np.uint8)
+    pixels = np.array(np.nonzero(mask.mask & ~inside), np.int32)
+    pixels += np.array(mask.origin, np.int32)[:, None]
+    return pixels
 
 
 def touches_border(mask: MaskCut, region: Region, plane_hw: tuple[int, int]) -> bool:

@@ -15,7 +15,7 @@ CELLS = 4
 # An object keeps its region while it is this part of the side away from the edges.
 MARGIN = 1 / 8
 
-Box = tuple[float, float, float, float]
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Region:
 def choose_region(
     plane_hw: tuple[int, int],
     image_size: int,
-    bounds: Box | None,
-    view: Box | None = None,
+    bounds: Bounds | None,
+    view: Bounds | None = None,
     current: Region | None = None,
 ) -> Region:
     """Return the region of a plane in which one object is segmented.
@@ -124,7 +124,7 @@ def _square(
     return Region(row, column, height, width, side // image_size)
 
 
-def _fits(bounds: Box, region: Region, plane_hw: tuple[int, int]) -> bool:
+def _fits(bounds: Bounds, region: Region, plane_hw: tuple[int, int]) -> bool:
     """Whether bounds lie in a region, away from those edges that are not the plane's."""
     x0, y0, x1, y1 = bounds
     margin = MARGIN * max(region.hw)
@@ -139,7 +139,7 @@ def _fits(bounds: Box, region: Region, plane_hw: tuple[int, int]) -> bool:
     return True
 
 
-def _visible(view: Box | None, plane_hw: tuple[int, int]) -> Box:
+def _visible(view: Bounds | None, plane_hw: tuple[int, int]) -> Bounds:
     """Return the visible part of a plane; all of it if that is not known or nothing is visible."""
     height, width = plane_hw
     if view is None:
@@ -150,9 +150,9 @@ def _visible(view: Box | None, plane_hw: tuple[int, int]) -> Box:
     return (y0, x0, y1, x1) if is_visible else (0.0, 0.0, float(height), float(width))
 
 
-def _longest_side(box: Box) -> float:
+def _longest_side(box: Bounds) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _centre(box: Box) -> tuple[float, float]:
+def _centre(box: Bounds) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.commit import Box, box_of, commit_to_plane, hull
+from napari_sam2_openvino.core.commit import commit_to_plane
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.models import load_model
 from napari_sam2_openvino.core.normalize import ChannelView
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
@@ -250,11 +251,11 @@ class Replay:
         for index, record in enumerate(records):
             cut, obj_id = masks[index].cut, record.obj_id
             here = plane, obj_id
-            before = self._boxes.get(here, (0, 0, 0, 0))
+            before = self._boxes.get(here, Box())
             # Where another plane crosses this one, the object may have pixels from there as well.
             replaced = before if self._are_apart else None
             n_pixels = commit_to_plane(pixels, cut, obj_id, record.commit_mode, replaced=replaced)
-            self._boxes[here] = hull(before, box_of(cut))
+            self._boxes[here] = Box.around([before, Box.of(cut)])
             self.objects.append(
                 ReplayedObject(
                     obj_id, plane, n_pixels, masks[index].iou_prediction, record.class_name
