@@ -248,3 +248,67 @@ def test_importing_the_command_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def labels_file(tmp_path):
+    labels = np.zeros((2, 30, 40), np.uint16)
+    labels[0, 3:9, 5:15] = 7
+    labels[1, 3:9, 5:15] = 7
+    path = tmp_path / "lábels.tif"
+    tifffile.imwrite(path, labels, metadata={"axes": "ZYX"})
+    return path
+
+
+def test_export_has_an_example():
+    result = call("export", "--help")
+    assert result.exit_code == 0
+    assert "napari-sam2 export labels.tif" in result.stdout
+
+
+def test_export_takes_sizes_image_and_table(labels_file, tmp_path):
+    image, table, output = tmp_path / "image.npy", tmp_path / "table.csv", tmp_path / "out.csv"
+    np.save(image, np.full((2, 30, 40), 5.0))
+    table.write_text("label,class_name,score\n7,nucleus,0.5\n")
+    options = ("--format", "csv", "--scale", "2,0.5,0.5", "--unit", "um", "--json")
+    result = call(
+        "export", labels_file, "-o", output, *options, "--image", image, "--features", table
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"output": str(output), "format": "csv"}
+    names, values = output.read_text().strip().splitlines()
+    row = dict(zip(names.split(","), values.split(","), strict=True))
+    assert float(row["volume_um3"]) == 2 * 60 * 2 * 0.25
+    assert (row["class_name"], row["score"], row["intensity_mean"]) == ("nucleus", "0.5", "5.0")
+
+
+def test_export_of_a_file_uses_the_sizes_that_the_file_tells(labels_file, tmp_path):
+    stored, output = tmp_path / "labels.zarr", tmp_path / "out.csv"
+    options = ("--format", "ome-zarr", "--scale", "0.5", "--unit", "µm")
+    assert call("export", labels_file, "-o", stored, *options).exit_code == 0
+    assert call("export", stored, "-o", output, "--format", "csv").exit_code == 0
+    assert "volume_um3" in output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--format", "yolo"), "must be one of coco"),
+        (("--format", "coco"), "written to .json"),
+        (("--format", "csv", "--scale", "1,2"), "one size of a pixel for each of z, y, x"),
+        (("--format", "csv", "--scale", "big"), "--scale takes numbers"),
+        (("--format", "csv", "--unit", "parsec"), "'parsec'"),
+        (("--format", "csv", "--axes", "YXZ"), "end with YX"),
+        (("--format", "csv", "--image", "nowhere.tif"), "There is no image"),
+        (("--format", "csv", "--features", "nowhere.csv"), "cannot be read"),
+    ],
+)
+def test_export_fails_with_one_sentence(labels_file, tmp_path, options, said):
+    result = call("export", labels_file, "-o", tmp_path / "out.csv", *options)
+    assert_one_sentence(result, said)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_export_never_writes_over_what_it_reads(labels_file):
+    result = call("export", labels_file, "-o", labels_file, "--format", "tiff", "--overwrite")
+    assert_one_sentence(result, "is an image that is read")

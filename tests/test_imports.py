@@ -30,10 +30,11 @@ PARTS = {
     "_layers": {"core"},
     "_files": {"core"},
     "recipe": {"core", "_files"},
+    "export": {"core", "_files"},
     "_sample_data": {"core", "synthetic"},
     "_settings": {"core"},
-    "cli": {"core", "conversion", "recipe"},
-    "_qt": {"core", "conversion", "_session", "_layers", "_settings"},
+    "cli": {"core", "conversion", "export", "recipe"},
+    "_qt": {"core", "conversion", "export", "_session", "_layers", "_settings"},
 }
 # Packages that the source of a part never names.
 BANNED = {
@@ -44,6 +45,7 @@ BANNED = {
     "_layers": QT | TORCH | {"openvino"},
     "_files": VIEWER | TORCH | {"openvino"},
     "recipe": VIEWER | TORCH | {"openvino"},
+    "export": VIEWER | TORCH | {"openvino"},
     "_sample_data": QT | TORCH | {"openvino"},
     "_settings": QT | TORCH | {"openvino"},
     "cli": VIEWER | TORCH | {"openvino"},
@@ -152,15 +154,20 @@ def test_the_conversion_package_brings_in_no_torch():
 def test_everything_that_is_imported_is_a_declared_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     always = {_normalised(item) for item in project["dependencies"]}
-    to_convert = {_normalised(item) for item in project["optional-dependencies"]["convert"]}
+    extras = project["optional-dependencies"]
+    to_convert = {_normalised(item) for item in extras["convert"]}
+    to_export = {_normalised(item) for item in extras["export"]}
     # What sam2's models are described and built with.
     to_convert |= {"hydra-core", "omegaconf"}
     distributions = packages_distributions()
     for module in MODULES:
         foreign = top_level(imported(parse(module))) - sys.stdlib_module_names - {PACKAGE}
-        declared = always | to_convert if part_of(module) == "conversion" else always
+        optional = {"conversion": to_convert, "export": to_export}.get(part_of(module), set())
         for name in foreign:
-            assert {_normalised(item) for item in distributions[name]} & declared, (module, name)
+            assert {_normalised(item) for item in distributions[name]} & (always | optional), (
+                module,
+                name,
+            )
 
 
 def _normalised(requirement: str) -> str:

@@ -1,9 +1,7 @@
 """Image files as arrays that are read in parts, and labels into files."""
 
 import contextlib
-import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino._files.physical import sizes_of_ome_zarr, sizes_of_tiff
+from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino._files.tiff_pages import TiffPages
 from napari_sam2_openvino.core.errors import InputError
 
@@ -39,11 +39,18 @@ class ImageFile:
     axes : str
         One letter for each axis, such as "TCZYX", S for colours; empty where the file does not
         tell.
+    scale : tuple of float
+        Size of a pixel along each of these axes, 1 where there is none; empty where the file does
+        not tell.
+    units : tuple of str
+        Its unit as the file calls it, "" where there is none.
     """
 
     path: Path
     levels: tuple[Any, ...]
     axes: str = ""
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -82,25 +89,24 @@ def open_image(path: Path) -> Iterator[ImageFile]:
 def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
     suffix = path.suffix.lower()
     if path.is_dir():
-        levels, axes = _open_zarr(path)
-    elif suffix in TIFF_SUFFIXES:
-        levels, axes = _open_tiff(path, stack)
-    elif suffix == ".npy":
-        levels, axes = (np.load(path, mmap_mode="r", allow_pickle=False),), ""
-    else:
-        from skimage.io import imread
+        return _open_zarr(path)
+    if suffix in TIFF_SUFFIXES:
+        return _open_tiff(path, stack)
+    if suffix == ".npy":
+        return ImageFile(path, (np.load(path, mmap_mode="r", allow_pickle=False),))
+    from skimage.io import imread
 
-        pixels = imread(path)
-        levels, axes = (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, "")
-    return ImageFile(path, levels, axes)
+    pixels = imread(path)
+    return ImageFile(path, (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, ""))
 
 
-def _open_tiff(path: Path, stack: contextlib.ExitStack) -> tuple[tuple[Any, ...], str]:
+def _open_tiff(path: Path, stack: contextlib.ExitStack) -> ImageFile:
     import tifffile
 
     file = stack.enter_context(tifffile.TiffFile(path))
     series = file.series[0]
-    return tuple(_tiff_array(path, level) for level in series.levels), series.axes
+    levels = tuple(_tiff_array(path, level) for level in series.levels)
+    return ImageFile(path, levels, series.axes, *sizes_of_tiff(file, series.axes))
 
 
 def _tiff_array(path: Path, level: "tifffile.TiffPageSeries") -> Any:
@@ -112,12 +118,13 @@ def _tiff_array(path: Path, level: "tifffile.TiffPageSeries") -> Any:
     return level.asarray()
 
 
-def _open_zarr(path: Path) -> tuple[tuple[Any, ...], str]:
+def _open_zarr(path: Path) -> ImageFile:
     import zarr
 
     node: Any = zarr.open(path, mode="r")
     if not hasattr(node, "array_keys"):
-        return (node,), "".join(getattr(node.metadata, "dimension_names", None) or ()).upper()
+        names = getattr(node.metadata, "dimension_names", None) or ()
+        return ImageFile(path, (node,), "".join(names).upper())
     attributes = node.attrs.asdict()
     multiscales = attributes.get("ome", attributes).get("multiscales")
     if multiscales:
@@ -125,18 +132,21 @@ def _open_zarr(path: Path) -> tuple[tuple[Any, ...], str]:
         levels = tuple(node[dataset["path"]] for dataset in first["datasets"])
         names = [axis["name"] if isinstance(axis, dict) else axis for axis in first.get("axes", ())]
         axes = "".join(names).upper()
-        return levels, axes if len(axes) == levels[0].ndim else ""
+        if len(axes) != levels[0].ndim:
+            return ImageFile(path, levels)
+        return ImageFile(path, levels, axes, *sizes_of_ome_zarr(first))
     # What napari's own reader does with groups that say nothing about themselves.
     group = node[min(node.group_keys())] if any(node.group_keys()) else node
     levels = tuple(group[name] for name in sorted(group.array_keys()))
     if not levels:
         raise InputError(f"{path} holds no array: choose an image.")
-    return levels, ""
+    return ImageFile(path, levels)
 
 
 def labels_dtype(largest_id: int) -> np.dtype[Any]:
     """Return the smallest of uint16, uint32 and uint64 that holds an id."""
-    return max(np.dtype(np.uint16), np.min_scalar_type(largest_id))
+    # The same type by its usual name: zarr knows no other.
+    return np.dtype(f"u{max(2, np.min_scalar_type(largest_id).itemsize)}")
 
 
 def scratch_labels(shape: tuple[int, ...], largest_id: int, folder: Path) -> NDArray[Any]:
@@ -166,6 +176,11 @@ def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
             f"Labels are written to {', '.join(LABELS_SUFFIXES)}, but the name is {path.name!r}: "
             "choose another."
         )
+    check_place(path, overwrite=overwrite)
+
+
+def check_place(path: Path, *, overwrite: bool = False) -> None:
+    """Raise InputError if nothing can be written under a name."""
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already: choose another name, or allow to overwrite it.")
     if path.is_dir() and not any((path / name).exists() for name in _ZARR_FILES):
@@ -195,27 +210,12 @@ def save_labels(
         If it cannot be written; nothing is left behind.
     """
     check_labels_path(path, overwrite=overwrite)
-    suffix = path.suffix.lower()
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{suffix}")
     writers: dict[str, Callable[[Path, NDArray[Any], str], None]] = {
         ".npy": lambda place, array, _: np.save(place, array),
         ".zarr": _write_zarr,
     }
-    try:
-        writers.get(suffix, _write_tiff)(temporary, labels, axes)
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"The labels cannot be written to {path} ({error.strerror or error}): choose another "
-            "place."
-        ) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+    with replacing(path, "The labels") as temporary:
+        writers.get(path.suffix.lower(), _write_tiff)(temporary, labels, axes)
 
 
 def _write_tiff(path: Path, labels: NDArray[Any], axes: str) -> None:

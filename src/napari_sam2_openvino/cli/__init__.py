@@ -5,6 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from napari_sam2_openvino.cli.export_command import export_command
 from napari_sam2_openvino.cli.model_commands import models_app
 from napari_sam2_openvino.cli.recipe_commands import recipe_app
 from napari_sam2_openvino.core.errors import Sam2Error
@@ -32,6 +33,12 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(recipe_app, name="recipe")
+app.command(
+    "export",
+    epilog="Examples: napari-sam2 export labels.tif -o objects.geojson --format geojson; "
+    "napari-sam2 export labels.zarr -o objects.csv --format csv --image image.tif --scale 0.25 "
+    "--unit um",
+)(export_command)
 
 
 @app.callback()

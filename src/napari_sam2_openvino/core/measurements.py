@@ -28,6 +28,9 @@ SHAPES = (
     "orientation",
     "solidity",
 )
+SOLID_SHAPES = ("area", "centroid", "bbox", "equivalent_diameter_area", "extent")
+"""What is measured in three dimensions; "area" is the volume there."""
+
 INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max")
 
 
@@ -36,32 +39,33 @@ def region_table(
     image: NDArray[Any] | None = None,
     spacing: Sequence[float] = (1.0, 1.0),
 ) -> "pd.DataFrame":
-    """Measure the objects of a plane of labels by scikit-image's region properties.
+    """Measure the objects of a plane or a volume of labels by scikit-image's region properties.
 
     Parameters
     ----------
-    labels : ndarray of integers, shape (H, W)
-    image : ndarray, shape (H, W) or (H, W, C), optional
+    labels : ndarray of integers, shape (H, W) or (D, H, W)
+    image : ndarray, of the shape of the labels or with channels as one more axis, optional
         Its intensities are measured as well, channel by channel.
     spacing : sequence of float, optional
-        Height and width of a pixel: areas and lengths are in its unit. Boxes are in pixels.
+        Size of a pixel along each axis: areas and lengths are in its unit. Boxes are in pixels.
 
     Returns
     -------
     DataFrame
         A row for each object; ``index`` holds its label, other columns are named as in
-        scikit-image: ``centroid-0`` is the row, ``bbox-2`` the row after the last.
+        scikit-image: ``centroid-0`` is the row of a plane, ``bbox-2`` the row after the last.
     """
     import pandas as pd
     from skimage.measure import regionprops_table
 
-    if image is not None and image.shape[:2] != labels.shape:
+    if image is not None and image.shape[: labels.ndim] != labels.shape:
         raise InputError(
             f"The image must have the shape {times(labels.shape)} of the labels, but has "
             f"{times(image.shape)}: choose the plane of the labels."
         )
-    names = ("label", *SHAPES, *(INTENSITIES if image is not None else ()))
-    isotropic = spacing[0] == spacing[1]
+    shapes = SHAPES if labels.ndim == 2 else SOLID_SHAPES
+    names = ("label", *shapes, *(INTENSITIES if image is not None else ()))
+    isotropic = len(set(spacing)) == 1
     if not isotropic:
         # scikit-image has no perimeter of oblong pixels.
         names = tuple(name for name in names if name != "perimeter")

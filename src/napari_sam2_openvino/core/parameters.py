@@ -265,3 +265,35 @@ class GeneratorParameters:
 
     def __post_init__(self) -> None:
         check_limits(self)
+
+
+SegmentationForm = Literal["rle", "polygons"]
+OverlayStyle = Literal["contours", "filled"]
+
+
+@dataclass(frozen=True)
+class ExportParameters:
+    """How objects are written; each is for some formats only."""
+
+    segmentation: Annotated[
+        SegmentationForm,
+        Parameter(
+            "Masks",
+            "COCO: rle, run lengths, are small and know holes. polygons are what some programs ask "
+            "for; they are exact as well, but objects with holes are cut into several.",
+        ),
+    ] = "rle"
+    style: Annotated[
+        OverlayStyle,
+        Parameter("Objects as", "Overlay: contours in the objects, or objects filled."),
+    ] = "contours"
+    contour_width: Annotated[
+        int, Parameter("Contour width", "Overlay: in pixels of the image.", (1, 20), 1)
+    ] = 1
+    opacity: Annotated[
+        float,
+        Parameter("Opacity", "Overlay: how much of the image objects cover.", (0.0, 1.0), 0.05),
+    ] = 0.5
+
+    def __post_init__(self) -> None:
+        check_limits(self)

@@ -1,0 +1,87 @@
+"""Sizes of pixels as image files tell them: OME-TIFF, ImageJ's TIFF, OME-Zarr."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tifffile
+
+Sizes = tuple[tuple[float, ...], tuple[str, ...]]
+"""Size of a pixel along each axis and its unit, "" where there is none."""
+
+
+def sizes_of_tiff(file: "tifffile.TiffFile", axes: str) -> Sizes:
+    """Return what a TIFF says about the size of its pixels; nothing if it says nothing.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+    axes : str
+        One letter for each axis of its first series.
+    """
+    if file.is_ome and file.ome_metadata:
+        found = _ome_sizes(file.ome_metadata)
+    elif file.is_imagej:
+        found = _imagej_sizes(file)
+    else:
+        found = {}
+    if not found:
+        return (), ()
+    sizes = [found.get(axis, (1.0, "")) for axis in axes]
+    return tuple(size for size, _ in sizes), tuple(unit for _, unit in sizes)
+
+
+def _ome_sizes(metadata: str) -> dict[str, tuple[float, str]]:
+    import tifffile
+
+    images = tifffile.xml2dict(metadata)["OME"]["Image"]
+    about = (images[0] if isinstance(images, list | tuple) else images)["Pixels"]
+    found = {}
+    for axis, name, default in (
+        *((axis, f"PhysicalSize{axis}", "µm") for axis in "ZYX"),
+        ("T", "TimeIncrement", "s"),
+    ):
+        if name in about:
+            found[axis] = float(about[name]), about.get(f"{name}Unit", default)
+    return found
+
+
+def _imagej_sizes(file: "tifffile.TiffFile") -> dict[str, tuple[float, str]]:
+    about: Mapping[str, Any] = file.imagej_metadata or {}
+    unit = str(about.get("unit", ""))
+    tags = file.pages.first.tags
+    if not unit or unit == "pixel":
+        return {}
+    found = {}
+    for axis, name in (("Y", "YResolution"), ("X", "XResolution")):
+        tag = tags.get(name)
+        # Pixels in one unit, as a fraction.
+        if tag is not None and tag.value[0] > 0:
+            found[axis] = tag.value[1] / tag.value[0], unit
+    if "spacing" in about:
+        found["Z"] = float(about["spacing"]), unit
+    if "finterval" in about:
+        found["T"] = float(about["finterval"]), "s"
+    return found
+
+
+def sizes_of_ome_zarr(multiscale: Mapping[str, Any]) -> Sizes:
+    """Return what OME-Zarr says about the size of pixels of the finest level.
+
+    Parameters
+    ----------
+    multiscale : mapping
+        One of its ``multiscales``.
+    """
+    axes: Sequence[Any] = multiscale.get("axes", ())
+    scale = [1.0] * len(axes)
+    transformations = [
+        *multiscale["datasets"][0].get("coordinateTransformations", ()),
+        *multiscale.get("coordinateTransformations", ()),
+    ]
+    for each in transformations:
+        factors = each.get("scale", ()) if each.get("type") == "scale" else ()
+        if len(factors) == len(scale):
+            scale = [size * factor for size, factor in zip(scale, factors, strict=True)]
+    units = [str(axis.get("unit", "")) if isinstance(axis, dict) else "" for axis in axes]
+    return (tuple(scale), tuple(units)) if transformations else ((), ())
