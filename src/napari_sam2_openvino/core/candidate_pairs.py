@@ -74,6 +74,30 @@ class CandidatePairs:
             self._overlaps[pair] = shared / max(1, smaller[pair])
         return self._greedy(indices, pairs[self._overlaps[pairs] > np.float32(max_overlap)])
 
+    def copies(self, levels: NDArray[np.intp], wins: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which candidates are no more than copies of one of a lower level.
+
+        Parameters
+        ----------
+        levels : ndarray of int, shape (n,)
+            Of each candidate.
+        wins : ndarray of bool, shape (n,)
+            Whether others may be copies of it.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            Of those of which more than half of the pixels lie in a single such candidate.
+        """
+        is_copy = np.zeros(len(levels), bool)
+        for original, other in ((self._first, self._second), (self._second, self._first)):
+            may = (levels[original] < levels[other]) & wins[original]
+            for pair in np.flatnonzero(may & (self._most > self._areas[other] / 2)):
+                one, two = int(original[pair]), int(other[pair])
+                if not is_copy[two]:
+                    is_copy[two] = _shared(self._cut(one), self._cut(two)) > self._areas[two] / 2
+        return is_copy
+
     def _greedy(self, indices: NDArray[np.intp], pairs: NDArray[np.intp]) -> NDArray[np.intp]:
         """Let the better one of each pair drop the other, the best first."""
         rank = np.full(len(self._areas), -1, np.intp)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from napari_sam2_openvino.core.errors import ModelFormatError
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 
 FORMAT_VERSION = 1
 INFO_FILE = "model.json"
@@ -112,7 +113,23 @@ class SelfCheck:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The content of ``model.json``."""
+    """The content of ``model.json``.
+
+    Parameters
+    ----------
+    name : str
+    config : ModelConfig
+    source : ModelSource
+    self_check : SelfCheck
+    weights : str, optional
+        How they are stored.
+    versions : dict of str to str, optional
+        Of the packages that made it.
+    all_objects : AllObjectsParameters, optional
+        How every object of an image is best found with these weights, whose scores have a scale of
+        their own; None where nobody tried, and SAM 2's defaults serve.
+    format_version : int, optional
+    """
 
     name: str
     config: ModelConfig
@@ -120,6 +137,7 @@ class ModelInfo:
     self_check: SelfCheck
     weights: str = "f16"
     versions: dict[str, str] = field(default_factory=dict)
+    all_objects: AllObjectsParameters | None = None
     format_version: int = FORMAT_VERSION
 
 
