@@ -108,14 +108,26 @@ def test_edges_of_the_plane_need_no_margin():
     assert choose_region(LARGE, 1024, end, None, region) == region
 
 
-def test_objects_share_regions():
+@pytest.mark.parametrize(("visible", "most"), [(2000, 25), (2048, 25), (1100, 16)])
+def test_clicks_share_regions(visible, most):
     rng = np.random.default_rng(2)
-    view = (4000, 4000, 6000, 6000)
-    regions = {
-        choose_region(LARGE, 1024, (x, y, x, y), view) for x, y in rng.uniform(4000, 6000, (500, 2))
-    }
-    assert len(regions) <= 81
+    view = (4000, 4000, 4000 + visible, 4000 + visible)
+    places = rng.uniform(4000, 4000 + visible, (500, 2))
+    regions = [choose_region(LARGE, 1024, (x, y, x, y), view) for x, y in places]
+    assert len(set(regions)) <= most
     assert {region.hw for region in regions} == {(1024, 1024)}
+    for (x, y), region in zip(places, regions, strict=True):
+        inside = np.array([x - region.column, y - region.row])
+        assert 0.24 * 1024 <= inside.min() <= inside.max() <= 0.76 * 1024
+
+
+def test_five_hundred_clicks_on_a_plane_in_view_take_nine_encodes():
+    rng = np.random.default_rng(2)
+    view = (0, 0, 2048, 2048)
+    clicks = rng.uniform(0, 2047, (500, 2))
+    regions = {choose_region((2048, 2048), 512, (x, y, x, y), view) for x, y in clicks}
+    assert len(regions) == 9
+    assert {region.step for region in regions} == {2}
 
 
 @pytest.mark.parametrize("plane_hw", [LARGE, (2049, 700), (700, 30_000)])

@@ -12,6 +12,11 @@ SMALLEST_EXTENT = 3.0
 PART_OF_VIEW = 0.5
 # Origins lie on a grid of this many cells to a region's side, so that objects share regions.
 CELLS = 4
+# Those of clicks on a coarser one: a click stays a quarter of the side away from the edges, and
+# hundreds of clicks on what is visible share a few regions. Over 580 clicks on objects of 57 pixels
+# in planes of 2048, the starter's masks are as good in 9 regions of such a grid as in 20 of the
+# finer one (mean IoU 0.69 and 0.68), but not in one region of all that is visible (0.50).
+CELLS_OF_CLICKS = 2
 # An object keeps its region while it is this part of the side away from the edges.
 MARGIN = 1 / 8
 
@@ -61,7 +66,8 @@ def choose_region(
     All of the plane while one encode resolves it well. Of a larger plane, a square around the
     object: a few times as large as the object where its extent is known, else a part of what is
     visible. Sides are the model's side times a power of two, and origins lie on a grid, so that
-    objects share regions. What is read of any region has at most twice the model's side.
+    objects share regions: however many points there are, no more than 25 regions for all on the
+    screen, usually 9. What is read of any region has at most twice the model's side.
 
     Parameters
     ----------
@@ -87,18 +93,19 @@ def choose_region(
         return Region.whole(plane_hw)
     if current is not None and (bounds is None or _fits(bounds, current, plane_hw)):
         return current
-    visible = _visible(view, plane_hw)
+    visible, cells = _visible(view, plane_hw), CELLS
     if bounds is None:
         centre, wanted = _centre(visible), _longest_side(visible)
     else:
         extent = max(bounds[2] - bounds[0], bounds[3] - bounds[1])
         known = extent > SMALLEST_EXTENT
         wanted = CONTEXT * extent if known else PART_OF_VIEW * _longest_side(visible)
+        cells = CELLS if known else CELLS_OF_CLICKS
         centre = _centre((bounds[1], bounds[0], bounds[3], bounds[2]))
     side = image_size
     while side < wanted:
         side *= 2
-    return _square(centre, side, plane_hw, image_size)
+    return _square(centre, side, plane_hw, image_size, cells)
 
 
 def grow(region: Region, plane_hw: tuple[int, int], image_size: int) -> Region | None:
@@ -110,12 +117,16 @@ def grow(region: Region, plane_hw: tuple[int, int], image_size: int) -> Region |
 
 
 def _square(
-    centre: tuple[float, float], side: int, plane_hw: tuple[int, int], image_size: int
+    centre: tuple[float, float],
+    side: int,
+    plane_hw: tuple[int, int],
+    image_size: int,
+    cells: int = CELLS,
 ) -> Region:
     """Return a square near a centre, cut to the plane; the whole plane if it is no larger."""
     if side >= max(plane_hw):
         return Region.whole(plane_hw, max(1, max(plane_hw) // image_size))
-    cell = side // CELLS
+    cell = side // cells
     height, width = min(side, plane_hw[0]), min(side, plane_hw[1])
     row, column = (
         max(0, min(round((middle - side / 2) / cell) * cell, end - length))
