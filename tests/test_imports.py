@@ -30,11 +30,12 @@ PARTS = {
     "_layers": {"core"},
     "_files": {"core"},
     "recipe": {"core", "_files"},
+    "batch": {"core", "_files"},
     "export": {"core", "_files"},
     "_sample_data": {"core", "synthetic"},
     "_settings": {"core"},
-    "cli": {"core", "conversion", "export", "recipe"},
-    "_qt": {"core", "conversion", "export", "_session", "_layers", "_settings"},
+    "cli": {"core", "conversion", "batch", "export", "recipe"},
+    "_qt": {"core", "conversion", "batch", "export", "_session", "_layers", "_settings"},
 }
 # Packages that the source of a part never names.
 BANNED = {
@@ -45,6 +46,7 @@ BANNED = {
     "_layers": QT | TORCH | {"openvino"},
     "_files": VIEWER | TORCH | {"openvino"},
     "recipe": VIEWER | TORCH | {"openvino"},
+    "batch": VIEWER | TORCH | {"openvino"},
     "export": VIEWER | TORCH | {"openvino"},
     "_sample_data": QT | TORCH | {"openvino"},
     "_settings": QT | TORCH | {"openvino"},
@@ -157,12 +159,14 @@ def test_everything_that_is_imported_is_a_declared_dependency():
     extras = project["optional-dependencies"]
     to_convert = {_normalised(item) for item in extras["convert"]}
     to_export = {_normalised(item) for item in extras["export"]}
+    on_clusters = {_normalised(item) for item in extras["cluster"]}
     # What sam2's models are described and built with.
     to_convert |= {"hydra-core", "omegaconf"}
     distributions = packages_distributions()
     for module in MODULES:
         foreign = top_level(imported(parse(module))) - sys.stdlib_module_names - {PACKAGE}
-        optional = {"conversion": to_convert, "export": to_export}.get(part_of(module), set())
+        by_part = {"conversion": to_convert, "export": to_export, "batch": on_clusters}
+        optional = by_part.get(part_of(module), set())
         for name in foreign:
             assert {_normalised(item) for item in distributions[name]} & (always | optional), (
                 module,

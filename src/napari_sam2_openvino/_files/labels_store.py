@@ -1,0 +1,169 @@
+"""Labels as OME-Zarr that is written plane by plane and is readable from the first one on."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._files.images import TILE_SIDE
+
+# What most programs read today; 0.5 is younger.
+OME_ZARR_VERSION = "0.4"
+_ARRAY = "0"
+_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+
+
+class LabelsStore:
+    """Labels on disk, one chunk or more for each plane.
+
+    Several processes may write planes of one store at a time. What is not written is 0.
+
+    Parameters
+    ----------
+    path : Path
+        Made by `create`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import zarr
+
+        self.path = path
+        self._array: Any = zarr.open_array(path / _ARRAY, mode="r+")
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        shape: tuple[int, ...],
+        letters: str,
+        *,
+        scale: Sequence[float] = (),
+        units: Sequence[str] = (),
+    ) -> "LabelsStore":
+        """Make empty labels of type uint32, all of them at once or not at all.
+
+        Parameters
+        ----------
+        path : Path
+            Must not exist.
+        shape : tuple of int
+            The last two axes are a plane's.
+        letters : str
+            One for each axis, such as "TZYX".
+        scale, units : sequence, optional
+            Length and unit of a pixel along each axis.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        import zarr
+
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            group = zarr.open_group(temporary, mode="w", zarr_format=2)
+            group.attrs.update(_metadata(path.stem, letters, scale, units))
+            sides = tuple(min(TILE_SIDE, length) for length in shape[-2:])
+            group.create_array(
+                _ARRAY,
+                shape=shape,
+                chunks=(1,) * (len(shape) - 2) + sides,
+                dtype=np.uint32,
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+            )
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return cls(path)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the labels."""
+        return tuple(self._array.shape)
+
+    def read(self, position: tuple[int, ...]) -> NDArray[np.uint32]:
+        """Return the plane at a position along the axes before the last two."""
+        return np.asarray(self._array[position])
+
+    def write(self, position: tuple[int, ...], plane: NDArray[Any]) -> None:
+        """Write a plane; it is on the disk when this returns, also if the power fails then.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        self._array[position] = plane
+        tiles = [
+            range(-(-length // side))
+            for length, side in zip(self.shape[-2:], self._array.chunks[-2:], strict=True)
+        ]
+        root, folders = self.path / _ARRAY, set()
+        for place in product(*tiles):
+            file = root.joinpath(*map(str, (*position, *place)))
+            # Of a chunk that is all 0 there is no file.
+            with contextlib.suppress(FileNotFoundError):
+                sync(file)
+            folders |= {root, *(each for each in file.parents if root in each.parents)}
+        for folder in folders:
+            with contextlib.suppress(FileNotFoundError):
+                sync(folder)
+
+    def describe(self, provenance: dict[str, Any]) -> None:
+        """Note in the store how the labels were made."""
+        import zarr
+
+        zarr.open_group(self.path, mode="r+").attrs["napari-sam2-openvino"] = provenance
+
+
+def sync(path: Path) -> None:
+    """Have the system write a file, or the names in a folder, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        # Windows opens no folders, and keeps names safe by itself.
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _metadata(
+    name: str, letters: str, scale: Sequence[float], units: Sequence[str]
+) -> dict[str, Any]:
+    """Return what OME-Zarr 0.4 says about an image of labels."""
+    axes: list[dict[str, str]] = []
+    for number, letter in enumerate(letters.lower()):
+        axis = {"name": letter}
+        if letter in _KINDS:
+            axis["type"] = _KINDS[letter]
+        if units and units[number]:
+            axis["unit"] = units[number]
+        axes.append(axis)
+    return {
+        "multiscales": [
+            {
+                "version": OME_ZARR_VERSION,
+                "name": name,
+                "axes": axes,
+                "datasets": [
+                    {
+                        "path": _ARRAY,
+                        "coordinateTransformations": [
+                            {"type": "scale", "scale": list(scale or [1.0] * len(letters))}
+                        ],
+                    }
+                ],
+            }
+        ],
+        "image-label": {"version": OME_ZARR_VERSION},
+    }

@@ -1,0 +1,210 @@
+"""Any image as planes to segment: a file, a napari layer, or an array of any kind."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino.batch.axes import Axes, name_axes
+from napari_sam2_openvino.core.errors import InputError, times
+from napari_sam2_openvino.core.normalize import MOST_CHANNELS, ChannelView, check_dtype
+from napari_sam2_openvino.core.parameters import Normalization
+from napari_sam2_openvino.core.reading import ImageArrays, sample_plane
+
+# Planes that are looked at, and pixels of each, to tell an image from another one.
+_SAMPLED_PLANES = 3
+_SAMPLED_PIXELS = 1 << 16
+# Below this, rows or columns are no image.
+SMALLEST_SIDE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class StackImage:
+    """An image of any number of planes; what it says is known, its pixels are not read.
+
+    Parameters
+    ----------
+    name : str
+        What sentences call it.
+    source : Path or tuple of array-like
+        A file, or levels of an array, full resolution first.
+    axes : Axes
+    dtype : numpy.dtype
+    scale : tuple of float, optional
+        Length of a pixel along each axis of the labels; empty where nobody says.
+    units : tuple of str, optional
+        Of the lengths, such as "micrometer"; "" for none.
+    """
+
+    name: str
+    source: Path | tuple[Any, ...]
+    axes: Axes
+    dtype: np.dtype[Any]
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[ImageArrays]:
+        """Open it for reading.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or is not what it was.
+        """
+        if not isinstance(self.source, Path):
+            yield self._arrays(self.source)
+            return
+        with open_image(self.source) as file:
+            if tuple(file.levels[0].shape) != self.axes.shape:
+                raise InputError(
+                    f"{self.source} had shape {times(self.axes.shape)}, but has "
+                    f"{times(file.levels[0].shape)} now: leave it as it is while it is segmented."
+                )
+            yield self._arrays(file.levels)
+
+    def _arrays(self, levels: Sequence[Any]) -> ImageArrays:
+        return ImageArrays(levels, self.name, self.name, self.axes.has_colours)
+
+    def digest(self) -> str:
+        """Return a hash of shape, type and pixels of a few planes: it follows a file that moves."""
+        hasher = hashlib.blake2b(repr((self.axes.shape, str(self.dtype))).encode(), digest_size=16)
+        numbers = np.linspace(0, self.axes.n_planes - 1, _SAMPLED_PLANES).round().astype(int)
+        with self.open() as arrays:
+            for number in np.unique(numbers):
+                plane = self.axes.plane(self.axes.position(int(number)))
+                try:
+                    parts = sample_plane(arrays, plane, _SAMPLED_PIXELS)
+                # A damaged plane is told of when its turn comes.
+                except InputError:
+                    parts = []
+                for part in parts:
+                    hasher.update(np.ascontiguousarray(part).tobytes())
+        return hasher.hexdigest()
+
+    def spooled(self, path: Path) -> "StackImage":
+        """Return it as other processes can open it: an array in memory is saved under a path."""
+        if isinstance(self.source, Path) or not isinstance(self.source[0], np.ndarray):
+            return self
+        np.save(path, self.source[0])
+        return replace(self, source=path)
+
+
+def stack_image(image: object, axes: str | None = None) -> StackImage:
+    """Find out what an image is; no pixels are read.
+
+    Parameters
+    ----------
+    image : path-like, napari Image layer, or array-like
+        A TIFF, OME-TIFF, zarr, OME-Zarr, .npy, PNG, JPEG or other common file; numpy, dask, zarr or
+        anything else with ``shape``, ``dtype`` and indexing; a list of such as a pyramid.
+    axes : str, optional
+        One letter for each axis, such as "TZYX"; see `name_axes` for what is guessed otherwise.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or its planes cannot be segmented.
+    """
+    if isinstance(image, str | Path):
+        return _of_file(Path(image).expanduser(), axes)
+    # A layer is known by what an Image has, so that napari need not be imported.
+    if hasattr(image, "multiscale") and hasattr(image, "rgb"):
+        return _of_layer(image, axes)
+    levels = tuple(image) if isinstance(image, list | tuple) else (image,)
+    if not all(hasattr(level, "shape") and hasattr(level, "dtype") for level in levels):
+        raise InputError(
+            "The image must be a file, a napari Image layer or an array, but is of type "
+            f"{type(image).__name__}."
+        )
+    return _checked("the image", levels, name_axes(_shape(levels[0]), "", axes), levels)
+
+
+def choose_channels(
+    image: StackImage, channels: tuple[int, ...], normalization: Normalization, *, as_grey: bool
+) -> ChannelView:
+    """Return what the network sees of an image.
+
+    Parameters
+    ----------
+    image : StackImage
+    channels : tuple of int
+        Up to three channels, counted from 0; empty for all.
+    normalization : Normalization
+    as_grey : bool
+        See `ChannelView`.
+
+    Raises
+    ------
+    InputError
+        If there are too many channels and none is chosen, or one is not there.
+    """
+    if normalization.mode == "as displayed":
+        raise InputError(
+            'Intensities "as displayed" need a window: choose percentiles or automatic.'
+        )
+    axes = image.axes
+    if axes.channel is None:
+        if channels not in ((), (0,)):
+            raise InputError(f"{image.name} has no axis of channels ({axes}): name its axes.")
+        return ChannelView(normalization, as_grey=as_grey)
+    chosen = channels or tuple(range(axes.n_channels))
+    if len(chosen) > MOST_CHANNELS:
+        raise InputError(
+            f"{image.name} has {axes.n_channels} channels, and the network sees up to "
+            f"{MOST_CHANNELS}: choose some, such as 0."
+        )
+    missing = [each for each in chosen if not 0 <= each < axes.n_channels]
+    if missing:
+        raise InputError(
+            f"{image.name} has channels 0 to {axes.n_channels - 1}, so there is no channel "
+            f"{missing[0]}: choose another one."
+        )
+    return ChannelView(normalization, axes.channel, chosen, as_grey=as_grey)
+
+
+def _of_file(path: Path, axes: str | None) -> StackImage:
+    with open_image(path) as file:
+        named = name_axes(_shape(file.levels[0]), file.axes, axes)
+        return _checked(str(path), path, named, file.levels)
+
+
+def _of_layer(layer: Any, axes: str | None) -> StackImage:
+    levels = tuple(layer.data) if layer.multiscale else (layer.data,)
+    labels = [str(label).upper() for label in layer.axis_labels]
+    known = "".join(label if len(label) == 1 else "?" for label in labels)
+    known += "S" if layer.rgb else ""
+    named = name_axes(_shape(levels[0]), known, axes)
+    image = _checked(str(layer.name), levels, named, levels)
+    places = [named.letters.index(letter) for letter in named.labels_letters]
+    units = [str(unit) for unit in layer.units]
+    return replace(
+        image,
+        scale=tuple(float(layer.scale[place]) for place in places),
+        units=tuple("" if units[place] == "pixel" else units[place] for place in places),
+    )
+
+
+def _checked(
+    name: str, source: Path | tuple[Any, ...], axes: Axes, levels: Sequence[Any]
+) -> StackImage:
+    if 0 in axes.shape:
+        what = "planes" if 0 in axes.labels_shape[:-2] else "pixels"
+        raise InputError(f"{name} has no {what}: its shape is {times(axes.shape)}.")
+    if min(axes.plane_hw) < SMALLEST_SIDE:
+        raise InputError(
+            f"{name} has planes of {times(axes.plane_hw)} pixels ({axes}): an image is larger, so "
+            "name its axes if they are others."
+        )
+    dtype = np.dtype(levels[0].dtype)
+    check_dtype(dtype)
+    return StackImage(name, source, axes, dtype)
+
+
+def _shape(level: Any) -> tuple[int, ...]:
+    return tuple(int(length) for length in level.shape)

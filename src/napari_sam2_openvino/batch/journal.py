@@ -1,0 +1,169 @@
+"""Which planes of a job are finished, so that a job that was killed goes on where it was."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from napari_sam2_openvino._files.labels_store import sync
+from napari_sam2_openvino.core.errors import InputError
+
+FORMAT_VERSION = 1
+_IDENTITY_FILE = "job.json"
+_PLANES, _LINKS = "planes", "links"
+
+
+@dataclass(frozen=True)
+class JobIdentity:
+    """What the labels of a job depend on; equal identities give equal labels.
+
+    Parameters
+    ----------
+    image : str
+        Hash of the image.
+    axes : str
+        The image's, with their lengths.
+    planes : str
+        What chooses planes, empty for all.
+    segmenter : mapping of str to str
+        Model, parameters and whatever else decides what is found on a plane, as texts by name.
+    """
+
+    image: str
+    axes: str
+    planes: str
+    segmenter: Mapping[str, str]
+
+    def differences(self, other: "JobIdentity") -> list[str]:
+        """Return what is different in another one, each as "name (this one's, other's)"."""
+        mine, theirs = self._flat(), other._flat()
+        names = list(dict.fromkeys([*mine, *theirs]))
+        return [
+            f"{name} ({mine.get(name, 'none')}, now {theirs.get(name, 'none')})"
+            for name in names
+            if mine.get(name) != theirs.get(name)
+        ]
+
+    def _flat(self) -> dict[str, str]:
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        own.update(own.pop("segmenter"))
+        return own
+
+
+@dataclass(frozen=True)
+class PlaneRecord:
+    """What is noted of a finished plane.
+
+    Parameters
+    ----------
+    n_objects : int
+    seconds : float
+        That it took.
+    is_skipped : bool, optional
+        Whether it was found empty and not segmented.
+    """
+
+    n_objects: int
+    seconds: float
+    is_skipped: bool = False
+
+
+class Journal:
+    """A folder with a small file for each finished plane.
+
+    A file appears under its name whole, and only after everything that it vouches for is on the
+    disk. So what has no file is not finished, whatever may lie there of it. Several processes may
+    use one journal at a time.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether a job was begun and not ended."""
+        return (self.folder / _IDENTITY_FILE).is_file()
+
+    def begin(self, identity: JobIdentity) -> None:
+        """Note what the job is."""
+        for name in (_PLANES, _LINKS):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        content = {"format_version": FORMAT_VERSION, **asdict(identity)}
+        write_whole(self.folder / _IDENTITY_FILE, json.dumps(content, indent=1).encode())
+
+    def check(self, identity: JobIdentity, output: Path) -> None:
+        """Raise InputError unless the job that was begun is the same."""
+        differences = self._identity().differences(identity)
+        if differences:
+            raise InputError(
+                f"{output} was begun with other settings, {'; '.join(differences)}: resume with "
+                "those, or overwrite it."
+            )
+
+    def _identity(self) -> JobIdentity:
+        path = self.folder / _IDENTITY_FILE
+        try:
+            content = json.loads(path.read_bytes())
+            if content.pop("format_version") != FORMAT_VERSION:
+                raise ValueError("another format version")
+            return JobIdentity(**content)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{path} cannot be used ({error}): overwrite what was begun."
+            ) from error
+
+    def finish_plane(self, number: int, record: PlaneRecord) -> None:
+        """Note that a plane is whole on the disk."""
+        write_whole(self._plane_file(number), json.dumps(asdict(record)).encode())
+
+    def has_plane(self, number: int) -> bool:
+        """Whether a plane is finished."""
+        return self._plane_file(number).is_file()
+
+    def record(self, number: int) -> PlaneRecord:
+        """Return what is noted of a finished plane."""
+        return PlaneRecord(**json.loads(self._plane_file(number).read_bytes()))
+
+    def link_file(self, number: int) -> Path:
+        """Return where the linking keeps what it decided about a plane."""
+        return self.folder / _LINKS / f"{number:06d}.npy"
+
+    def forget_links(self) -> None:
+        """Drop what the linking decided."""
+        for path in (self.folder / _LINKS).glob("*.npy"):
+            path.unlink()
+
+    def _plane_file(self, number: int) -> Path:
+        return self.folder / _PLANES / f"{number:06d}.json"
+
+    def remove(self) -> None:
+        """Forget the job; what tells of it goes first, so that half a journal is none."""
+        (self.folder / _IDENTITY_FILE).unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file whole or not at all, also if the power fails.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing is left behind then.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""One plane: read, segmented, written, noted. The same in this process and in any other."""
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino.batch.emptiness import Emptiness
+from napari_sam2_openvino.batch.images import StackImage
+from napari_sam2_openvino.batch.journal import Journal, PlaneRecord
+from napari_sam2_openvino.batch.segmenter import Cancelled, PlaneRecipe, PlaneSegmenter
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.normalize import ChannelView
+from napari_sam2_openvino.core.planes import StretchCache, make_plane_source
+from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.reading import ImageArrays
+
+_MOST_LABELS = int(np.iinfo(np.uint32).max)
+
+
+@dataclass(frozen=True, eq=False)
+class StackTask:
+    """All that a process needs to segment planes of a stack; can be pickled.
+
+    Parameters
+    ----------
+    image : StackImage
+    view : ChannelView
+    recipe : PlaneRecipe
+    journal : Path
+        Folder of the `Journal`.
+    stores : tuple of Path
+        `LabelsStore`s that a plane is written to.
+    emptiness : Emptiness, optional
+        What planes are skipped; none if it is None.
+    key : str, optional
+        Equal in copies of one task.
+    """
+
+    image: StackImage
+    view: ChannelView
+    recipe: PlaneRecipe
+    journal: Path
+    stores: tuple[Path, ...]
+    emptiness: Emptiness | None = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class PlaneOutcome:
+    """What became of a plane.
+
+    Parameters
+    ----------
+    number : int
+    record : PlaneRecord or None
+        None if it failed.
+    problem : str, optional
+        Why, in one sentence.
+    is_fatal : bool, optional
+        Whether the other planes of the stack will fail as well.
+    """
+
+    number: int
+    record: PlaneRecord | None
+    problem: str = ""
+    is_fatal: bool = False
+
+
+class _Opened:
+    """A stack that is open in this process: file, stores and segmenter are opened once."""
+
+    def __init__(self, task: StackTask, threads: int | None) -> None:
+        self.key = task.key, threads
+        self._exit = contextlib.ExitStack()
+        self._task = task
+        self.arrays: ImageArrays = self._exit.enter_context(task.image.open())
+        self.stores = [LabelsStore(path) for path in task.stores]
+        self.journal = Journal(task.journal)
+        self.segmenter: PlaneSegmenter = task.recipe.build(threads)
+        self.stretches = StretchCache()
+
+    def segment(
+        self, position: tuple[int, ...], cancelled: Cancelled
+    ) -> Generator[Progress, None, NDArray[Any] | None]:
+        """Return the labels of a plane, None if it is empty."""
+        plane = self._task.image.axes.plane(position)
+        emptiness = self._task.emptiness
+        if emptiness is not None and emptiness.is_empty(self.arrays, plane, self._task.view):
+            return None
+        source = make_plane_source([self.arrays], plane, self._task.view, self.stretches)
+        return (yield from self.segmenter(source, position, cancelled))
+
+    def close(self) -> None:
+        self._exit.close()
+
+
+class PlaneWorker:
+    """Segments planes of stacks, one at a time; what it opened last stays open for the next one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened: _Opened | None = None
+
+    def segment(
+        self, task: StackTask, number: int, threads: int | None, cancelled: Cancelled
+    ) -> Generator[Progress, None, PlaneOutcome]:
+        """Segment one plane of a stack and write it, unless that was done already.
+
+        Parameters
+        ----------
+        task : StackTask
+        number : int
+            Of the plane.
+        threads : int or None
+            Processor threads to use; None for all.
+        cancelled : callable
+            Asked often; once it returns true, `JobCancelledError` is raised soon.
+
+        Yields
+        ------
+        Progress
+            Of the plane.
+
+        Returns
+        -------
+        PlaneOutcome
+            What is wrong with the user's data, or with the disk, is told there and not raised.
+        """
+        # Threads of one process that have a plane each would share one model and all processors.
+        with self._lock:
+            try:
+                opened = self._open(task, threads)
+                if opened.journal.has_plane(number):
+                    return PlaneOutcome(number, opened.journal.record(number))
+                started = time.perf_counter()
+                position = task.image.axes.position(number)
+                labels = yield from opened.segment(position, cancelled)
+                return _keep(opened, number, position, labels, started)
+            except JobCancelledError:
+                raise
+            except Sam2Error as error:
+                return PlaneOutcome(number, None, str(error))
+
+    def _open(self, task: StackTask, threads: int | None) -> _Opened:
+        if self._opened is None or self._opened.key != (task.key, threads):
+            self._close()
+            self._opened = _Opened(task, threads)
+        return self._opened
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        with self._lock:
+            self._close()
+
+
+def _keep(
+    opened: _Opened,
+    number: int,
+    position: tuple[int, ...],
+    labels: NDArray[Any] | None,
+    started: float,
+) -> PlaneOutcome:
+    """Write a plane, and only then note that it is there."""
+    n_objects = 0
+    try:
+        if labels is not None:
+            n_objects = int(np.count_nonzero(np.unique(labels)))
+            if labels.max() > _MOST_LABELS:
+                raise InputError(f"Labels go up to {_MOST_LABELS}, but one is {labels.max()}.")
+            for store in opened.stores:
+                store.write(position, labels)
+        record = PlaneRecord(n_objects, time.perf_counter() - started, labels is None)
+        opened.journal.finish_plane(number, record)
+    except OSError as error:
+        problem = (
+            f"The labels cannot be written to {opened.stores[-1].path} "
+            f"({error.strerror or error}): make room or choose another place, and resume."
+        )
+        return PlaneOutcome(number, None, problem, is_fatal=True)
+    return PlaneOutcome(number, record)

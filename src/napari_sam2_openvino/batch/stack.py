@@ -1,0 +1,316 @@
+"""One stack on its way: where its labels go, which planes are missing, what makes them final."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_sam2_openvino._files.images import (
+    LABELS_SUFFIXES,
+    check_labels_path,
+    save_labels,
+    scratch_labels,
+)
+from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino.batch.axes import select_planes
+from napari_sam2_openvino.batch.emptiness import Emptiness
+from napari_sam2_openvino.batch.images import StackImage, choose_channels
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal, write_whole
+from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
+from napari_sam2_openvino.batch.parameters import BatchParameters
+from napari_sam2_openvino.batch.plane_work import StackTask
+from napari_sam2_openvino.batch.segmenter import PlaneRecipe
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.progress import Progress
+
+GROWING_SUFFIX = ".zarr"
+"""Labels of this format are readable while they are made."""
+
+
+@dataclass(frozen=True, eq=False)
+class StackSettings:
+    """What is the same for all stacks of a job.
+
+    Parameters
+    ----------
+    recipe : PlaneRecipe
+    parameters : BatchParameters
+    planes : str
+        Which ones, see `select_planes`; empty for all.
+    resume, overwrite : bool
+        What to do where a job was begun already, or ended.
+    in_other_processes : bool
+        Whether planes are segmented there.
+    """
+
+    recipe: PlaneRecipe
+    parameters: BatchParameters = field(default_factory=BatchParameters)
+    planes: str = ""
+    resume: bool = False
+    overwrite: bool = False
+    in_other_processes: bool = False
+
+
+class Stack:
+    """The labels of one image.
+
+    While they are made there is a folder beside them, with the same name and ".partial": the
+    journal, and the planes where the labels are no .zarr or are still to be linked. In the end a
+    .json file takes its place, which says how the labels were made.
+
+    Parameters
+    ----------
+    image : StackImage
+    output : Path
+        A .zarr, .tif or .npy.
+    settings : StackSettings
+
+    Raises
+    ------
+    InputError
+        If the labels cannot go there, or what was begun is something else.
+    """
+
+    def __init__(self, image: StackImage, output: Path, settings: StackSettings) -> None:
+        self.image = image
+        self.output = output
+        self._settings = settings
+        self._record = output.with_name(f"{output.name}.json")
+        self._folder = output.with_name(f"{output.name}.partial")
+        self._journal = Journal(self._folder)
+        self._links = settings.parameters.linking
+        self._is_growing = output.suffix.lower() == GROWING_SUFFIX
+        self._view = choose_channels(
+            image,
+            settings.parameters.channels,
+            settings.parameters.normalization,
+            as_grey=settings.parameters.planes.as_grey,
+        )
+        axes = image.axes
+        self.numbers = (
+            select_planes(axes, settings.planes) if settings.planes else tuple(range(axes.n_planes))
+        )
+        if self._links.link != "none":
+            link_series(axes, self._links.link)
+        self._check_place()
+        self.identity = self._identity()
+        self._begin()
+
+    @property
+    def _raw(self) -> Path:
+        """The store of planes as they were segmented."""
+        if self._is_growing and self._links.link == "none":
+            return self.output
+        return self._folder / "planes.zarr"
+
+    def _check_place(self) -> None:
+        settings, output = self._settings, self.output
+        if output.suffix.lower() not in LABELS_SUFFIXES:
+            check_labels_path(output)
+        if isinstance(self.image.source, Path) and self.image.source.resolve() == output.resolve():
+            raise InputError(f"{output} is an image that is read: choose another name.")
+        if settings.overwrite:
+            check_labels_path(output, overwrite=True)
+            self._clear()
+        elif not settings.resume:
+            if self._journal.exists:
+                raise InputError(f"{output} was begun already: resume or overwrite it.")
+            check_labels_path(output)
+        else:
+            check_labels_path(output, overwrite=True)
+
+    def _clear(self) -> None:
+        for path in (self._folder, self.output):
+            if path.is_dir():
+                shutil.rmtree(path)
+        for path in (self.output, self._record):
+            path.unlink(missing_ok=True)
+
+    def _identity(self) -> JobIdentity:
+        parameters = self._settings.parameters
+        segmenter = {
+            **self._settings.recipe.identity(),
+            **{name: str(value) for name, value in asdict(parameters.planes).items()},
+            "channels": str(parameters.channels),
+            **{name: str(value) for name, value in asdict(parameters.normalization).items()},
+            **{name: str(value) for name, value in asdict(parameters.linking).items()},
+        }
+        return JobIdentity(
+            self.image.digest(), str(self.image.axes), self._settings.planes, segmenter
+        )
+
+    def _begin(self) -> None:
+        """Go on with what is there, or make everything that planes are written to."""
+        self._is_final = False
+        if self._journal.exists:
+            self._journal.check(self.identity, self.output)
+            if self.pending():
+                # A plane that comes between changes what is linked with what.
+                self._journal.forget_links()
+        elif self.output.exists():
+            self._check_final()
+            return
+        try:
+            if not self._journal.exists:
+                self._journal.begin(self.identity)
+            for path in self._stores():
+                if not path.exists():
+                    self._make_store(path)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _make_store(self, path: Path) -> None:
+        if any(self._journal.has_plane(number) for number in self.numbers):
+            raise InputError(
+                f"{path} is gone, but planes of it were finished: overwrite what was begun."
+            )
+        axes, image = self.image.axes, self.image
+        LabelsStore.create(
+            path, axes.labels_shape, axes.labels_letters, scale=image.scale, units=image.units
+        )
+
+    def _stores(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys([self._raw, *([self.output] if self._is_growing else [])]))
+
+    def _check_final(self) -> None:
+        """Accept labels that are finished if they are what this job would make."""
+        try:
+            content = json.loads(self._record.read_bytes())
+            made = JobIdentity(**content["made_from"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.output} is there already and was not made by a batch: choose another name, "
+                "or overwrite it."
+            ) from error
+        differences = made.differences(self.identity)
+        if differences:
+            raise InputError(
+                f"{self.output} was made with other settings, {'; '.join(differences)}: choose "
+                "another name, or overwrite it."
+            )
+        self._is_final = True
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the labels were finished before."""
+        return self._is_final
+
+    def pending(self) -> tuple[int, ...]:
+        """Return the numbers of the planes that are not finished."""
+        if self._is_final:
+            return ()
+        return tuple(each for each in self.numbers if not self._journal.has_plane(each))
+
+    def n_objects(self) -> int:
+        """Return how many objects the finished planes have."""
+        if self._is_final:
+            return int(json.loads(self._record.read_bytes())["n_objects"])
+        finished = (each for each in self.numbers if self._journal.has_plane(each))
+        return sum(self._journal.record(number).n_objects for number in finished)
+
+    def task(self) -> StackTask:
+        """Return what processes need to segment planes of it.
+
+        Raises
+        ------
+        InputError
+            If an array in memory cannot be written to the disk for them.
+        """
+        image = self.image
+        if self._settings.in_other_processes:
+            try:
+                image = image.spooled(self._folder / "image.npy")
+            except OSError as error:
+                raise self._cannot_write(error) from error
+        emptiness = None
+        share = self._settings.parameters.planes.skip_empty
+        if share > 0:
+            with image.open() as arrays:
+                emptiness = Emptiness.measure(arrays, image.axes, self._view, share)
+        recipe, stores = self._settings.recipe, self._stores()
+        return StackTask(image, self._view, recipe, self._folder, stores, emptiness)
+
+    def finish(self) -> Generator[Progress, None, None]:
+        """Link planes, write the labels under their name, and note how they were made.
+
+        Planes that failed are empty there, and what is needed to try them again stays.
+
+        Raises
+        ------
+        InputError
+            If they cannot be written; what was segmented stays.
+        """
+        if self._is_final:
+            return
+        try:
+            if self._links.link != "none":
+                yield from decide_links(
+                    LabelsStore(self._raw), self.image.axes, self._journal, self._links
+                )
+            yield from self._write_final()
+            if self.pending():
+                return
+            content = {
+                "n_planes": len(self.numbers),
+                "n_objects": self.n_objects(),
+                "made_from": asdict(self.identity),
+                **_versions(),
+            }
+            write_whole(self._record, json.dumps(content, indent=1).encode())
+            self._journal.remove()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self._is_final = True
+
+    def _cannot_write(self, error: OSError) -> InputError:
+        return InputError(
+            f"The labels cannot be written to {self.output} ({error.strerror or error}): make room "
+            "or choose another place, and resume."
+        )
+
+    def _write_final(self) -> Generator[Progress, None, None]:
+        raw = LabelsStore(self._raw)
+        if self._is_growing:
+            if self._links.link == "none":
+                return
+            store = LabelsStore(self.output)
+            for number, plane in self._final_planes(raw):
+                store.write(self.image.axes.position(number), plane)
+                yield self._progress("Writing linked planes", number)
+            return
+        axes = self.image.axes
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
+            labels = scratch_labels(axes.labels_shape, np.iinfo(np.uint32).max, folder)
+            for number, plane in self._final_planes(raw):
+                labels[axes.position(number)] = plane
+                yield self._progress("Writing", number)
+            save_labels(self.output, labels, axes=axes.labels_letters, overwrite=True)
+
+    def _final_planes(self, raw: LabelsStore) -> Generator[tuple[int, Any], None, None]:
+        for number in self.numbers:
+            plane = raw.read(self.image.axes.position(number))
+            if self._links.link != "none":
+                plane = linked_plane(plane, self._journal, number)
+            yield number, plane
+
+    def _progress(self, stage: str, number: int) -> Progress:
+        n_planes = self.image.axes.n_planes
+        return Progress(stage, detail=f"plane {number + 1} of {n_planes}")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    import napari_sam2_openvino
+
+    return {
+        "napari-sam2-openvino": napari_sam2_openvino.__version__,
+        "openvino": version("openvino"),
+    }

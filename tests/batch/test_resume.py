@@ -1,0 +1,143 @@
+"""A batch that was killed, or that met something else, goes on where it was, or says why not."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from tests.batch.killed import command, kill_some_times
+from tests.batch.segmenters import BrightSpots
+from tests.batch.stacks import spots
+from tests.batch.test_job import STACK, expected, read, run, settings
+
+from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino.batch.job import BatchJob
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord, write_whole
+from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
+from napari_sam2_openvino.core.errors import InputError
+
+IDENTITY = JobIdentity("image", "z 4, y 2, x 2", "", {"model": "a", "points_per_side": "8"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "link"), [("labels.zarr", "none"), ("labels.tif", "z")])
+def test_killed_again_and_again_the_labels_are_those_of_a_run_in_peace(name, link, tmp_path):
+    image = tmp_path / "in.tif"
+    tifffile.imwrite(image, spots((12, 48, 64)), metadata={"axes": "ZYX"})
+    parameters = BatchParameters(linking=LinkParameters(link))
+    run(image, tmp_path / f"undisturbed {name}", parameters=parameters)
+    output = tmp_path / name
+    kill_some_times(command(image, output, link), output, n_kills=3, seed=11)
+    np.testing.assert_array_equal(read(output)[0], read(tmp_path / f"undisturbed {name}")[0])
+    assert not output.with_name(f"{name}.partial").exists()
+
+
+def begun(tmp_path, n_planes, output="labels.zarr", **options):
+    """Begin a job and leave it when some planes are done, as a kill does."""
+    job = BatchJob([(STACK, tmp_path / output)], settings(**options))
+    for progress in job.run():
+        if progress.detail.startswith(f"{n_planes} of"):
+            break
+    return tmp_path / output
+
+
+def test_finished_planes_are_not_done_again_and_others_not_trusted(tmp_path):
+    output = begun(tmp_path, 3)
+    store = LabelsStore(output)
+    # What a killed write leaves is done again; what is finished is not looked at.
+    store.write((3,), np.full((48, 64), 77))
+    store.write((0,), np.full((48, 64), 99))
+    job = run(STACK, output, resume=True)
+    labels = read(output)[0]
+    assert (labels[0] == 99).all()
+    np.testing.assert_array_equal(labels[1:], expected(STACK)[1:])
+    assert job.report.stacks[0].n_finished == 6
+
+
+def test_without_resume_what_was_begun_is_refused(tmp_path):
+    output = begun(tmp_path, 2)
+    assert "resume or overwrite" in str(run(STACK, output).errors[0])
+    assert run(STACK, output, overwrite=True).report.is_whole
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (STACK, {"recipe": BrightSpots(200)}, r"threshold \(128, now 200\)"),
+        (STACK + 1, {}, r"image \("),
+        (STACK, {"planes": "z=1:"}, r"planes \(, now z=1:\)"),
+        (
+            STACK,
+            {"parameters": BatchParameters(PlaneParameters(skip_empty=0.1))},
+            r"skip_empty \(0.0, now 0.1\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_resume_with_something_else_is_refused(image, options, message, is_finished, tmp_path):
+    output = begun(tmp_path, 6 if is_finished else 2)
+    if is_finished:
+        run(STACK, output, resume=True)
+    before = read(output)[0]
+    job = run(image, output, resume=True, **options)
+    with pytest.raises(InputError, match=message):
+        raise job.errors[0]
+    assert not job.report.is_whole
+    np.testing.assert_array_equal(read(output)[0], before)
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+def test_resume_of_what_is_finished_does_nothing(name, tmp_path):
+    run(STACK, tmp_path / name)
+    written = (tmp_path / f"{name}.json").stat().st_mtime_ns
+    job = run(STACK, tmp_path / name, resume=True)
+    assert job.report.is_whole
+    assert (
+        job.report.stacks[0].n_objects
+        == json.loads((tmp_path / f"{name}.json").read_text())["n_objects"]
+    )
+    assert (tmp_path / f"{name}.json").stat().st_mtime_ns == written
+
+
+def test_planes_whose_store_is_gone_are_not_called_finished(tmp_path):
+    output = begun(tmp_path, 2)
+    output.rename(tmp_path / "elsewhere.zarr")
+    assert "is gone" in str(run(STACK, output, resume=True).errors[0])
+
+
+def test_a_kill_before_the_first_plane_leaves_nothing_in_the_way(tmp_path):
+    Journal(tmp_path / "labels.zarr.partial").begin(IDENTITY)
+    (tmp_path / "labels.zarr.partial" / "job.json").unlink()
+    assert run(STACK, tmp_path / "labels.zarr").report.is_whole
+
+
+def test_a_journal_tells_what_is_different():
+    other = JobIdentity("image", "z 4, y 2, x 2", "", {"model": "b", "device": "CPU"})
+    assert IDENTITY.differences(IDENTITY) == []
+    assert IDENTITY.differences(other) == [
+        "model (a, now b)",
+        "points_per_side (8, now none)",
+        "device (none, now CPU)",
+    ]
+
+
+def test_a_journal_of_another_version_or_damaged_is_refused(tmp_path):
+    journal = Journal(tmp_path / "job")
+    journal.begin(IDENTITY)
+    journal.finish_plane(3, PlaneRecord(5, 0.5))
+    assert journal.has_plane(3)
+    assert not journal.has_plane(2)
+    assert journal.record(3) == PlaneRecord(5, 0.5)
+    for content in (b'{"format_version": 99}', b"{", b"[]"):
+        write_whole(tmp_path / "job" / "job.json", content)
+        with pytest.raises(InputError, match="overwrite what was begun"):
+            journal.check(IDENTITY, tmp_path / "labels.zarr")
+
+
+def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file.json"
+    write_whole(path, b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "no bytes")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
