@@ -235,3 +235,29 @@ def test_overwrite_begins_anew(tmp_path):
 def test_no_images_are_refused():
     with pytest.raises(InputError, match="no image"):
         BatchJob([], settings())
+
+
+def test_sizes_of_pixels_go_into_the_store(tmp_path):
+    layer = Image(spots((2, 3, 40, 50)), scale=(5, 2, 0.5, 0.25), units=("s", "um", "um", "um"))
+    run(layer, tmp_path / "labels.zarr", axes="tzyx")
+    with open_image(tmp_path / "labels.zarr") as file:
+        assert file.axes == "TZYX"
+        assert file.scale == (5, 2, 0.5, 0.25)
+        assert file.units == ("second", "micrometer", "micrometer", "micrometer")
+    run(tmp_path / "labels.zarr", tmp_path / "again.zarr")
+    with open_image(tmp_path / "again.zarr") as file:
+        assert file.scale == (5, 2, 0.5, 0.25)
+
+
+def test_ome_zarr_and_napari_read_the_store(tmp_path):
+    from napari_builtins.io import napari_get_reader
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Label, Reader
+
+    run(STACK, tmp_path / "labels.zarr", axes="zyx")
+    (node,) = Reader(parse_url(tmp_path / "labels.zarr"))()
+    assert any(isinstance(spec, Label) for spec in node.specs)
+    np.testing.assert_array_equal(np.asarray(node.data[0]), expected(STACK))
+    read_layers = napari_get_reader(str(tmp_path / "labels.zarr"))
+    ((levels, *_),) = read_layers(str(tmp_path / "labels.zarr"))
+    np.testing.assert_array_equal(np.asarray(levels[0]), expected(STACK))

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.images import TILE_SIDE
+from napari_sam2_openvino._files.ome_zarr import labels_metadata
 
-# What most programs read today; 0.5 is younger.
-OME_ZARR_VERSION = "0.4"
 _ARRAY = "0"
-_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
 class LabelsStore:
@@ -58,7 +56,7 @@ class LabelsStore:
         letters : str
             One for each axis, such as "TZYX".
         scale, units : sequence, optional
-            Length and unit of a pixel along each axis.
+            Size of a pixel along each axis, and OME-Zarr's name of its unit, "" for none.
 
         Raises
         ------
@@ -70,7 +68,7 @@ class LabelsStore:
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             group = zarr.open_group(temporary, mode="w", zarr_format=2)
-            group.attrs.update(_metadata(path.stem, letters, scale, units))
+            group.attrs.update(labels_metadata(path.stem, letters, scale=scale, units=units))
             sides = tuple(min(TILE_SIDE, length) for length in shape[-2:])
             group.create_array(
                 _ARRAY,
@@ -118,12 +116,6 @@ class LabelsStore:
             with contextlib.suppress(FileNotFoundError):
                 sync(folder)
 
-    def describe(self, provenance: dict[str, Any]) -> None:
-        """Note in the store how the labels were made."""
-        import zarr
-
-        zarr.open_group(self.path, mode="r+").attrs["napari-sam2-openvino"] = provenance
-
 
 def sync(path: Path) -> None:
     """Have the system write a file, or the names in a folder, to the disk."""
@@ -135,35 +127,3 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _metadata(
-    name: str, letters: str, scale: Sequence[float], units: Sequence[str]
-) -> dict[str, Any]:
-    """Return what OME-Zarr 0.4 says about an image of labels."""
-    axes: list[dict[str, str]] = []
-    for number, letter in enumerate(letters.lower()):
-        axis = {"name": letter}
-        if letter in _KINDS:
-            axis["type"] = _KINDS[letter]
-        if units and units[number]:
-            axis["unit"] = units[number]
-        axes.append(axis)
-    return {
-        "multiscales": [
-            {
-                "version": OME_ZARR_VERSION,
-                "name": name,
-                "axes": axes,
-                "datasets": [
-                    {
-                        "path": _ARRAY,
-                        "coordinateTransformations": [
-                            {"type": "scale", "scale": list(scale or [1.0] * len(letters))}
-                        ],
-                    }
-                ],
-            }
-        ],
-        "image-label": {"version": OME_ZARR_VERSION},
-    }

@@ -15,6 +15,7 @@ from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.normalize import MOST_CHANNELS, ChannelView, check_dtype
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.reading import ImageArrays, sample_plane
+from napari_sam2_openvino.core.units import long_unit, short_unit
 
 # Planes that are looked at, and pixels of each, to tell an image from another one.
 _SAMPLED_PLANES = 3
@@ -36,9 +37,9 @@ class StackImage:
     axes : Axes
     dtype : numpy.dtype
     scale : tuple of float, optional
-        Length of a pixel along each axis of the labels; empty where nobody says.
+        Size of a pixel along each axis of the labels; empty where nobody says.
     units : tuple of str, optional
-        Of the lengths, such as "micrometer"; "" for none.
+        OME-Zarr's name of its unit, such as "micrometer"; "" for none.
     """
 
     name: str
@@ -171,7 +172,8 @@ def choose_channels(
 def _of_file(path: Path, axes: str | None) -> StackImage:
     with open_image(path) as file:
         named = name_axes(_shape(file.levels[0]), file.axes, axes)
-        return _checked(str(path), path, named, file.levels)
+        image = _checked(str(path), path, named, file.levels)
+        return _with_sizes(image, file.scale, file.units)
 
 
 def _of_layer(layer: Any, axes: str | None) -> StackImage:
@@ -181,13 +183,29 @@ def _of_layer(layer: Any, axes: str | None) -> StackImage:
     known += "S" if layer.rgb else ""
     named = name_axes(_shape(levels[0]), known, axes)
     image = _checked(str(layer.name), levels, named, levels)
-    places = [named.letters.index(letter) for letter in named.labels_letters]
-    units = [str(unit) for unit in layer.units]
+    return _with_sizes(image, layer.scale, [str(unit) for unit in layer.units])
+
+
+def _with_sizes(image: StackImage, scale: Sequence[float], units: Sequence[str]) -> StackImage:
+    """Add the sizes of pixels that are known of the axes of the image, colours perhaps left out."""
+    letters = image.axes.letters
+    if len(scale) < len(letters.removesuffix("S")):
+        return image
+    places = [letters.index(letter) for letter in image.axes.labels_letters]
     return replace(
         image,
-        scale=tuple(float(layer.scale[place]) for place in places),
-        units=tuple("" if units[place] == "pixel" else units[place] for place in places),
+        scale=tuple(float(scale[place]) for place in places),
+        units=tuple(_long_unit(units[place]) if units else "" for place in places),
     )
+
+
+def _long_unit(name: str) -> str:
+    try:
+        short = short_unit(name)
+    # Of no use here, and no reason not to segment.
+    except InputError:
+        return ""
+    return long_unit(short) if short else ""
 
 
 def _checked(
