@@ -41,7 +41,11 @@ def test_the_file_at_the_top_is_the_one_in_the_package() -> None:
 def test_every_command_can_be_imported_and_is_used(manifest: PluginManifest) -> None:
     used = set()
     contributions = manifest.contributions
-    for contribution in (*contributions.widgets, *contributions.sample_data):
+    for contribution in (
+        *contributions.widgets,
+        *contributions.sample_data,
+        *contributions.writers,
+    ):
         used.add(contribution.command)
     for items in (contributions.menus or {}).values():
         used.update(item.command for item in items if hasattr(item, "command"))

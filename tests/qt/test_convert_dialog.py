@@ -56,7 +56,7 @@ def begin(window: Any, checkpoint: Path) -> Any:
 
 
 def wait_for(window: Any, dialog: Any, words: str) -> None:
-    window.wait(lambda: words in dialog.message_label.text(), timeout=LONG_MS)
+    window.wait(lambda: words in dialog.progress.message_label.text(), timeout=LONG_MS)
 
 
 @pytest.mark.usefixtures("sam2_home")

@@ -17,6 +17,11 @@ from napari_sam2_openvino.core.errors import ConversionError, JobCancelledError
 from napari_sam2_openvino.core.progress import Progress
 
 
+def said(dialog: ConvertDialog) -> str:
+    """Return the sentence that a dialog shows."""
+    return str(dialog.progress.message_label.text())
+
+
 class FakeConversion:
     """Reports until it is cancelled, fails or ends."""
 
@@ -124,7 +129,7 @@ def test_the_dialog_converts_a_file_and_tells_the_new_models_name(qtbot: Any) ->
         assert not dialog.convert_button.isEnabled()
     assert signal.args == ["tiny é"]
     assert asked == [("/data/my cells/tiny é.pt", "tiny é", None, 512)]
-    assert "tiny é is ready" in dialog.message_label.text()
+    assert "tiny é is ready" in said(dialog)
     assert dialog.convert_button.isEnabled()
 
 
@@ -149,26 +154,26 @@ def test_a_name_is_suggested_until_the_user_types_one(qtbot: Any, typed: str, na
 
 def test_the_dialog_tells_the_share_and_an_estimate(qtbot: Any, monkeypatch: Any) -> None:
     now = [100.0]
-    monkeypatch.setattr("napari_sam2_openvino._qt.convert_dialog.monotonic", lambda: now[0])
+    monkeypatch.setattr("napari_sam2_openvino._qt.job_progress.monotonic", lambda: now[0])
     conversion = FakeConversion(endless=True)
     dialog, _ = open_dialog(qtbot, conversion)
     dialog.checkpoint_combo.setCurrentText("a.pt")
     dialog.convert_button.click()
-    qtbot.waitUntil(lambda: dialog.message_label.text() == "Converting …", timeout=30_000)
-    assert not dialog.progress_bar.isTextVisible()
+    qtbot.waitUntil(lambda: said(dialog) == "Converting …", timeout=30_000)
+    assert not dialog.progress.progress_bar.isTextVisible()
     conversion.cancel()
     qtbot.waitUntil(lambda: not dialog.is_running, timeout=30_000)
     now[0] = 120
-    dialog._on_progress(Progress("Converting", 0.25))
-    assert dialog.message_label.text() == "Converting … about 60 s left"
-    assert dialog.progress_bar.isTextVisible()
-    assert dialog.progress_bar.text() == "25%"
+    dialog.progress._on_progress(Progress("Converting", 0.25))
+    assert said(dialog) == "Converting … about 60 s left"
+    assert dialog.progress.progress_bar.isTextVisible()
+    assert dialog.progress.progress_bar.text() == "25%"
     now[0] = 1100
-    dialog._on_progress(Progress("Converting", 0.5))
-    assert dialog.message_label.text() == "Converting … about 17 min left"
+    dialog.progress._on_progress(Progress("Converting", 0.5))
+    assert said(dialog) == "Converting … about 17 min left"
     # The second of two jobs begins at nothing.
-    dialog._on_progress(Progress("Reading", 0.1))
-    assert dialog.message_label.text() == "Reading …"
+    dialog.progress._on_progress(Progress("Reading", 0.1))
+    assert said(dialog) == "Reading …"
 
 
 def test_a_job_ends_with_the_application_and_does_not_keep_python_alive() -> None:
@@ -202,7 +207,7 @@ def test_an_error_is_a_sentence_in_the_dialog(qtbot: Any) -> None:
     dialog, _ = open_dialog(qtbot, FakeConversion(error=ConversionError("Not a checkpoint.")))
     dialog.checkpoint_combo.setCurrentText("a.pt")
     dialog.convert_button.click()
-    qtbot.waitUntil(lambda: dialog.message_label.text() == "Not a checkpoint.", timeout=30_000)
+    qtbot.waitUntil(lambda: said(dialog) == "Not a checkpoint.", timeout=30_000)
     assert not dialog.is_running
 
 
@@ -214,7 +219,7 @@ def test_a_conversion_ends_when_the_dialog_says_so(qtbot: Any, how: str) -> None
     dialog.convert_button.click()
 
     def shows(word: str) -> None:
-        qtbot.waitUntil(lambda: dialog.message_label.text().startswith(word), timeout=30_000)
+        qtbot.waitUntil(lambda: said(dialog).startswith(word), timeout=30_000)
 
     shows("Converting")
     if how == "cancel":
@@ -232,4 +237,4 @@ def test_without_a_checkpoint_or_a_name_nothing_starts(qtbot: Any) -> None:
     dialog, asked = open_dialog(qtbot, FakeConversion())
     dialog.convert_button.click()
     assert asked == []
-    assert "Choose a checkpoint" in dialog.message_label.text()
+    assert "Choose a checkpoint" in said(dialog)

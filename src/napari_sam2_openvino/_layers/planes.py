@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
@@ -19,25 +19,25 @@ from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.types import PlaneIndex
 
 
-def image_data(image: Image) -> Any:
+def image_data(image: Image | Labels) -> Any:
     """Return the pixels of an image at full resolution."""
     return image.data[0] if image.multiscale else image.data
 
 
-def image_shape(image: Image) -> tuple[int, ...]:
+def image_shape(image: Image | Labels) -> tuple[int, ...]:
     """Return the shape of an image in pixels, at full resolution and without RGB's channel axis."""
     shape = tuple(int(length) for length in image_data(image).shape)
-    return shape[:-1] if image.rgb else shape
+    return shape[:-1] if isinstance(image, Image) and image.rgb else shape
 
 
-def plane_in_view(viewer: ViewerModel, image: Image) -> PlaneIndex:
+def plane_in_view(viewer: ViewerModel, image: Image | Labels) -> PlaneIndex:
     """Return the plane of an image that the viewer shows.
 
     Parameters
     ----------
     viewer : ViewerModel
         A viewer or its model; ``dims`` and ``layers`` are read.
-    image : Image
+    image : Image or Labels
 
     Returns
     -------
@@ -68,7 +68,7 @@ def plane_in_view(viewer: ViewerModel, image: Image) -> PlaneIndex:
     return PlaneIndex(tuple(index), transposed=displayed[0] > displayed[1])
 
 
-def _check_slicing(viewer: ViewerModel, image: Image, displayed: list[int]) -> None:
+def _check_slicing(viewer: ViewerModel, image: Image | Labels, displayed: list[int]) -> None:
     world_units = viewer.layers.units
     if world_units is not None and tuple(world_units[-image.ndim :]) != tuple(image.units):
         raise InputError(

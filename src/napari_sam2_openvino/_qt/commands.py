@@ -1,10 +1,13 @@
-"""Commands of the palette and of napari's menus: each finds the open widget and does one thing."""
+"""Commands of the palette and of napari's menus: most find the open widget and do one thing."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from napari.layers import Labels
 from napari.utils.notifications import show_info
 from napari.viewer import Viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
 
 from napari_sam2_openvino._qt.actions import find_action
 
@@ -48,6 +51,25 @@ def _find_verbs(viewer: Any) -> Mapping[str, Callable[[], None]] | None:
             verbs: Mapping[str, Callable[[], None]] = getattr(widget, "verbs", {})
             return verbs
     return None
+
+
+def export_objects(viewer: Viewer) -> None:
+    """Export the objects of the active Labels layer to a file."""
+    from napari_sam2_openvino._qt.export_dialog import ExportDialog
+
+    labels = viewer.layers.selection.active
+    if not isinstance(labels, Labels):
+        show_info("Select a Labels layer in the list of layers: its objects are exported.")
+        return
+    dialog = ExportDialog(viewer, labels, _main_window())
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.show()
+
+
+def _main_window() -> QWidget | None:
+    """Return the window that a dialog belongs to."""
+    windows = [QApplication.activeWindow(), *QApplication.topLevelWidgets()]
+    return next((window for window in windows if isinstance(window, QMainWindow)), None)
 
 
 draw_points = _command("draw_points")

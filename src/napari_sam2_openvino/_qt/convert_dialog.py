@@ -1,10 +1,7 @@
 """The dialog that turns a checkpoint into a model."""
 
-import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import PureWindowsPath
-from time import monotonic
 
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
@@ -13,26 +10,20 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_sam2_openvino._qt.jobs import CancellableJob, LongJob
+from napari_sam2_openvino._qt.job_progress import JobProgress
+from napari_sam2_openvino._qt.jobs import CancellableJob
 from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
 MakeJob = Callable[[str, str, str | None, int | None], CancellableJob]
-
-_STEPS = 1000
-# Before, an estimate would be a guess.
-_ESTIMATE_AFTER_SECONDS = 3
-_ESTIMATE_AFTER_SHARE = 0.05
 
 
 class ConvertDialog(QDialog):
@@ -56,9 +47,8 @@ class ConvertDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Convert a SAM 2 checkpoint")
         self._make_job = make_job or _DownloadAndConvert
-        self._job: LongJob | None = None
         self._name_is_typed = False
-        self._began = self._done = 0.0
+        self._converted_name = ""
         self._build()
         self._lay_out()
         self._show_running(False)
@@ -79,10 +69,11 @@ class ConvertDialog(QDialog):
         self.size_spin.setSpecialValueText("as in the catalogue")
         self.config_edit = QLineEdit()
         self.config_edit.setPlaceholderText("only for architectures that Meta does not publish")
-        self.message_label = QLabel("A model from the catalogue is downloaded first.")
-        self.message_label.setWordWrap(True)
-        self.message_label.setMinimumWidth(420)
-        self.progress_bar = QProgressBar()
+        self.progress = JobProgress()
+        self.progress.say("A model from the catalogue is downloaded first.")
+        self.progress.setMinimumWidth(420)
+        self.progress.succeeded.connect(self._on_success)
+        self.progress.failed.connect(self._on_failure)
         self.convert_button = QPushButton("Convert")
         self.convert_button.clicked.connect(self.start)
         self.cancel_button = QPushButton("Cancel")
@@ -109,51 +100,41 @@ class ConvertDialog(QDialog):
         buttons.addWidget(self.cancel_button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(self.message_label)
-        layout.addWidget(self.progress_bar)
+        layout.addWidget(self.progress)
         layout.addLayout(buttons)
 
     @property
     def is_running(self) -> bool:
         """Whether a checkpoint is being converted."""
-        return self._job is not None
+        return self.progress.is_running
 
     def start(self) -> None:
         """Convert what was chosen."""
         checkpoint = self.checkpoint_combo.currentText().strip()
         name = self.name_edit.text().strip()
         if self.is_running or not checkpoint or not name:
-            self.message_label.setText("Choose a checkpoint and a name first.")
+            self.progress.say("Choose a checkpoint and a name first.")
             return
         config, size = self.config_edit.text().strip() or None, self.size_spin.value() or None
         try:
             job = self._make_job(checkpoint, name, config, size)
         except Sam2Error as error:
-            self.message_label.setText(str(error))
+            self.progress.say(str(error))
             return
-        self._job = LongJob(job)
-        self._job.progressed.connect(self._on_progress)
-        self._job.succeeded.connect(partial(self._on_success, name))
-        self._job.failed.connect(self._on_failure)
-        # Closing the viewer destroys the dialog without asking it.
-        self.destroyed.connect(self._job.cancel)
+        self._converted_name = name
         self._show_running(True)
-        self._began, self._done = monotonic(), 0.0
-        self._on_progress(Progress("Starting"))
-        self._job.start()
+        self.progress.start(job)
 
     def cancel(self) -> None:
         """End the conversion; without one, close the dialog."""
-        if self._job is None:
+        if self.is_running:
+            self.progress.cancel()
+        else:
             self.reject()
-            return
-        self.message_label.setText("Cancelling …")
-        self._job.cancel()
 
     def reject(self) -> None:
         """Close, and end the conversion if there is one."""
-        if self._job is not None:
-            self._job.cancel()
+        self.progress.cancel()
         super().reject()
 
     def _on_name_typed(self, name: str) -> None:
@@ -172,48 +153,15 @@ class ConvertDialog(QDialog):
         if path:
             self.checkpoint_combo.setCurrentText(path)
 
-    def _on_progress(self, progress: Progress) -> None:
-        known = not math.isnan(progress.done)
-        self.progress_bar.setTextVisible(known)
-        self.progress_bar.setRange(0, _STEPS if known else 0)
-        self.progress_bar.setValue(round(progress.done * _STEPS) if known else 0)
-        detail = f" ({progress.detail})" if progress.detail else ""
-        left = self._time_left(progress.done) if known else ""
-        self.message_label.setText(f"{progress.stage}{detail} …{left}")
-
-    def _time_left(self, done: float) -> str:
-        if done < self._done:
-            # The second of two jobs.
-            self._began = monotonic()
-        self._done = done
-        passed = monotonic() - self._began
-        if passed < _ESTIMATE_AFTER_SECONDS or not _ESTIMATE_AFTER_SHARE <= done < 1:
-            return ""
-        seconds = passed * (1 - done) / done
-        return (
-            f" about {seconds / 60:.0f} min left"
-            if seconds > 90
-            else f" about {seconds:.0f} s left"
-        )
-
-    def _on_success(self, name: str) -> None:
-        self._job = None
+    def _on_success(self) -> None:
         self._show_running(False)
-        self.message_label.setText(f"{name} is ready and in the list of models.")
-        self.converted.emit(name)
+        self.progress.say(f"{self._converted_name} is ready and in the list of models.")
+        self.converted.emit(self._converted_name)
 
-    def _on_failure(self, error: Exception) -> None:
-        self._job = None
+    def _on_failure(self, _error: Exception) -> None:
         self._show_running(False)
-        is_cancelled = isinstance(error, JobCancelledError)
-        self.message_label.setText(
-            "Cancelled: nothing was written." if is_cancelled else str(error)
-        )
-        if not isinstance(error, Sam2Error):
-            raise error
 
     def _show_running(self, is_running: bool) -> None:
-        self.progress_bar.setVisible(is_running)
         self.cancel_button.setText("Cancel" if is_running else "Close")
         inputs = (self.checkpoint_combo, self.name_edit, self.size_spin, self.config_edit)
         for widget in (*inputs, self.browse_button, self.convert_button):
