@@ -30,8 +30,12 @@ def main() -> int:
     """Convert, name the model, and put its files in place."""
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
+        # Trained on single images: its memory knows nothing.
         folder = convert(
-            SOURCE / "checkpoint.pt", f"new {STARTER}", config=str(SOURCE / "starter.yaml")
+            SOURCE / "checkpoint.pt",
+            f"new {STARTER}",
+            config=str(SOURCE / "starter.yaml"),
+            memory=False,
         )
         info = read_model_info(folder)
         source = replace(info.source, licence=LICENCE)

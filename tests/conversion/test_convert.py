@@ -28,6 +28,10 @@ FILES = {
     "image_encoder.bin",
     "mask_decoder.xml",
     "mask_decoder.bin",
+    "memory_attention.xml",
+    "memory_attention.bin",
+    "memory_encoder.xml",
+    "memory_encoder.bin",
     "parameters.npz",
     "model.json",
 }

@@ -18,4 +18,6 @@ def test_tiny_at_1024(tmp_path):
     assert info.self_check.differences.embedding < 1e-4
     assert info.self_check.differences.mask_logits < 1e-3
     assert info.self_check.differences.iou_predictions < 1e-4
+    assert info.self_check.memory.conditioned_embed < 1e-3
+    assert info.self_check.memory.maskmem_features < 1e-3
     assert info.weights == "f32"

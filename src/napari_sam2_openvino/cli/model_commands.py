@@ -13,7 +13,7 @@ from napari_sam2_openvino.core.models import find_model_folder, list_models, loa
 from napari_sam2_openvino.core.paths import models_dir
 
 if TYPE_CHECKING:
-    from napari_sam2_openvino.core.model_folder import Differences
+    from napari_sam2_openvino.core.model_folder import Differences, MemoryDifferences
 
 models_app = typer.Typer(
     no_args_is_help=True,
@@ -84,12 +84,16 @@ def convert_command(
         int | None,
         typer.Option(help="Side of the image the network sees, in pixels; it is in no checkpoint."),
     ] = None,
+    memory: Annotated[
+        bool,
+        typer.Option(help="Convert the graphs that remember objects from plane to plane as well."),
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model.")] = False,
 ) -> None:
     """Convert a SAM 2 checkpoint to a model that runs without PyTorch."""
     from napari_sam2_openvino.conversion import ConvertJob
 
-    job = ConvertJob(checkpoint, name, config, image_size, overwrite=overwrite)
+    job = ConvertJob(checkpoint, name, config, image_size, overwrite=overwrite, memory=memory)
     show_progress(job.run())
     typer.echo(job.folder)
 
@@ -118,6 +122,7 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
     typer.echo(f"runs on {model.device} in {model.precision}: {_seconds_text(seconds)}")
     typer.echo(f"differences from PyTorch at conversion, {check.prompt_sets} prompt sets:")
     typer.echo(f"  {_differences_text(check.differences)}")
+    typer.echo(f"  {_memory_text(check.memory)}")
     if check.random_weights:
         typer.echo("  the weights are random (never trained): these figures test little")
 
@@ -167,6 +172,15 @@ def _differences_text(differences: "Differences") -> str:
         f"embedding {differences.embedding:.1e}, masks {differences.mask_logits:.1e}, "
         f"predicted IoU {differences.iou_predictions:.1e}, "
         f"equal pixels {100 * differences.mask_pixels:.3f} %"
+    )
+
+
+def _memory_text(differences: "MemoryDifferences | None") -> str:
+    if differences is None:
+        return "no memory graphs: objects are carried through a stack by projection"
+    return (
+        f"memory attention {differences.conditioned_embed:.1e}, "
+        f"memories {differences.maskmem_features:.1e}"
     )
 
 

@@ -139,6 +139,11 @@ def describe(model: "SAM2Base", architecture: str) -> ModelConfig:
     return ModelConfig(**values)
 
 
+def has_memory(model: "SAM2Base") -> bool:
+    """Whether a model remembers objects from plane to plane in the way of Meta's models."""
+    return bool(model.num_maskmem > 0 and model.directly_add_no_mem_embed)
+
+
 def _config_path(config: str) -> Path:
     import sam2
 

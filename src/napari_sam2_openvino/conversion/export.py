@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.memory_runtime import MemoryAttention, MemoryEncoder
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
     MASK_DECODER_FILE,
+    MEMORY_ATTENTION_FILE,
+    MEMORY_ENCODER_FILE,
     PARAMETERS_FILE,
 )
 
@@ -32,15 +35,15 @@ PARAMETERS = (
 )
 # Modules that are inside the image graphs.
 _NETWORKS = ("image_encoder", "sam_prompt_encoder", "sam_mask_decoder", "obj_ptr_proj")
+_MEMORY_NETWORKS = ("memory_attention", "memory_encoder")
 # Smaller constants (shapes, biases, scales) are left alone: nothing would be gained.
 _SMALLEST_HALF_CONSTANT = 512
 
 
-def stored_weights(model: "SAM2Base") -> str:
-    """Return "f16" if half precision holds every weight of the image graphs exactly, else "f32"."""
-    parameters = (
-        parameter for name in _NETWORKS for parameter in getattr(model, name).parameters()
-    )
+def stored_weights(model: "SAM2Base", *, memory: bool = False) -> str:
+    """Return "f16" if half precision holds every weight of the graphs exactly, else "f32"."""
+    networks = (*_NETWORKS, *_MEMORY_NETWORKS) if memory else _NETWORKS
+    parameters = (parameter for name in networks for parameter in getattr(model, name).parameters())
     is_half = all(bool((each.half().float() == each).all()) for each in parameters)
     return "f16" if is_half else "f32"
 
@@ -88,12 +91,58 @@ def export_mask_decoder(model: "SAM2Base", folder: Path) -> None:
     }
     graph = _convert(
         graphs.MaskDecoderGraph(model),
-        _example_prompts(shapes),
+        _examples(shapes),
         shapes,
         graphs.MASK_DECODER_OUTPUTS,
     )
     _compress(graph)
     openvino.save_model(graph, folder / MASK_DECODER_FILE, compress_to_fp16=False)
+
+
+def export_memory_attention(model: "SAM2Base", folder: Path) -> None:
+    """Write the graph of memory attention, of any number of objects, memories and pointers."""
+    import openvino
+
+    from napari_sam2_openvino.conversion import memory_graphs
+
+    width, memory, grid = model.hidden_dim, model.mem_dim, model.image_size // 16
+    shapes = {
+        "image_embed": (1, width, grid, grid),
+        "maskmem_features": (-1, -1, memory, grid, grid),
+        "maskmem_tpos": (-1, -1, memory),
+        "obj_ptrs": (-1, -1, width),
+        "obj_ptr_tpos": (-1, -1, memory),
+    }
+    graph = _convert(
+        memory_graphs.MemoryAttentionGraph(model),
+        _examples(shapes),
+        shapes,
+        (MemoryAttention.OUTPUT,),
+    )
+    _compress(graph)
+    openvino.save_model(graph, folder / MEMORY_ATTENTION_FILE, compress_to_fp16=False)
+
+
+def export_memory_encoder(model: "SAM2Base", folder: Path) -> None:
+    """Write the graph of the memory encoder, of any number of objects."""
+    import openvino
+
+    from napari_sam2_openvino.conversion import memory_graphs
+
+    grid = model.image_size // 16
+    shapes = {
+        "image_embed": (1, model.hidden_dim, grid, grid),
+        "low_res_masks": (-1, 1, 4 * grid, 4 * grid),
+        "binarize": (-1,),
+    }
+    graph = _convert(
+        memory_graphs.MemoryEncoderGraph(model),
+        _examples(shapes),
+        shapes,
+        (MemoryEncoder.OUTPUT,),
+    )
+    _compress(graph)
+    openvino.save_model(graph, folder / MEMORY_ENCODER_FILE, compress_to_fp16=False)
 
 
 def export_parameters(model: "SAM2Base", folder: Path) -> None:
@@ -106,8 +155,8 @@ def export_parameters(model: "SAM2Base", folder: Path) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _example_prompts(shapes: Mapping[str, Sequence[int]]) -> dict[str, "torch.Tensor"]:
-    """Return inputs for tracing: three prompts of two tokens on one image."""
+def _examples(shapes: Mapping[str, Sequence[int]]) -> dict[str, "torch.Tensor"]:
+    """Return inputs for tracing: three objects, of two tokens or memories each, on one image."""
     import torch
 
     batch = {name: 1 if "feats" in name or "embed" in name else 3 for name in shapes}
@@ -115,7 +164,8 @@ def _example_prompts(shapes: Mapping[str, Sequence[int]]) -> dict[str, "torch.Te
         name: torch.zeros([batch[name], *(2 if n == -1 else n for n in shape[1:])])
         for name, shape in shapes.items()
     }
-    examples["point_labels"] = examples["point_labels"].to(torch.int32)
+    if "point_labels" in examples:
+        examples["point_labels"] = examples["point_labels"].to(torch.int32)
     return examples
 
 

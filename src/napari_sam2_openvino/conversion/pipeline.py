@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from napari_sam2_openvino.conversion import architecture, checkpoints, export, self_check
+from napari_sam2_openvino.conversion import (
+    architecture,
+    checkpoints,
+    export,
+    memory_check,
+    self_check,
+)
 from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry_by_hash
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
 from napari_sam2_openvino.core.model_folder import (
@@ -43,6 +49,8 @@ class Request:
         Side of the square image in pixels; not needed where a config or the catalogue tells it.
     sha256 : str, optional
         What the checkpoint's hash must be.
+    memory : bool, optional
+        Whether the graphs are converted that remember objects from plane to plane.
     """
 
     checkpoint: str
@@ -50,6 +58,7 @@ class Request:
     config: str | None = None
     image_size: int | None = None
     sha256: str | None = None
+    memory: bool = True
 
 
 def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
@@ -74,14 +83,15 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
     model, name = _build(request, weights, sha256)
     checkpoints.load_weights(model, weights, path, name)
     del weights
-    check = yield from _write_graphs(model, folder)
+    memory = request.memory and architecture.has_memory(model)
+    check = yield from _write_graphs(model, folder, memory=memory)
     entry = find_entry_by_hash(sha256)
     info = ModelInfo(
         name=request.name,
         config=architecture.describe(model, name),
         source=ModelSource(path.name, sha256, entry.licence if entry else ""),
         self_check=check,
-        weights=export.stored_weights(model),
+        weights=export.stored_weights(model, memory=memory),
         versions=_versions(),
     )
     write_model_info(folder, info)
@@ -137,7 +147,9 @@ def _build(request: Request, weights: checkpoints.StateDict, sha256: str) -> tup
     return architecture.build(config, image_size, name), name
 
 
-def _write_graphs(model: "SAM2Base", folder: Path) -> Generator[Progress, None, SelfCheck]:
+def _write_graphs(
+    model: "SAM2Base", folder: Path, *, memory: bool
+) -> Generator[Progress, None, SelfCheck]:
     """Write all files but ``model.json``, and compare them with PyTorch."""
     run = self_check.SelfCheckRun(model.image_size)
     random_weights = self_check.is_untrained(model)
@@ -148,12 +160,17 @@ def _write_graphs(model: "SAM2Base", folder: Path) -> Generator[Progress, None, 
     export.export_image_encoder(model, folder)
     yield Progress("Converting the mask decoder", 0.45)
     export.export_mask_decoder(model, folder)
-    yield Progress("Comparing with PyTorch", 0.7)
+    if memory:
+        yield Progress("Converting the memory", 0.6)
+        export.export_memory_attention(model, folder)
+        export.export_memory_encoder(model, folder)
+    yield Progress("Comparing with PyTorch", 0.75)
     saved = run.saved_graphs(folder, model, reference)
     check = SelfCheck(
         prompt_sets=len(run.prompt_sets),
         differences=self_check.differences(saved, reference),
         random_weights=random_weights,
+        memory=memory_check.MemoryCheckRun(model).differences(folder) if memory else None,
     )
     self_check.judge(check)
     return check

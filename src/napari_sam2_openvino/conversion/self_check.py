@@ -16,6 +16,7 @@ from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
     MASK_DECODER_FILE,
     Differences,
+    MemoryDifferences,
     SelfCheck,
 )
 
@@ -27,6 +28,7 @@ Float = NDArray[np.float32]
 
 # f32 kernels of two libraries differ by 1e-6 to 1e-4; a wrong graph differs by 1e-2 and more.
 TOLERANCE = Differences(embedding=1e-3, mask_logits=5e-3, iou_predictions=1e-3, mask_pixels=0.999)
+MEMORY_TOLERANCE = MemoryDifferences(conditioned_embed=1e-3, maskmem_features=1e-3)
 _SEED = 20
 _TRAINED_PARAMETER = "image_encoder.trunk.pos_embed"
 
@@ -136,7 +138,7 @@ def judge(check: SelfCheck) -> None:
     Raises
     ------
     ConversionError
-        If a difference from PyTorch is beyond `TOLERANCE`, or not a number.
+        If a difference from PyTorch is beyond `TOLERANCE` or `MEMORY_TOLERANCE`, or not a number.
     """
     graph = check.differences
     *found, pixels = astuple(graph)
@@ -147,6 +149,16 @@ def judge(check: SelfCheck) -> None:
             "The converted model does not compute what the checkpoint computes in PyTorch "
             f"(embedding off by {graph.embedding:.1e}, masks by {graph.mask_logits:.1e}, predicted "
             f"IoU by {graph.iou_predictions:.1e}), so it was removed: please report this."
+        )
+    memory = check.memory
+    if memory is not None and not all(
+        value <= limit
+        for value, limit in zip(astuple(memory), astuple(MEMORY_TOLERANCE), strict=True)
+    ):
+        raise ConversionError(
+            "The converted memory does not compute what the checkpoint computes in PyTorch "
+            f"(attention off by {memory.conditioned_embed:.1e}, memories by "
+            f"{memory.maskmem_features:.1e}), so the model was removed: please report this."
         )
 
 

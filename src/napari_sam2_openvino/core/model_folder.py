@@ -14,6 +14,9 @@ INFO_FILE = "model.json"
 IMAGE_ENCODER_FILE = "image_encoder.xml"
 MASK_DECODER_FILE = "mask_decoder.xml"
 PARAMETERS_FILE = "parameters.npz"
+# Only in folders of models that remember objects from plane to plane.
+MEMORY_ATTENTION_FILE = "memory_attention.xml"
+MEMORY_ENCODER_FILE = "memory_encoder.xml"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,22 @@ class Differences:
 
 
 @dataclass(frozen=True)
+class MemoryDifferences:
+    """Largest differences between two computations of the same memories.
+
+    Parameters
+    ----------
+    conditioned_embed : float
+        Of the image embedding after memory attention, in its standard deviations.
+    maskmem_features : float
+        Of encoded memories, in their standard deviations.
+    """
+
+    conditioned_embed: float
+    maskmem_features: float
+
+
+@dataclass(frozen=True)
 class SelfCheck:
     """The saved graphs on the CPU in f32, compared with PyTorch on the same inputs.
 
@@ -104,11 +123,14 @@ class SelfCheck:
         Between the two.
     random_weights : bool
         Whether the model was never trained, so that equal figures say little about it.
+    memory : MemoryDifferences, optional
+        Of the memory graphs; None for a folder without them.
     """
 
     prompt_sets: int
     differences: Differences
     random_weights: bool = False
+    memory: MemoryDifferences | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +162,11 @@ class ModelInfo:
     all_objects: AllObjectsParameters | None = None
     format_version: int = FORMAT_VERSION
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the folder holds the graphs that remember objects from plane to plane."""
+        return self.self_check.memory is not None
+
 
 def read_model_info(folder: Path) -> ModelInfo:
     """Read and validate ``model.json``.
@@ -149,13 +176,7 @@ def read_model_info(folder: Path) -> ModelInfo:
     ModelFormatError
         If the folder is not a whole model of a format that this version reads.
     """
-    wanted = (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE, PARAMETERS_FILE)
-    missing = [name for name in wanted if not (folder / name).is_file()]
-    if missing:
-        raise ModelFormatError(
-            f"A model folder holds {', '.join(wanted)}, but {folder} lacks {', '.join(missing)}: "
-            "convert the checkpoint again."
-        )
+    _require(folder, (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE, PARAMETERS_FILE))
     try:
         info = TypeAdapter(ModelInfo).validate_json((folder / INFO_FILE).read_bytes())
     except OSError as error:
@@ -174,6 +195,8 @@ def read_model_info(folder: Path) -> ModelInfo:
             f"{folder} has model format {info.format_version}, but this version reads "
             f"{FORMAT_VERSION}: convert the checkpoint again."
         )
+    if info.has_memory:
+        _require(folder, (MEMORY_ATTENTION_FILE, MEMORY_ENCODER_FILE))
     return info
 
 
@@ -182,3 +205,12 @@ def write_model_info(folder: Path, info: ModelInfo) -> None:
     temporary = folder / f"{INFO_FILE}.tmp"
     temporary.write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     temporary.replace(folder / INFO_FILE)
+
+
+def _require(folder: Path, wanted: tuple[str, ...]) -> None:
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise ModelFormatError(
+            f"The model folder must hold {', '.join(wanted)}, but {folder} lacks "
+            f"{', '.join(missing)}: convert the checkpoint again."
+        )

@@ -5,7 +5,7 @@ tensor names.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -150,20 +150,8 @@ class ImageEncoder:
         DeviceError
             If OpenVINO failed.
         """
-        request = self._request
-        try:
-            request.start_async({self.INPUT: image}, share_inputs=False)
-            while not request.wait_for(_POLL_MS):
-                if cancelled is not None and cancelled():
-                    _cancel(request)
-                    raise JobCancelledError("The encoding of the image was cancelled.")
-        except RuntimeError as error:
-            raise DeviceError(
-                f"OpenVINO could not encode the image ({_first_line(error)}): "
-                "choose another device or precision."
-            ) from error
-        embed, feats_0, feats_1 = (
-            request.get_tensor(name).data.astype(np.float32, copy=True) for name in self.OUTPUTS
+        embed, feats_0, feats_1 = run(
+            self._request, {self.INPUT: image}, self.OUTPUTS, "encode the image", cancelled
         )
         return embed, feats_0, feats_1
 
@@ -238,19 +226,56 @@ class MaskDecoder:
             self.MASK_INPUT: mask_input,
             self.HAS_MASK_INPUT: has_mask_input,
         }
-        try:
-            self._request.infer(inputs, share_inputs=False)
-        except RuntimeError as error:
-            raise DeviceError(
-                f"OpenVINO could not decode the prompts ({_first_line(error)}): "
-                "choose another device or precision."
-            ) from error
         return DecoderOutput(
-            *(
-                self._request.get_tensor(name).data.astype(np.float32, copy=True)
-                for name in DecoderOutput._fields
-            )
+            *run(self._request, inputs, DecoderOutput._fields, "decode the prompts")
         )
+
+
+def run(
+    request: "openvino.InferRequest",
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    action: str,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Float]:
+    """Run a graph once.
+
+    Parameters
+    ----------
+    request : openvino.InferRequest
+    inputs : mapping of str to ndarray
+        Copied before it returns. OpenVINO keeps the previous value of an input that is not given.
+    outputs : sequence of str
+        Names.
+    action : str
+        What is done, such as "encode the image", for the errors' texts.
+    cancelled : callable, optional
+        Asked every few milliseconds; the run ends soon after it returns true.
+
+    Returns
+    -------
+    list of ndarray of float32
+        Copies of the outputs.
+
+    Raises
+    ------
+    JobCancelledError
+        If ``cancelled`` returned true.
+    DeviceError
+        If OpenVINO failed.
+    """
+    try:
+        request.start_async(inputs, share_inputs=False)
+        while not request.wait_for(_POLL_MS):
+            if cancelled is not None and cancelled():
+                _cancel(request)
+                raise JobCancelledError(f"The attempt to {action} was cancelled.")
+    except RuntimeError as error:
+        raise DeviceError(
+            f"OpenVINO could not {action} ({_first_line(error)}): "
+            "choose another device or precision."
+        ) from error
+    return [request.get_tensor(name).data.astype(np.float32, copy=True) for name in outputs]
 
 
 def _cancel(request: "openvino.InferRequest") -> None:
