@@ -30,7 +30,7 @@ PARTS = {
     "_layers": {"core"},
     "_files": {"core"},
     "recipe": {"core", "_files"},
-    "batch": {"core", "_files"},
+    "batch": {"core", "_files", "export"},
     "export": {"core", "_files"},
     "_sample_data": {"core", "synthetic"},
     "_writers": {"export"},

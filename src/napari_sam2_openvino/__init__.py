@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_sam2_openvino.batch.segment import segment_stack
     from napari_sam2_openvino.conversion import convert
     from napari_sam2_openvino.core.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
@@ -21,6 +22,7 @@ _HOMES = {
     "convert": "napari_sam2_openvino.conversion",
     "list_models": "napari_sam2_openvino.core.models",
     "load_model": "napari_sam2_openvino.core.models",
+    "segment_stack": "napari_sam2_openvino.batch.segment",
 }
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "convert",
     "list_models",
     "load_model",
+    "segment_stack",
 ]
 
 

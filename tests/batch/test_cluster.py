@@ -24,7 +24,7 @@ def cluster():
 
 
 def run(images, scheduler, recipe=None, **options):
-    chosen = settings(recipe, in_other_processes=True)
+    chosen = settings(recipe)
     job = BatchJob(images, chosen, runner=DaskRunner(scheduler, **options))
     for _ in job.run():
         pass
@@ -64,7 +64,7 @@ def test_a_client_of_ones_own_is_used_and_cancelled(cluster, tmp_path):
     with distributed.Client(cluster, set_as_default=False) as client:
         job = BatchJob(
             [(spots((40, 48, 64)), tmp_path / "labels.zarr")],
-            settings(BrightSpots(seconds=0.05), in_other_processes=True),
+            settings(BrightSpots(seconds=0.05)),
             runner=DaskRunner(client, threads=1),
         )
         reports = job.run()

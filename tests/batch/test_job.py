@@ -138,7 +138,7 @@ def test_empty_planes_are_skipped(tmp_path):
     # Noise, which the segmenter takes for objects.
     image[[0, 4]] = rng.normal(300, 20, image[:2].shape)
     assert expected(image)[0].max() > 20
-    options = BatchParameters(PlaneParameters(skip_empty=0.2))
+    options = BatchParameters(planes=PlaneParameters(skip_empty=0.2))
     run(image, tmp_path / "labels.tif", parameters=options)
     labels, _ = read(tmp_path / "labels.tif")
     assert [plane.max() > 0 for plane in labels] == [False, True, True, True, False, True]

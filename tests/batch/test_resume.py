@@ -68,7 +68,7 @@ def test_without_resume_what_was_begun_is_refused(tmp_path):
         (STACK, {"planes": "z=1:"}, r"planes \(, now z=1:\)"),
         (
             STACK,
-            {"parameters": BatchParameters(PlaneParameters(skip_empty=0.1))},
+            {"parameters": BatchParameters(planes=PlaneParameters(skip_empty=0.1))},
             r"skip_empty \(0.0, now 0.1\)",
         ),
     ],

@@ -80,10 +80,15 @@ def open_image(path: Path) -> Iterator[ImageFile]:
         # The file is the user's, and readers raise whatever they stumble over.
         except Exception as error:
             raise InputError(
-                f"The image {path} cannot be read ({error}): check that it is whole and of a "
-                "common format."
+                f"The image {path} cannot be read ({_first_line(error)}): check that it is whole "
+                "and of a common format."
             ) from error
         yield image
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
 def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:

@@ -27,13 +27,17 @@ class LabelsStore:
     ----------
     path : Path
         Made by `create`.
+
+    Attributes
+    ----------
+    array : zarr.Array of uint32
     """
 
     def __init__(self, path: Path) -> None:
         import zarr
 
         self.path = path
-        self._array: Any = zarr.open_array(path / _ARRAY, mode="r+")
+        self.array: Any = zarr.open_array(path / _ARRAY, mode="r+")
 
     @classmethod
     def create(
@@ -86,11 +90,11 @@ class LabelsStore:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the labels."""
-        return tuple(self._array.shape)
+        return tuple(self.array.shape)
 
     def read(self, position: tuple[int, ...]) -> NDArray[np.uint32]:
         """Return the plane at a position along the axes before the last two."""
-        return np.asarray(self._array[position])
+        return np.asarray(self.array[position])
 
     def write(self, position: tuple[int, ...], plane: NDArray[Any]) -> None:
         """Write a plane; it is on the disk when this returns, also if the power fails then.
@@ -100,10 +104,10 @@ class LabelsStore:
         OSError
             If it cannot be written.
         """
-        self._array[position] = plane
+        self.array[position] = plane
         tiles = [
             range(-(-length // side))
-            for length, side in zip(self.shape[-2:], self._array.chunks[-2:], strict=True)
+            for length, side in zip(self.shape[-2:], self.array.chunks[-2:], strict=True)
         ]
         root, folders = self.path / _ARRAY, set()
         for place in product(*tiles):

@@ -5,9 +5,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from napari_sam2_openvino.batch.dask_runner import DaskRunner
 from napari_sam2_openvino.batch.images import StackImage, stack_image
 from napari_sam2_openvino.batch.pace import Pace
-from napari_sam2_openvino.batch.plane_work import PlaneOutcome
+from napari_sam2_openvino.batch.plane_work import PlaneOutcome, StackTask
 from napari_sam2_openvino.batch.reports import BatchReport, StackReport
 from napari_sam2_openvino.batch.runners import PlaneTask, Runner, run_here
 from napari_sam2_openvino.batch.stack import Stack, StackSettings
@@ -25,8 +26,8 @@ class BatchJob:
     settings : StackSettings
     axes : str, optional
         The axes of all images.
-    runner : Runner, optional
-        Where planes are segmented: in this process by default.
+    runner : DaskRunner, optional
+        The workers that segment planes; without it this process does.
 
     Examples
     --------
@@ -42,7 +43,7 @@ class BatchJob:
         settings: StackSettings,
         *,
         axes: str | None = None,
-        runner: Runner = run_here,
+        runner: DaskRunner | None = None,
     ) -> None:
         if not images:
             raise InputError("There is no image to segment: give one or more.")
@@ -79,7 +80,8 @@ class BatchJob:
         """
         self._pace = Pace()
         yield Progress("Starting", 0.0)
-        steps = self._runner(self._tasks(), lambda: self._cancelled)
+        runner: Runner = self._runner or run_here
+        steps = runner(self._tasks(), lambda: self._cancelled)
         with contextlib.closing(steps):
             try:
                 for done in steps:
@@ -100,7 +102,7 @@ class BatchJob:
             try:
                 found = image if isinstance(image, StackImage) else stack_image(image, self._axes)
                 stack = _Progressing(Stack(found, output, self._settings))
-                task = stack.stack.task() if stack.pending else None
+                task = stack.task(for_other_processes=self._runner is not None)
             except Sam2Error as error:
                 self._fail(number, error)
                 continue
@@ -158,6 +160,12 @@ class _Progressing:
     def share(self) -> float:
         n_planes = len(self.stack.numbers)
         return 1.0 if self.is_stopped else (n_planes - len(self.pending)) / n_planes
+
+    def task(self, *, for_other_processes: bool) -> StackTask | None:
+        """Return what processes need to segment what is missing; None if nothing is."""
+        if not self.pending:
+            return None
+        return self.stack.task(for_other_processes=for_other_processes)
 
     def take(self, outcome: PlaneOutcome) -> None:
         self.pending.pop(outcome.number, None)

@@ -40,10 +40,11 @@ class Pace:
         if not self._n_planes or gained <= 0:
             return ""
         left = self.seconds * (1 - self._done) / gained
-        return f"{self.planes_per_minute:.0f} planes per minute, {_duration(left)} left"
+        return f"{self.planes_per_minute:.0f} planes per minute, {duration(left)} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people, such as "5 min"."""
     minutes = seconds / _MINUTE
     if minutes < 1:
         return f"{seconds:.0f} s"

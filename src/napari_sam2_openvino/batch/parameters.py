@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 from napari_sam2_openvino.core.parameters import Normalization, Parameter, check_limits
 
 LinkAxis = Literal["none", "z", "t"]
@@ -75,6 +76,8 @@ class BatchParameters:
 
     Parameters
     ----------
+    objects : AllObjectsParameters, optional
+        How objects are found on a plane; None for what the model recommends.
     planes : PlaneParameters, optional
     channels : tuple of int, optional
         Up to three channels, counted from 0, that become red, green and blue; empty for all.
@@ -83,6 +86,7 @@ class BatchParameters:
     linking : LinkParameters, optional
     """
 
+    objects: AllObjectsParameters | None = None
     planes: PlaneParameters = field(default_factory=PlaneParameters)
     channels: tuple[int, ...] = ()
     normalization: Normalization = field(default_factory=Normalization)

@@ -37,8 +37,8 @@ class StackReport:
         if not self.n_planes:
             return f"{self.image}: {' '.join(self.problems)}"
         text = (
-            f"{self.image}: {self.n_objects} objects on {self.n_finished} of {self.n_planes} "
-            f"planes, in {self.output}"
+            f"{self.image}: {count(self.n_objects, 'object')} on {self.n_finished} of "
+            f"{count(self.n_planes, 'plane')}, in {self.output}"
         )
         told = " ".join(self.problems[:_MOST_PROBLEMS])
         more = len(self.problems) - _MOST_PROBLEMS
@@ -75,5 +75,12 @@ class BatchReport:
     def __str__(self) -> str:
         n_objects = sum(stack.n_objects for stack in self.stacks)
         n_planes = sum(stack.n_finished for stack in self.stacks)
-        text = f"{n_objects} objects on {n_planes} planes of {len(self.stacks)} images"
+        n_images = len(self.stacks)
+        text = f"{count(n_objects, 'object')} on {count(n_planes, 'plane')}"
+        text += f" of {n_images} images" if n_images > 1 else ""
         return f"{text}; {self.n_failed} failed" if self.n_failed else text
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "2 planes"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,24 +1,15 @@
 """One stack on its way: where its labels go, which planes are missing, what makes them final."""
 
-import contextlib
 import json
 import shutil
-import tempfile
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from napari_sam2_openvino._files.images import (
-    LABELS_SUFFIXES,
-    check_labels_path,
-    save_labels,
-    scratch_labels,
-)
+from napari_sam2_openvino._files.images import LABELS_SUFFIXES, check_labels_path
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.axes import select_planes
+from napari_sam2_openvino.batch.copying import write_labels
 from napari_sam2_openvino.batch.emptiness import Emptiness
 from napari_sam2_openvino.batch.images import StackImage, choose_channels
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal, write_whole
@@ -45,8 +36,6 @@ class StackSettings:
         Which ones, see `select_planes`; empty for all.
     resume, overwrite : bool
         What to do where a job was begun already, or ended.
-    in_other_processes : bool
-        Whether planes are segmented there.
     """
 
     recipe: PlaneRecipe
@@ -54,7 +43,6 @@ class StackSettings:
     planes: str = ""
     resume: bool = False
     overwrite: bool = False
-    in_other_processes: bool = False
 
 
 class Stack:
@@ -161,15 +149,18 @@ class Stack:
                 self._journal.begin(self.identity)
             for path in self._stores():
                 if not path.exists():
+                    self._check_nothing_lost(path)
                     self._make_store(path)
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def _make_store(self, path: Path) -> None:
+    def _check_nothing_lost(self, path: Path) -> None:
         if any(self._journal.has_plane(number) for number in self.numbers):
             raise InputError(
                 f"{path} is gone, but planes of it were finished: overwrite what was begun."
             )
+
+    def _make_store(self, path: Path) -> None:
         axes, image = self.image.axes, self.image
         LabelsStore.create(
             path, axes.labels_shape, axes.labels_letters, scale=image.scale, units=image.units
@@ -214,16 +205,21 @@ class Stack:
         finished = (each for each in self.numbers if self._journal.has_plane(each))
         return sum(self._journal.record(number).n_objects for number in finished)
 
-    def task(self) -> StackTask:
+    def task(self, *, for_other_processes: bool = False) -> StackTask:
         """Return what processes need to segment planes of it.
+
+        Parameters
+        ----------
+        for_other_processes : bool, optional
+            Whether an array in memory must be written to the disk for them.
 
         Raises
         ------
         InputError
-            If an array in memory cannot be written to the disk for them.
+            If it cannot be written.
         """
         image = self.image
-        if self._settings.in_other_processes:
+        if for_other_processes:
             try:
                 image = image.spooled(self._folder / "image.npy")
             except OSError as error:
@@ -275,34 +271,20 @@ class Stack:
         )
 
     def _write_final(self) -> Generator[Progress, None, None]:
-        raw = LabelsStore(self._raw)
-        if self._is_growing:
-            if self._links.link == "none":
-                return
-            store = LabelsStore(self.output)
-            for number, plane in self._final_planes(raw):
-                store.write(self.image.axes.position(number), plane)
-                yield self._progress("Writing linked planes", number)
-            return
-        axes = self.image.axes
-        with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
-            labels = scratch_labels(axes.labels_shape, np.iinfo(np.uint32).max, folder)
-            for number, plane in self._final_planes(raw):
-                labels[axes.position(number)] = plane
-                yield self._progress("Writing", number)
-            save_labels(self.output, labels, axes=axes.labels_letters, overwrite=True)
-
-    def _final_planes(self, raw: LabelsStore) -> Generator[tuple[int, Any], None, None]:
-        for number in self.numbers:
-            plane = raw.read(self.image.axes.position(number))
-            if self._links.link != "none":
-                plane = linked_plane(plane, self._journal, number)
-            yield number, plane
-
-    def _progress(self, stage: str, number: int) -> Progress:
-        n_planes = self.image.axes.n_planes
-        return Progress(stage, detail=f"plane {number + 1} of {n_planes}")
+        """Put the planes, linked if they are to be, where the labels belong."""
+        labels = LabelsStore(self._raw)
+        if self._links.link != "none":
+            linked = self.output if self._is_growing else self._folder / "linked.zarr"
+            if not linked.exists():
+                self._make_store(linked)
+            labels, raw = LabelsStore(linked), labels
+            for done, number in enumerate(self.numbers, start=1):
+                position = self.image.axes.position(number)
+                labels.write(position, linked_plane(raw.read(position), self._journal, number))
+                text = f"plane {done} of {len(self.numbers)}"
+                yield Progress("Writing linked planes", detail=text)
+        if not self._is_growing:
+            yield from write_labels(labels, self.output, self.image)
 
 
 def _versions() -> dict[str, str]:

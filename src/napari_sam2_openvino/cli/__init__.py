@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from napari_sam2_openvino.cli.export_command import export_command
 from napari_sam2_openvino.cli.model_commands import models_app
 from napari_sam2_openvino.cli.recipe_commands import recipe_app
+from napari_sam2_openvino.cli.segment_command import segment_command
 from napari_sam2_openvino.core.errors import Sam2Error
 
 
@@ -39,6 +40,13 @@ app.command(
     "napari-sam2 export labels.zarr -o objects.csv --format csv --image image.tif --scale 0.25 "
     "--unit um",
 )(export_command)
+app.command(
+    "segment",
+    epilog="Examples: napari-sam2 segment stack.tif -o labels.zarr --try-plane z=10; "
+    "napari-sam2 segment stack.tif -o labels.zarr --link z --resume; "
+    "napari-sam2 segment folder -o labels --points-per-side 16; "
+    "napari-sam2 segment stack.zarr -o labels.zarr --scheduler local --workers 4",
+)(segment_command)
 
 
 @app.callback()

@@ -1,0 +1,106 @@
+"""Options of commands, made from what parameter sets say about themselves."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from napari_sam2_openvino.core.parameters import Parameter, describe
+
+Values = TypeVar("Values")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """The options that are made of one parameter set.
+
+    Parameters
+    ----------
+    parameter_set : type
+    left_out : sequence of str, optional
+        Parameters that are no options.
+    names : mapping of str to str, optional
+        What options are called whose parameter has a name that says too little by itself.
+    otherwise : str, optional
+        What may count instead of the default.
+    """
+
+    parameter_set: type
+    left_out: Sequence[str] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    otherwise: str = ""
+
+    def options(self) -> Iterator[tuple[str, str, Parameter, Any]]:
+        """Give for each option its name, the parameter, what there is to say, and its type."""
+        types = get_type_hints(self.parameter_set)
+        for name, about in describe(self.parameter_set).items():
+            if name not in self.left_out:
+                yield self.names.get(name, name), name, about, types[name]
+
+    def with_given(self, values: Values, given: Mapping[str, Any]) -> Values:
+        """Return a value of the set with what the command line says changed.
+
+        Parameters
+        ----------
+        values : parameter set
+        given : mapping of str to object
+            By names of options; None is not given.
+
+        Raises
+        ------
+        InputError
+            If a value is outside its limits.
+        """
+        changes = {
+            name: given[option]
+            for option, name, _, _ in self.options()
+            if given.get(option) is not None
+        }
+        return replace(values, **changes)  # type: ignore[type-var]
+
+
+def with_options(*groups: OptionGroup) -> Callable[[Function], Function]:
+    """Give a command the options of parameter sets, all of them None where they are not given.
+
+    The command takes them as ``**given``.
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        own = [
+            each
+            for each in signature.parameters.values()
+            if each.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        added = [
+            inspect.Parameter(
+                option,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=_annotation(group, option, about, kind, name),
+            )
+            for group in groups
+            for option, name, about, kind in group.options()
+        ]
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *added]
+        )
+        function.__annotations__ = {
+            **{name: hint for name, hint in function.__annotations__.items() if name != "given"},
+            **{each.name: each.annotation for each in added},
+        }
+        return function
+
+    return decorate
+
+
+def _annotation(group: OptionGroup, option: str, about: Parameter, kind: Any, name: str) -> Any:
+    flag = option.replace("_", "-")
+    names = [f"--{flag}/--no-{flag}"] if kind is bool else [f"--{flag}"]
+    (default,) = [each.default for each in fields(group.parameter_set) if each.name == name]
+    shown = f"{default:.3g}" if isinstance(default, float) else str(default)
+    help_text = f"{about.tip} [default: {shown}{group.otherwise}]"
+    return Annotated[kind | None, typer.Option(*names, help=help_text, show_default=False)]

@@ -1,0 +1,191 @@
+"""`segment_stack` and `napari-sam2 segment`, with the starter."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from tests.batch.test_job import read
+from typer.testing import CliRunner
+
+from napari_sam2_openvino import segment_stack
+from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
+from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters
+from napari_sam2_openvino.batch.segmenter import ModelRecipe
+from napari_sam2_openvino.cli import app
+from napari_sam2_openvino.core.all_objects import find_objects
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.labels_from_candidates import labels_from_candidates
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters, CandidateFilter
+from napari_sam2_openvino.core.parameters import GeneratorParameters
+from napari_sam2_openvino.core.planes import make_plane_source
+from napari_sam2_openvino.core.reading import ImageArrays
+from napari_sam2_openvino.core.types import PlaneIndex
+from napari_sam2_openvino.synthetic import make_scene
+
+OBJECTS = AllObjectsParameters(
+    GeneratorParameters(points_per_side=6),
+    CandidateFilter(pred_iou_thresh=0.3, stability_score_thresh=0.3),
+)
+OPTIONS = ["--points-per-side", "6", "--pred-iou-thresh", "0.3", "--stability-score-thresh", "0.3"]
+
+
+@pytest.fixture(scope="module")
+def stack():
+    scenes = [make_scene("fluorescence", seed=seed, shape=(96, 128)).image for seed in range(5)]
+    return np.stack(scenes)
+
+
+@pytest.fixture(scope="module")
+def wanted(stack, starter_model):
+    """What the window finds on each plane."""
+    planes = []
+    arrays = ImageArrays((stack,), "stack")
+    for number in range(len(stack)):
+        source = make_plane_source([arrays], PlaneIndex((number, None, None)))
+        steps = find_objects(starter_model, source, OBJECTS)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                planes.append(labels_from_candidates(end.value, OBJECTS.labels).labels)
+                break
+    assert all(plane.max() >= 2 for plane in planes)
+    return np.stack(planes)
+
+
+def command(*arguments):
+    answer = CliRunner().invoke(app, ["segment", *map(str, arguments)])
+    assert not isinstance(answer.exception, Exception) or isinstance(answer.exception, SystemExit)
+    return answer
+
+
+def test_a_stack_gets_the_labels_of_the_window(stack, wanted, starter_model, tmp_path):
+    output = tmp_path / "labels.zarr"
+    details = []
+    report = segment_stack(
+        stack,
+        starter_model,
+        output,
+        parameters=BatchParameters(OBJECTS),
+        on_progress=lambda progress: details.append(progress.detail),
+    )
+    np.testing.assert_array_equal(read(output)[0], wanted)
+    assert report.is_whole
+    assert report.n_objects == sum(len(np.unique(plane)) - 1 for plane in wanted)
+    assert any("4 of 5 planes" in detail for detail in details)
+
+
+@pytest.mark.slow
+def test_workers_give_the_labels_of_this_process(stack, tmp_path):
+    parameters = BatchParameters(OBJECTS)
+    here = tmp_path / "here.tif"
+    segment_stack(stack, "starter", here, parameters=parameters)
+    assert read(here)[0].max() >= 2
+    for workers in (1, 2):
+        there = tmp_path / f"{workers}.tif"
+        segment_stack(
+            stack, "starter", there, parameters=parameters, scheduler="local", workers=workers
+        )
+        np.testing.assert_array_equal(read(there)[0], read(here)[0])
+
+
+def test_what_cannot_be_done_is_raised(stack, tmp_path):
+    with pytest.raises(InputError, match="cannot be linked along t"):
+        segment_stack(
+            stack,
+            "starter",
+            tmp_path / "labels.zarr",
+            parameters=BatchParameters(linking=LinkParameters("t")),
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_says_all_that_labels_depend_on():
+    recipe = ModelRecipe.of("starter", precision="f32")
+    first = EveryObject(recipe, OBJECTS).identity()
+    assert first["generator.points_per_side"] == "6"
+    assert first["precision"] == "f32"
+    assert "points_per_batch" not in str(first)
+    other = EveryObject(recipe, recommended_parameters(recipe)).identity()
+    assert other.keys() == first.keys()
+    assert other != first
+
+
+def test_a_loaded_model_is_not_loaded_again(starter_model):
+    assert ModelRecipe.of(starter_model).load() is starter_model
+    assert ModelRecipe.of("starter", precision="f32").load() is starter_model
+    other = ModelRecipe.of("starter", precision="f32").load(threads=1)
+    assert other is not starter_model
+    assert ModelRecipe.of("starter", precision="f32").load(threads=1) is other
+
+
+def test_the_command_writes_the_labels_of_a_file(stack, wanted, tmp_path):
+    tifffile.imwrite(tmp_path / "in.tif", stack, metadata={"axes": "ZYX"})
+    arguments = tmp_path / "in.tif", "-o", tmp_path / "labels.zarr", *OPTIONS, "--precision", "f32"
+    answer = command(*arguments)
+    assert answer.exit_code == 0, answer.output
+    assert "z 5, y 96, x 128" in answer.stderr
+    assert "5 of 5 planes" in answer.stdout
+    np.testing.assert_array_equal(read(tmp_path / "labels.zarr")[0], wanted)
+    answer = command(*arguments)
+    assert answer.exit_code == 1
+    assert "there already" in answer.stderr
+    answer = command(*arguments, "--resume", "--json")
+    assert answer.exit_code == 0
+    report = json.loads(answer.stdout)
+    assert report["is_whole"]
+    assert report["stacks"][0]["n_finished"] == 5
+    answer = command(*arguments, "--resume", "--min-area", "50")
+    assert answer.exit_code == 1
+    assert "filter.min_area (0, now 50)" in answer.stderr
+
+
+def test_a_folder_with_a_bad_file_is_done_and_the_exit_code_says_so(stack, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(2):
+        tifffile.imwrite(folder / f"{number}.tif", stack[number])
+    (folder / "0bad.tif").touch()
+    answer = command(folder, "-o", tmp_path / "out", *OPTIONS)
+    assert answer.exit_code == 1
+    assert "0bad.tif: The image" in answer.stderr
+    assert "on 2 planes of 3 images; 1 failed" in answer.stderr
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["0.tif", "1.tif"]
+    (folder / "0bad.tif").unlink()
+    assert command(folder, "-o", tmp_path / "out", *OPTIONS, "--resume").exit_code == 0
+
+
+def test_a_plane_is_tried_first(stack, wanted, tmp_path):
+    tifffile.imwrite(tmp_path / "in.tif", stack, metadata={"axes": "ZYX"})
+    arguments = tmp_path / "in.tif", "--try-plane", "z=3", *OPTIONS, "--precision", "f32"
+    answer = command(*arguments, "-o", tmp_path / "try.tif")
+    assert answer.exit_code == 0, answer.output
+    n_objects = len(np.unique(wanted[3])) - 1
+    assert answer.stdout.startswith(f"z=3: {n_objects} objects in ")
+    assert "5 planes take" in answer.stdout
+    np.testing.assert_array_equal(read(tmp_path / "try.tif")[0], wanted[3])
+    report = json.loads(command(*arguments, "--json").stdout)
+    assert report["n_objects"] == n_objects
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.tif"], "Say where the labels go"),
+        (["missing.tif", "-o", "l.tif"], "There is no image"),
+        (["in.tif", "-o", "l.tif", "--model", "no-such"], "no model 'no-such'"),
+        (["in.tif", "-o", "l.tif", "--points-per-side", "0"], "Points per side must be between"),
+        (["in.tif", "-o", "l.tif", "--channels", "a"], "--channels takes numbers"),
+        (["in.tif", "-o", "l.tif", "--intensities", "as displayed"], "need a window"),
+        (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
+        (["in.tif", "in.tif", "--try-plane", "z=1"], "tried on one image"),
+    ],
+)
+def test_what_a_command_cannot_do_is_one_sentence(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("in.tif", np.zeros((20, 30), np.uint8))
+    answer = command(*arguments)
+    assert answer.exit_code == 1
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
