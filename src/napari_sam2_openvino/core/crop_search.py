@@ -1,6 +1,8 @@
 """All masks that a grid of points finds in one crop of an image."""
 
+from collections import deque
 from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.crops import Crop
 from napari_sam2_openvino.core.errors import JobCancelledError
-from napari_sam2_openvino.core.grid_decoder import GridDecoder, PlainGridDecoder
+from napari_sam2_openvino.core.grid_decoder import GridDecoder, grid_decoder
 from napari_sam2_openvino.core.mask_resizing import judge_mask
 from napari_sam2_openvino.core.masks import fill_holes_and_remove_sprinkles
 from napari_sam2_openvino.core.model import Sam2Model
@@ -30,6 +32,9 @@ Float = NDArray[np.float32]
 
 # Masks that are refined in one call: less than a second of a large model.
 _REFINED_AT_ONCE = 8
+# Batches whose masks are resized while the next ones are decoded, and the threads that do so.
+_RESIZED_AT_ONCE = 4
+_RESIZING_THREADS = 2
 # SAM 2's predictor, which cleans the logits, is not told the generator's own threshold.
 _CLEANING_THRESHOLD = 0.0
 
@@ -76,7 +81,7 @@ class CropSearch:
         self.image_hw = image_hw
         self.parameters = parameters
         self.cancelled = cancelled
-        self.decoder: GridDecoder = PlainGridDecoder(model, embedding)
+        self.decoder: GridDecoder = grid_decoder(model, embedding)
 
     def run(
         self, grid: NDArray[np.float64], report: Callable[[int], Progress]
@@ -102,20 +107,25 @@ class CropSearch:
         """
         points = (grid * np.array(self.crop.hw[::-1])).astype(np.float32)
         batch = min(self.decoder.batch, self.parameters.points_per_batch)
-        found = [Candidates.none(self.image_hw)]
-        for first in range(0, len(points), batch):
-            found.append(self._search(points[first : first + batch]))
-            yield report(min(first + batch, len(points)))
+        found, resizing = [Candidates.none(self.image_hw)], deque[Future[Candidates]]()
+        with ThreadPoolExecutor(_RESIZING_THREADS) as pool:
+            for first in range(0, len(points), batch):
+                low_res = self._search(points[first : first + batch])
+                resizing.append(pool.submit(self._full_size, low_res))
+                if len(resizing) > _RESIZED_AT_ONCE:
+                    found.append(resizing.popleft().result())
+                yield report(min(first + batch, len(points)))
+            found += [each.result() for each in resizing]
         return Candidates.joined(found)
 
-    def _search(self, points: Float) -> Candidates:
+    def _search(self, points: Float) -> _LowRes:
         self._check()
         in_model = to_model_space(points, self.crop.hw, self.model.image_size)
         decode = self._decode_three if self.parameters.multimask_output else self._decode_one
         low_res = decode(points, in_model)
         if self.parameters.use_m2m:
             low_res = self._keep_good(self._refined(low_res))
-        return self._full_size(low_res)
+        return low_res
 
     def _check(self) -> None:
         if self.cancelled():

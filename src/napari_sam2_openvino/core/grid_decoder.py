@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.model import Sam2Model
+from napari_sam2_openvino.core.point_decoder import PointDecoder
 from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.transforms import build_tokens
 from napari_sam2_openvino.core.types import ImageEmbedding
@@ -46,6 +47,14 @@ class GridDecoder(Protocol):
         ndarray of float32, shape (k, S / 4, S / 4)
             Logits, in the order of ``np.argwhere(wanted)``.
         """
+
+
+def grid_decoder(model: Sam2Model, embedding: ImageEmbedding) -> GridDecoder:
+    """Return the faster decoder of an image, or the plain one where the model has no other."""
+    graphs = model.point_graphs()
+    if graphs is None:
+        return PlainGridDecoder(model, embedding)
+    return PointDecoder(graphs, *model.decoder_arrays(embedding))
 
 
 class PlainGridDecoder:

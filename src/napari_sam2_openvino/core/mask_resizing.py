@@ -166,7 +166,7 @@ class JudgedMask(NamedTuple):
     """A mask in the size of the image, and how stable it is."""
 
     part: NDArray[np.bool_]
-    """The part that can hold foreground."""
+    """The part that can hold foreground; column by column in memory."""
     origin: tuple[int, int]
     """(row, column) of the part in the image."""
     stability_score: np.float32
@@ -194,20 +194,22 @@ def judge_mask(
         Distance of both thresholds from the mask's, in logits; not negative.
     """
     low, high = (np.float32(mask_threshold + sign * stability_offset) for sign in (-1, 1))
+    # Column by column in memory, as run lengths are made.
+    logits, size = np.ascontiguousarray(logits.T), image_hw[::-1]
     above = logits > low
     if not above.any():
         return JudgedMask(np.zeros((0, 0), bool), (0, 0), np.float32(np.nan))
-    row, rows = _reach(logits.shape[0], image_hw[0], np.asarray(above.any(axis=1)), 0)
-    column, columns = _reach(logits.shape[1], image_hw[1], np.asarray(above.any(axis=0)), 0)
-    part = np.empty((len(rows.low), len(columns.low)), bool)
-    wide = _between_columns(logits, columns)
+    column, columns = _reach(logits.shape[0], size[0], np.asarray(above.any(axis=1)), 0)
+    row, rows = _reach(logits.shape[1], size[1], np.asarray(above.any(axis=0)), 0)
+    part = np.empty((len(columns.low), len(rows.low)), bool)
+    tall = _between_columns(logits, rows)
     inner = outer = 0
     strip = max(1, _STRIP_PIXELS // max(1, part.shape[1]))
     for first in range(0, len(part), strip):
         span = slice(first, first + strip)
-        values = _between_rows(wide, rows.part(span))
+        values = _between_rows(tall, columns.part(span))
         np.greater(values, np.float32(mask_threshold), out=part[span])
         inner += int(np.count_nonzero(values > high))
         outer += int(np.count_nonzero(values > low))
     stability = np.float32(inner) / np.float32(outer) if outer else np.float32(np.nan)
-    return JudgedMask(part, (row, column), stability)
+    return JudgedMask(part.T, (row, column), stability)

@@ -17,6 +17,7 @@ from napari_sam2_openvino.core.model_folder import (
     ModelInfo,
     read_model_info,
 )
+from napari_sam2_openvino.core.point_decoder import PointGraphs, derive_point_graphs
 from napari_sam2_openvino.core.runtime import (
     DecoderOutput,
     ImageEncoder,
@@ -64,6 +65,7 @@ class Sam2Model:
         if cache_dir is not None:
             cache_dir = cache_dir / self._content
         runtime = Runtime(device, precision, cache_dir, threads)
+        self._runtime = runtime
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
         self._image_encoder = ImageEncoder(encoder)
@@ -72,6 +74,8 @@ class Sam2Model:
         self._encoder_lock = threading.Lock()
         self._decoder_lock = threading.Lock()
         self._decoding: ImageEmbedding | None = None
+        self._point_graphs: PointGraphs | None = None
+        self._has_derived = False
 
     def __repr__(self) -> str:
         return f"Sam2Model({self.name!r}, device={self.device!r}, precision={self.precision!r})"
@@ -167,7 +171,7 @@ class Sam2Model:
         has_mask = np.full(batch, mask_input is not None, np.float32)
         with self._decoder_lock:
             if self._decoding is not embedding:
-                self._mask_decoder.set_embedding(self._decoder_arrays(embedding))
+                self._mask_decoder.set_embedding(self.decoder_arrays(embedding))
                 self._decoding = embedding
             return self._mask_decoder(point_coords, point_labels, mask, has_mask)
 
@@ -184,7 +188,24 @@ class Sam2Model:
             embed = embed + self._parameters["no_mem_embed"].reshape(1, -1, 1, 1)
         return embed
 
-    def _decoder_arrays(self, embedding: ImageEmbedding) -> tuple[Float, Float, Float]:
+    def point_graphs(self) -> PointGraphs | None:
+        """Return the faster graphs for many single points; derived when they are first asked for.
+
+        Returns
+        -------
+        PointGraphs or None
+            None if they cannot be derived from this model's files on this device.
+        """
+        with self._decoder_lock:
+            if not self._has_derived:
+                self._point_graphs = derive_point_graphs(
+                    self._runtime, self.folder / MASK_DECODER_FILE, half=self.precision != "f32"
+                )
+                self._has_derived = True
+            return self._point_graphs
+
+    def decoder_arrays(self, embedding: ImageEmbedding) -> tuple[Float, Float, Float]:
+        """Return an embedding as the mask decoder takes it: embedding, two levels of features."""
         feats_0, feats_1 = (feats.astype(np.float32) for feats in embedding.high_res_feats)
         return self.image_embed(embedding), feats_0, feats_1
 

@@ -84,21 +84,31 @@ class MaskRuns:
 
     def plane_counts(self, plane_hw: tuple[int, int]) -> NDArray[np.int64]:
         """Return the run lengths of the whole plane, column by column, background first."""
-        (row, column), (height, width) = self.origin, self.hw
+        (row, column), height = self.origin, max(1, self.hw[0])
         edges = np.cumsum(self.counts, dtype=np.int64)
+        starts, stops = edges[: len(edges) - 1 : 2], edges[1::2]
         # A run that goes on from one column of the cut to the next is several in a taller plane.
-        cuts = height * np.arange(1, width, dtype=np.int64)
-        inside = np.searchsorted(edges, cuts, side="right") % 2 == 1
-        starts = np.union1d(edges[0 : len(edges) - 1 : 2], cuts[inside])
-        stops = np.union1d(edges[1::2], cuts[inside & ~np.isin(cuts, edges[0::2])])
-        first = (starts // height + column) * plane_hw[0] + starts % height + row
-        last = first + (stops - starts)
-        # Where the cut is as tall as the plane they meet again.
-        apart = first[1:] != last[:-1]
-        first, last = first[np.r_[True, apart][: len(first)]], last[np.r_[apart, True][: len(last)]]
-        edges = np.r_[0, np.column_stack([first, last]).ravel(), plane_hw[0] * plane_hw[1]]
-        counts: NDArray[np.int64] = np.diff(edges)
+        if height < plane_hw[0]:
+            starts, stops = _split(starts, stops, height)
+        offset = column * plane_hw[0] + row
+        starts, stops = (
+            at // height * plane_hw[0] + at % height + offset for at in (starts, stops - 1)
+        )
+        edges = np.column_stack([starts, stops + 1]).ravel()
+        counts = np.diff(edges, prepend=0, append=plane_hw[0] * plane_hw[1])
         return counts if counts[-1] else counts[:-1]
+
+
+def _split(
+    starts: NDArray[np.int64], stops: NDArray[np.int64], height: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split runs of a mask of this height where columns end."""
+    first = starts // height
+    pieces = (stops - 1) // height - first + 1
+    of_run = np.repeat(np.arange(len(starts)), pieces)
+    number = np.arange(len(of_run)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    column = (first[of_run] + number) * height
+    return np.maximum(starts[of_run], column), np.minimum(stops[of_run], column + height)
 
 
 def _counts(pixels: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -119,14 +129,14 @@ def compressed_counts(counts: NDArray[np.int64]) -> str:
     """
     rest = counts.astype(np.int64)
     rest[3:] -= counts[1:-2]
-    characters = np.zeros((len(rest), 64 // _BITS), np.uint8)
+    characters = []
     is_open = np.ones(len(rest), bool)
-    for column in characters.T:
+    while is_open.any():
         bits = rest & (_MORE - 1)
-        rest = rest >> _BITS
+        rest >>= _BITS
         goes_on = rest != np.where(bits & _SIGN, -1, 0)
-        column[is_open] = (bits + _MORE * goes_on + _FIRST_CHARACTER)[is_open]
+        character = bits + _MORE * goes_on + _FIRST_CHARACTER
+        characters.append(np.where(is_open, character, 0).astype(np.uint8))
         is_open &= goes_on
-        if not is_open.any():
-            break
-    return bytes(characters[characters > 0]).decode("ascii")
+    letters = np.column_stack(characters).ravel()
+    return bytes(letters[letters > 0]).decode("ascii")

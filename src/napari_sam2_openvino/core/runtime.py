@@ -1,7 +1,7 @@
 """OpenVINO: compile a graph for a device, run it, cancel it.
 
-The only module of the core that imports openvino. Each graph has one class, which alone spells its
-tensor names.
+The only module of the core that imports openvino, but for `point_graphs`, which makes graphs of its
+operations. Each graph has one class, which alone spells its tensor names.
 """
 
 import logging
@@ -88,27 +88,70 @@ class Runtime:
         DeviceError
             If OpenVINO refuses the file on this device.
         """
+        return self._compile(str(path), path.name, self._properties)
+
+    def read(self, path: Path) -> "openvino.Model":
+        """Read a graph from its file, to derive another one from it.
+
+        Raises
+        ------
+        DeviceError
+            If OpenVINO cannot read the file.
+        """
         try:
-            compiled = self._core.compile_model(str(path), self.device, self._properties)
-            return self._imported(compiled)
+            return self._core.read_model(str(path))
         except RuntimeError as error:
             raise DeviceError(
-                f"OpenVINO could not compile {path.name} for {self.device} "
-                f"({_first_line(error)}): choose another device, or convert the model again."
+                f"OpenVINO could not read {path.name} ({first_line(error)}): "
+                "convert the model again."
             ) from error
 
-    def _imported(self, compiled: "openvino.CompiledModel") -> "openvino.CompiledModel":
-        properties = {
-            name: value for name, value in self._properties.items() if "CACHE" not in name
-        }
+    def compile_derived(
+        self, graph: "openvino.Model", *, in_f32: bool = False
+    ) -> "openvino.CompiledModel":
+        """Compile a graph that was made in memory, in the model's precision or in f32.
+
+        It takes a few tenths of a second, each time.
+
+        Raises
+        ------
+        DeviceError
+            If OpenVINO refuses it on this device.
+        """
+        # OpenVINO never finds a graph that was made in memory in its cache, which would only grow.
+        properties = _without_cache(self._properties)
+        if in_f32:
+            properties["INFERENCE_PRECISION_HINT"] = "f32"
+        return self._compile(graph, graph.get_friendly_name(), properties)
+
+    def _compile(
+        self, source: "str | openvino.Model", name: str, properties: dict[str, Any]
+    ) -> "openvino.CompiledModel":
         try:
-            if "CACHE_DIR" in self._properties and compiled.get_property("LOADED_FROM_CACHE"):
+            compiled = self._core.compile_model(source, self.device, properties)
+            return self._imported(compiled, properties)
+        except RuntimeError as error:
+            raise DeviceError(
+                f"OpenVINO could not compile {name} for {self.device} "
+                f"({first_line(error)}): choose another device, or convert the model again."
+            ) from error
+
+    def _imported(
+        self, compiled: "openvino.CompiledModel", used: dict[str, Any]
+    ) -> "openvino.CompiledModel":
+        properties = _without_cache(used)
+        try:
+            if "CACHE_DIR" in used and compiled.get_property("LOADED_FROM_CACHE"):
                 return compiled
             return self._core.import_model(compiled.export_model(), self.device, properties)
         except RuntimeError as error:
             # Not each device can; a graph that came from the cache can not be exported again.
-            _LOGGER.debug("The graph is used as it was compiled (%s)", _first_line(error))
+            _LOGGER.debug("The graph is used as it was compiled (%s)", first_line(error))
             return compiled
+
+
+def _without_cache(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if "CACHE" not in name}
 
 
 def effective_precision(compiled: "openvino.CompiledModel") -> str:
@@ -272,7 +315,7 @@ def run(
                 raise JobCancelledError(f"The attempt to {action} was cancelled.")
     except RuntimeError as error:
         raise DeviceError(
-            f"OpenVINO could not {action} ({_first_line(error)}): "
+            f"OpenVINO could not {action} ({first_line(error)}): "
             "choose another device or precision."
         ) from error
     return [request.get_tensor(name).data.astype(np.float32, copy=True) for name in outputs]
@@ -287,6 +330,7 @@ def _cancel(request: "openvino.InferRequest") -> None:
         return
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what OpenVINO has to say: the last line of its message."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
