@@ -1,17 +1,24 @@
 """A model for tests: its mask is a disc around each foreground click, and the whole box."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
+from skimage.measure import label
+from tests.drawn_candidates import candidates_of
 
-from napari_sam2_openvino.core.embeddings import embedding_key
+from napari_sam2_openvino.core.all_objects import kept_thresholds
+from napari_sam2_openvino.core.candidates import Candidates
+from napari_sam2_openvino.core.embeddings import EmbeddingCache, embedding_key
 from napari_sam2_openvino.core.errors import JobCancelledError
 from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
 from napari_sam2_openvino.core.object_decoder import N_TOKENS, Candidate, ObjectPrediction
 from napari_sam2_openvino.core.object_masks import LogitsCut
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters, CandidateFilter
+from napari_sam2_openvino.core.planes import PlaneSource
+from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.prompt_building import build_stages
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding
@@ -88,6 +95,38 @@ class DiscEngine:
             self._predict(region, each, n_stages, score)
             for each, n_stages in zip(objects, stages, strict=True)
         ]
+
+    @property
+    def all_objects(self) -> AllObjectsParameters:
+        return AllObjectsParameters(filter=CandidateFilter(0.5, 0.5))
+
+    def find_objects(
+        self,
+        source: PlaneSource,
+        parameters: AllObjectsParameters,
+        *,
+        cancelled: Callable[[], bool],
+        embeddings: EmbeddingCache,
+    ) -> Generator[Progress, None, Candidates]:
+        """Find what is brighter than half, in as many steps as there are points along a side.
+
+        The larger, the better it scores: 0.9 for the largest, with two digits.
+        """
+        rgb = source.load(Region.whole(source.hw))
+        embeddings.put(self.embedding_key(rgb), self.encode(rgb, cancelled=cancelled))
+        for number in range(parameters.generator.points_per_side):
+            if cancelled():
+                raise JobCancelledError("The search was cancelled.")
+            time.sleep(self.decode_seconds)
+            yield Progress("Searching", number / parameters.generator.points_per_side)
+        numbers = label(rgb[..., 0] > 127)
+        masks = [numbers == number for number in range(1, numbers.max() + 1)]
+        areas = np.array([mask.sum() for mask in masks])
+        if not masks:
+            return Candidates.none(source.hw)
+        found = candidates_of(masks, (0.9 * areas / areas.max()).round(2).tolist())
+        least = kept_thresholds(parameters.filter).pred_iou_thresh
+        return found.take(found.iou_predictions > least)
 
     def _predict(
         self, region: Region, prompts: ObjectPrompts, n_stages: int, score: float

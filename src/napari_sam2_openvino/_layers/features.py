@@ -1,7 +1,7 @@
 """The table of a Labels layer: a row for each object that was committed."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class ObjectRow:
         The prompts as JSON; only carried.
     class_name : str, optional
         Chosen by the user.
+    measures : mapping of str to float, optional
+        What else was measured of it, by column; only written.
     """
 
     obj_id: int
@@ -47,6 +49,7 @@ class ObjectRow:
     iou_prediction: float | None = None
     prompts: str = ""
     class_name: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 class FoldedText(str):
@@ -170,7 +173,8 @@ class ObjectTable:
 
     def _write(self, records: Mapping[int, dict[str, Any]]) -> None:
         old = self._labels.features
-        names = [*_COLUMNS, *(name for name in old if name not in _COLUMNS)]
+        others = dict.fromkeys([*old, *(name for each in records.values() for name in each)])
+        names = [*_COLUMNS, *(name for name in others if name not in _COLUMNS)]
         table = pd.DataFrame(
             {
                 name: _column([record.get(name) for record in records.values()], name, old)
@@ -184,6 +188,8 @@ def _column(values: list[Any], name: str, old: pd.DataFrame) -> pd.Series:
     if name == INDEX:
         return pd.Series(values, dtype=np.int64)
     if name == "iou_prediction":
+        return pd.Series(values, dtype=np.float64)
+    if name not in _COLUMNS and name not in old:
         return pd.Series(values, dtype=np.float64)
     if name not in _COLUMNS:
         # The user's own keep their type while each row has a value, or it knows a missing one.
@@ -211,6 +217,7 @@ def _to_record(row: ObjectRow) -> dict[str, Any]:
         "area": row.area,
         "plane": None if row.plane is None else _plane_text(row.plane),
         "prompts": FoldedText(row.prompts) if row.prompts else None,
+        **row.measures,
     }
 
 

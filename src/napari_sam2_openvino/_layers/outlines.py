@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ class Drawing:
     ----------
     outlines : tuple of Outline
         What is drawn.
-    pixels : ndarray of uint8, shape (h, w)
+    pixels : ndarray of unsigned integers, shape (h, w)
         What `VALUES` says of the outline on top, 0 where there is none. Not changed any more.
     origin : tuple of int
         (row, column) in the plane of the first pixel.
@@ -65,7 +65,7 @@ class Drawing:
     """
 
     outlines: tuple[Outline, ...]
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.unsignedinteger[Any]]
     origin: tuple[int, int] = (0, 0)
     step: int = 1
 

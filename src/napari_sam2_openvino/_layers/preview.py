@@ -3,6 +3,8 @@
 Only napari's public API is used.
 """
 
+from typing import Any
+
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap
@@ -37,6 +39,36 @@ def new_preview_layer(image: Image) -> Labels:
         axis_labels=image.axis_labels,
         metadata={_OURS: _PREVIEW},
     )
+
+
+def new_found_layer(image: Image) -> Labels:
+    """Make the layer that shows the objects that were found, filled, before they are committed."""
+    return Labels(
+        np.zeros((1,) * image.ndim, np.uint8),
+        name=f"{image.name} found",
+        opacity=0.5,
+        affine=affine_matrix(image),
+        units=image.units,
+        axis_labels=image.axis_labels,
+        metadata={_OURS: _PREVIEW},
+    )
+
+
+def show_found(
+    layer: Labels, image: Image, plane: PlaneIndex, labels: NDArray[np.unsignedinteger[Any]]
+) -> None:
+    """Show objects on a plane.
+
+    Parameters
+    ----------
+    layer : Labels
+        From `new_found_layer`.
+    image : Image
+    plane : PlaneIndex
+    labels : ndarray of integers, shape (H, W)
+        Of the whole plane.
+    """
+    show_drawing(layer, image, plane, Drawing((), labels))
 
 
 def is_preview(layer: Layer) -> bool:

@@ -189,6 +189,20 @@ ACTIONS = (
         "Moves the slider to the previous plane that has prompts or committed objects.",
         ("Shift+Left",),
     ),
+    Action(
+        "find_objects",
+        "All objects",
+        "Find all objects",
+        "Searches the plane in view for every object, without prompts, or stops searching.",
+        ("Shift+K",),
+    ),
+    Action(
+        "commit_found",
+        "All objects",
+        "Commit all that was found",
+        "Writes the objects that are shown into the Labels layer, as one step of napari's undo. "
+        "What is there already stays.",
+    ),
     Action("show_help", "Help", "Show the keys", "Shows this list, or hides it.", ("F1",)),
     Action(
         "show_input",

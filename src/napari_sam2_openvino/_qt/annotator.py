@@ -15,7 +15,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2_openvino._layers import drawing, targets
 from napari_sam2_openvino._layers.outlines import Outline, OutlineKind
 from napari_sam2_openvino._qt import status
-from napari_sam2_openvino._qt.committing import Commit, Committed, Committer
+from napari_sam2_openvino._qt.committing import Commit, Committed, Committer, DrawnCommit
 from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.feedback import Feedback
 from napari_sam2_openvino._qt.hovering import Hover
@@ -227,7 +227,7 @@ class Annotator:
             drafting = self.drafting
             labels = {each.obj_id: drafting.label_of(each.obj_id) for each in there}
             self.committer.commit(
-                Commit(
+                DrawnCommit(
                     self._image,
                     self.plane,
                     tuple(there),
@@ -374,7 +374,10 @@ class Annotator:
         # Edits that wait to be read count as well, also while the preview is not live.
         self.sync(show=True)
         is_here = (self._image, self.plane) == (commit.image, commit.plane)
-        return is_here and all(self.session.answer(each.obj_id) is each for each in commit.answers)
+        return is_here and (
+            not isinstance(commit, DrawnCommit)
+            or all(self.session.answer(each.obj_id) is each for each in commit.answers)
+        )
 
     def _on_answers(self, _changed: frozenset[int]) -> None:
         if self.session.answers:
@@ -409,6 +412,6 @@ class Annotator:
         self.painter.show(drafting.layers, self.plane, outlines)
 
     def _on_committed(self, done: Committed) -> None:
-        if drafting := self.drafting:
+        if isinstance(done.commit, DrawnCommit) and (drafting := self.drafting):
             drafting.done(done.commit.plane, done.new_ids)
         self.committed.emit(done)

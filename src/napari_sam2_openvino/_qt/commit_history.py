@@ -103,6 +103,10 @@ class CommitHistory:
             for each, bare in zip(records, plain, strict=True)
         )
 
+    def add_found(self, rows: Sequence[ObjectRow]) -> None:
+        """Note objects that were found by a search: they have no prompts to be made again from."""
+        self._table.add_rows(rows)
+
     def committed(self, image_id: Any) -> list[ObjectRecord]:
         """Return what of an image was committed, in order.
 

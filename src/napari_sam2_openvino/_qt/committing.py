@@ -1,9 +1,9 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -14,10 +14,23 @@ from napari_sam2_openvino._layers import targets
 from napari_sam2_openvino._layers.label_parts import cut_objects, largest_label
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._session.answers import ObjectAnswer
+from napari_sam2_openvino._session.sifting import FoundObject
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
+
+
+class Answer(Protocol):
+    """An object that can be written."""
+
+    @property
+    def obj_id(self) -> int:
+        """Tells it from the others."""
+
+    @property
+    def mask(self) -> MaskCut:
+        """Its pixels on the plane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +41,7 @@ class Commit:
     ----------
     image : Image
     plane : PlaneIndex
-    answers : tuple of ObjectAnswer
+    answers : tuple of Answer
     labels : mapping of int to int, optional
         Label by obj_id of those that are in the target already: their old pixels go. Others get
         their own number, or a free one if that is taken.
@@ -39,7 +52,7 @@ class Commit:
 
     image: Image
     plane: PlaneIndex
-    answers: tuple[ObjectAnswer, ...]
+    answers: Sequence[Answer]
     labels: Mapping[int, int] = field(default_factory=dict)
     mode: CommitMode = "keep existing"
     largest_in_hand: int = 0
@@ -48,6 +61,20 @@ class Commit:
     def replaced(self) -> frozenset[int]:
         """The labels whose old pixels go."""
         return frozenset(self.labels.values())
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCommit(Commit):
+    """Objects that were drawn by hand."""
+
+    answers: tuple[ObjectAnswer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundCommit(Commit):
+    """Objects that were found by a search."""
+
+    answers: tuple[FoundObject, ...]
 
 
 @dataclass(frozen=True, eq=False)

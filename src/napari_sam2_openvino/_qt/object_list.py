@@ -12,7 +12,7 @@ from napari_sam2_openvino._layers.features import ObjectRow as StoredRow
 from napari_sam2_openvino._layers.label_parts import cut_object, object_areas
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.commit_history import CommitHistory
-from napari_sam2_openvino._qt.committing import Committed
+from napari_sam2_openvino._qt.committing import Committed, DrawnCommit, FoundCommit
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
 from napari_sam2_openvino._session.objects import Draft
@@ -169,7 +169,13 @@ class ObjectList:
         assert history is not None
         key = "" if session.engine is None else session.engine.key
         model = ModelRecord(name=session.model_name or "", key=key)
-        written = [each for each in done.commit.answers if each.obj_id in done.new_ids]
+        commit = done.commit
+        if isinstance(commit, FoundCommit):
+            history.add_found(_found_rows(commit, done, model.name))
+            self._annotator.objects_changed.emit()
+            return
+        assert isinstance(commit, DrawnCommit)
+        written = [each for each in commit.answers if each.obj_id in done.new_ids]
         records = [
             ObjectRecord(
                 obj_id=done.new_ids[answer.obj_id],
@@ -225,3 +231,19 @@ class ObjectList:
     def _follow(self, history: CommitHistory, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
         history.follow(plane, areas)
         self._annotator.objects_changed.emit()
+
+
+def _found_rows(commit: FoundCommit, done: Committed, model: str) -> list[StoredRow]:
+    """Return the rows of objects that a search has found."""
+    return [
+        StoredRow(
+            done.new_ids[each.obj_id],
+            commit.plane,
+            done.areas[done.new_ids[each.obj_id]],
+            model,
+            each.iou_prediction,
+            measures=each.measures,
+        )
+        for each in commit.answers
+        if each.obj_id in done.new_ids
+    ]

@@ -16,6 +16,8 @@ Values = TypeVar("Values")
 
 # Longer than the time between two steps of a slider that is dragged.
 SETTLE_MS = 60
+# As often as a picture is drawn.
+LIVE_MS = 15
 # An integer of at most so many values gets a slider, others an entry with arrows.
 _MOST_STEPS = 200
 _NUMBER_WIDTH = 44
@@ -30,6 +32,8 @@ class ParameterForm(QWidget, Generic[Values]):
         A dataclass whose fields are annotated with `Parameter`.
     names : iterable of str, optional
         Parameters to show, in this order; the others keep their defaults.
+    is_live : bool, optional
+        Whether values are told while a slider is dragged, not only when it rests.
     parent : QWidget, optional
 
     Signals
@@ -46,6 +50,7 @@ class ParameterForm(QWidget, Generic[Values]):
         parameter_set: Callable[..., Values],
         *,
         names: Iterable[str] | None = None,
+        is_live: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -65,7 +70,8 @@ class ParameterForm(QWidget, Generic[Values]):
         self._emitted = self._accepted = defaults
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(SETTLE_MS)
+        self._timer.setInterval(LIVE_MS if is_live else SETTLE_MS)
+        self._is_live = is_live
         self._timer.timeout.connect(self._on_settled)
         self._lay_out()
         for entry in self.entries.values():
@@ -112,7 +118,8 @@ class ParameterForm(QWidget, Generic[Values]):
         return {**self._hidden, **{name: each.value for name, each in self.entries.items()}}
 
     def _on_edit(self, _value: Any) -> None:
-        self._timer.start()
+        if not (self._is_live and self._timer.isActive()):
+            self._timer.start()
 
     def _on_settled(self) -> None:
         value = self.value

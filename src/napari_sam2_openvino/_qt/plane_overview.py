@@ -31,7 +31,7 @@ class PlaneOverview:
     def __init__(self, annotator: Annotator, objects: ObjectList) -> None:
         self._annotator = annotator
         self._objects = objects
-        self._is_ahead = True
+        self._is_ahead, self._is_paused = True, False
         self._axis: int | None = None
         self._plane: PlaneIndex | None = None
         self._keys: dict[Hashable, int] = {}
@@ -44,6 +44,11 @@ class PlaneOverview:
     def set_ahead(self, is_ahead: bool) -> None:
         """Choose whether planes are encoded while nothing else is to be done."""
         self._is_ahead = is_ahead
+        self._plan()
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Encode nothing ahead for a while, since something else needs the machine."""
+        self._is_paused = is_paused
         self._plan()
 
     def states(self) -> PlaneStates:
@@ -117,7 +122,7 @@ class PlaneOverview:
                 for each, source in zip(order, sources, strict=False)
                 if (number := self._number(each)) is not None
             }
-            planes = sources[1:] if self._is_ahead else []
+            planes = sources[1:] if self._is_ahead and not self._is_paused else []
         annotator.session.set_ahead(planes)
         self.show()
 

@@ -17,9 +17,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.choices import Choices
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
+from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.keys import Keys, bindings, rebind
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
@@ -81,6 +83,8 @@ class SegmentWidget(QWidget):
         self.prompts_tab = PromptsTab(
             self.annotator, self.objects, self.overview, self.files, verbs, self.verbs, actions
         )
+        self.finder = Finder(self.annotator, self._embeddings)
+        self.all_objects_tab = AllObjectsTab(self.finder, self.verbs)
         self.verbs.update(self._verbs_of_panels())
         self._lay_out()
         self._connect()
@@ -89,7 +93,9 @@ class SegmentWidget(QWidget):
         self.choices.refresh_models()
         self._apply(self._preferences, is_first=True)
         forget = on_preferences_changed(self._on_preferences)
-        self._release = partial(_release, self.files, self.objects, self.annotator, forget)
+        self._release = partial(
+            _release, self.files, self.finder, self.objects, self.annotator, forget
+        )
         # Not a slot of this widget: that would be gone before the widget is.
         self.destroyed.connect(self._release)
         for problem in key_problems:
@@ -106,6 +112,8 @@ class SegmentWidget(QWidget):
             "open_session": tab.files_panel.ask_and_open,
             "clear_disk_cache": self._on_clear_disk_cache,
             "show_help": self._on_show_help,
+            "find_objects": self._on_find_objects,
+            "commit_found": self.finder.commit,
         }
 
     def _do(self, verb: str, *arguments: int) -> None:
@@ -135,10 +143,9 @@ class SegmentWidget(QWidget):
         status.addWidget(self.status_label, 1)
         status.addWidget(self.cancel_button)
         self.tabs = QTabWidget()
-        # A bar of one tab would only take space.
-        self.tabs.setTabBarAutoHide(True)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.prompts_tab, "Prompts")
+        self.tabs.addTab(self.all_objects_tab, "All objects")
         layout = QVBoxLayout(self)
         layout.addWidget(self.choices)
         layout.addLayout(status)
@@ -154,6 +161,7 @@ class SegmentWidget(QWidget):
         annotator.feedback.status_changed.connect(self._show_status)
         annotator.feedback.busy_changed.connect(self._show_busy)
         self.files.opened.connect(self._show_session)
+        self.finder.running_changed.connect(self.overview.set_paused)
 
     def reset_choices(self, _event: Any = None) -> None:
         """Read the viewer's layers anew; napari calls this when they change."""
@@ -235,6 +243,10 @@ class SegmentWidget(QWidget):
         self.tabs.setCurrentWidget(self.prompts_tab)
         self.prompts_tab.toggle_help()
 
+    def _on_find_objects(self) -> None:
+        self.tabs.setCurrentWidget(self.all_objects_tab)
+        self.finder.toggle()
+
     def _on_convert(self) -> None:
         if self.convert_dialog is None:
             self.convert_dialog = ConvertDialog(self)
@@ -244,12 +256,17 @@ class SegmentWidget(QWidget):
 
 
 def _release(
-    files: SessionFiles, objects: ObjectList, annotator: Annotator, forget: Callable[[], None]
+    files: SessionFiles,
+    finder: Finder,
+    objects: ObjectList,
+    annotator: Annotator,
+    forget: Callable[[], None],
 ) -> None:
     """Let go of everything but widgets, which may be gone."""
     if not annotator.is_closed:
         forget()
         files.close()
+        finder.close()
         objects.close()
         annotator.close()
 

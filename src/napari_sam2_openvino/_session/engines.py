@@ -1,14 +1,19 @@
 """What a session asks of a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.embeddings import embedding_key
+from napari_sam2_openvino.core.all_objects import default_parameters, find_objects
+from napari_sam2_openvino.core.candidates import Candidates
+from napari_sam2_openvino.core.embeddings import EmbeddingCache, embedding_key
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.object_decoder import ObjectDecoder, ObjectPrediction
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
+from napari_sam2_openvino.core.planes import PlaneSource
+from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding
 
@@ -43,6 +48,20 @@ class Engine(Protocol):
         cancelled: Callable[[], bool],
     ) -> list[ObjectPrediction]:
         """Decode the prompts of some objects in one region, and stop when asked to."""
+
+    @property
+    def all_objects(self) -> AllObjectsParameters:
+        """How every object of an image is best found with it."""
+
+    def find_objects(
+        self,
+        source: PlaneSource,
+        parameters: AllObjectsParameters,
+        *,
+        cancelled: Callable[[], bool],
+        embeddings: EmbeddingCache,
+    ) -> Generator[Progress, None, Candidates]:
+        """Find every candidate of a plane, and stop with JobCancelledError when asked to."""
 
 
 class Sam2Engine:
@@ -93,3 +112,21 @@ class Sam2Engine:
     ) -> list[ObjectPrediction]:
         """Decode the prompts of some objects in one region."""
         return self._decoder.predict(embedding, region, objects, cancelled=cancelled)
+
+    @property
+    def all_objects(self) -> AllObjectsParameters:
+        """How every object of an image is best found with it."""
+        return default_parameters(self._model)
+
+    def find_objects(
+        self,
+        source: PlaneSource,
+        parameters: AllObjectsParameters,
+        *,
+        cancelled: Callable[[], bool],
+        embeddings: EmbeddingCache,
+    ) -> Generator[Progress, None, Candidates]:
+        """Find every candidate of a plane."""
+        return find_objects(
+            self._model, source, parameters, cancelled=cancelled, embeddings=embeddings, keep=True
+        )

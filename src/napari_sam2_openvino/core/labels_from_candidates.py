@@ -45,6 +45,7 @@ def labels_from_candidates(
     existing: NDArray[Any] | None = None,
     *,
     cut: Callable[[int], MaskCut] | None = None,
+    numbers: NDArray[np.integer[Any]] | None = None,
 ) -> LabelledObjects:
     """Give each pixel to one object.
 
@@ -65,6 +66,8 @@ def labels_from_candidates(
         Labels that are there already. All of their pixels stay, and new ids begin above them.
     cut : callable, optional
         Returns the mask of a candidate by its index, for a caller who has decoded them.
+    numbers : ndarray of int, shape (n,), optional
+        Ids to give out instead, of each candidate, larger than 0.
 
     Returns
     -------
@@ -87,7 +90,8 @@ def labels_from_candidates(
         painted[existing != 0] = 0
     areas = np.bincount(painted.ravel(), minlength=len(cuts) + 1)[1:]
     stays = areas >= np.maximum(1, parameters.min_visible * candidates.areas)
-    ids = _ids(candidates, stays, first)
+    ids = _ids(candidates, stays, first) if numbers is None else np.where(stays, numbers, 0)
+    ids = ids.astype(np.int64)
     dtype = np.min_scalar_type(max(int(ids.max(initial=0)), first - 1, 1))
     if stays.all():
         labels = np.concatenate([[0], ids]).astype(dtype)[painted]
