@@ -104,3 +104,14 @@ def test_derived_graphs_leave_nothing_in_the_cache(micro_folder):
     assert before
     assert model.point_graphs() is model.point_graphs() is not None
     assert set(cache_dir().rglob("*.blob")) == before
+
+
+def test_in_bf16_masks_are_those_of_f32(starter_model):
+    embedding = starter_model.encode(IMAGE)
+    plain = PlainGridDecoder(starter_model, embedding)
+    fast = grid_decoder(load_model("starter", precision="bf16"), embedding)
+    points = np.random.default_rng(2).uniform(0, 512, (POINTS_PER_CALL, 2)).astype(np.float32)
+    wanted = np.ones((POINTS_PER_CALL, 4), bool)
+    np.testing.assert_allclose(fast.scores(points), plain.scores(points), atol=0.05)
+    found, true = fast.masks(wanted).ravel(), plain.masks(wanted).ravel()
+    assert np.corrcoef(found, true)[0, 1] > 0.999

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.attention import separate_heads
 from napari_sam2_openvino.core.memory_runtime import MemoryAttention, MemoryEncoder
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
@@ -194,6 +195,7 @@ def _convert(
             port.get_tensor().set_names({name})
             node = port.get_node()
             node.set_friendly_name(name)
+    separate_heads(graph)
     return graph
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.attention import separate_heads
 from napari_sam2_openvino.core.decoder_weights import (
     Attention,
     DecoderGraph,
@@ -220,7 +221,9 @@ class _ScoresGraph(_Ops):
         tokens, x, k, v, q = (each.output(0) for each in inputs)
         queries, image = self._transformer(tokens, x, (k, v), q)
         results = [self.ops.result(each) for each in self._outputs(queries, image)]
-        return openvino.Model(results, inputs, "scores")
+        graph = openvino.Model(results, inputs, "scores")
+        separate_heads(graph)
+        return graph
 
     def _transformer(
         self, tokens: "Node", image: "Node", first_kv: "tuple[Node, Node]", first_q: "Node"
