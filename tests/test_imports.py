@@ -36,7 +36,16 @@ PARTS = {
     "_writers": {"export"},
     "_settings": {"core"},
     "cli": {"core", "conversion", "batch", "export", "recipe"},
-    "_qt": {"core", "conversion", "batch", "export", "_session", "_layers", "_settings"},
+    "_qt": {
+        "core",
+        "conversion",
+        "batch",
+        "export",
+        "_files",
+        "_session",
+        "_layers",
+        "_settings",
+    },
 }
 # Packages that the source of a part never names.
 BANNED = {

@@ -19,6 +19,12 @@ _ESTIMATE_AFTER_SHARE = 0.05
 class JobProgress(QWidget):
     """Runs one job at a time and says how far it is.
 
+    Parameters
+    ----------
+    parent : QWidget, optional
+    with_estimate : bool, optional
+        Whether to say how long it still takes; False where the job itself says so.
+
     Signals
     -------
     started, succeeded : no argument
@@ -32,8 +38,9 @@ class JobProgress(QWidget):
     failed = QtSignal(object)
     progressed = QtSignal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, with_estimate: bool = True) -> None:
         super().__init__(parent)
+        self._with_estimate = with_estimate
         self._job: LongJob | None = None
         self._time_left = TimeLeft()
         self.message_label = QLabel()
@@ -81,7 +88,8 @@ class JobProgress(QWidget):
         self.progress_bar.setRange(0, _STEPS if known else 0)
         self.progress_bar.setValue(round(progress.done * _STEPS) if known else 0)
         detail = f" ({progress.detail})" if progress.detail else ""
-        left = self._time_left.text(progress.done) if known else ""
+        estimated = known and self._with_estimate
+        left = self._time_left.text(progress.done) if estimated else ""
         self.say(f"{progress.stage}{detail} …{left}")
         self.progressed.emit(progress)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_sam2_openvino._qt.actions import Action, tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.files_panel import FilesPanel
+from napari_sam2_openvino._qt.folding import folded
 from napari_sam2_openvino._qt.help_panel import HelpPanel
 from napari_sam2_openvino._qt.image_section import ImageSection
 from napari_sam2_openvino._qt.object_list import ObjectList
@@ -75,13 +75,13 @@ class PromptsTab(QScrollArea):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.prompts_panel)
         layout.addWidget(self.strip)
-        self.objects_section = _section("Objects of this plane", self.objects_panel, is_open=True)
-        self.help_section = _section("Keys", self.help_panel)
+        self.objects_section = folded("Objects of this plane", self.objects_panel, is_open=True)
+        self.help_section = folded("Keys", self.help_panel)
         for section in (
             self.objects_section,
-            _section("Masks", self.options_form),
-            _section("What the network sees", self.image_panel),
-            _section("Sessions and tables", self.files_panel),
+            folded("Masks", self.options_form),
+            folded("What the network sees", self.image_panel),
+            folded("Sessions and tables", self.files_panel),
             self.help_section,
         ):
             layout.addWidget(section)
@@ -121,12 +121,3 @@ class PromptsTab(QScrollArea):
         self.objects_panel.set_class_names(names)
         self._files.class_names = names
         self.image_panel.show_view()
-
-
-def _section(title: str, content: QWidget, *, is_open: bool = False) -> QCollapsible:
-    section = QCollapsible(title)
-    section.setDuration(0)
-    section.addWidget(content)
-    if is_open:
-        section.expand(animate=False)
-    return section

@@ -49,14 +49,33 @@ def plan_outputs(inputs: Sequence[Path], output: Path, suffix: str = ".tif") -> 
     InputError
         If there are no images, or the output does not fit them.
     """
+    images, left_out = find_images(inputs)
+    output = output.expanduser()
+    if any(each.is_dir() and each.expanduser().resolve() == output.resolve() for each in inputs):
+        raise InputError(f"{output} is where the images are: choose another folder.")
+    is_one = len(images) == len(inputs) == 1 and images[0] == inputs[0].expanduser()
+    if is_one and output.suffix.lower() in LABELS_SUFFIXES:
+        return Inputs(((images[0], output),))
+    stems = Counter(_stem(image) for image in images)
+    names = [_stem(each) if stems[_stem(each)] == 1 else each.name for each in images]
+    outputs = name_outputs(names, output, suffix)
+    return Inputs(tuple(zip(images, outputs, strict=True)), tuple(left_out))
+
+
+def find_images(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the images among files and in folders, and what folders hold beside them.
+
+    Raises
+    ------
+    InputError
+        If there are no images.
+    """
     images: list[Path] = []
     left_out: list[Path] = []
     for path in (each.expanduser() for each in inputs):
         if not path.is_dir() or is_zarr(path):
             images.append(path)
             continue
-        if path.resolve() == output.expanduser().resolve():
-            raise InputError(f"{output} is where the images are: choose another folder.")
         found = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
         images += [each for each in found if each.suffix.lower() in IMAGE_SUFFIXES]
         left_out += [each for each in found if each.suffix.lower() not in IMAGE_SUFFIXES]
@@ -65,23 +84,27 @@ def plan_outputs(inputs: Sequence[Path], output: Path, suffix: str = ".tif") -> 
             f"There is no image in {', '.join(map(str, inputs))}: images are called "
             f"{', '.join(IMAGE_SUFFIXES)}."
         )
-    is_one = len(images) == len(inputs) == 1 and images[0] == inputs[0].expanduser()
-    output = output.expanduser()
-    if is_one and output.suffix.lower() in LABELS_SUFFIXES:
-        return Inputs(((images[0], output),))
+    return images, left_out
+
+
+def name_outputs(names: Sequence[str], output: Path, suffix: str) -> list[Path]:
+    """Return where labels of images of some names go in a folder, which is made if it is missing.
+
+    Raises
+    ------
+    InputError
+        If two images have one name, or the output is a file.
+    """
     if output.suffix.lower() in LABELS_SUFFIXES or output.is_file():
         raise InputError(
-            f"Labels of {len(images)} images go into a folder, but {output} is called as a file "
+            f"Labels of {len(names)} images go into a folder, but {output} is called as a file "
             "is: give the name of a folder."
         )
-    output.mkdir(parents=True, exist_ok=True)
-    stems = Counter(_stem(image) for image in images)
-    names = [_stem(each) if stems[_stem(each)] == 1 else each.name for each in images]
     double = [name for name, count in Counter(names).items() if count > 1]
     if double:
         raise InputError(f"Two images are called {double[0]}: segment their folders one by one.")
-    pairs = zip(images, [output / f"{name}{suffix}" for name in names], strict=True)
-    return Inputs(tuple(pairs), tuple(left_out))
+    output.mkdir(parents=True, exist_ok=True)
+    return [output / f"{name}{suffix}" for name in names]
 
 
 def is_zarr(path: Path) -> bool:

@@ -1,0 +1,163 @@
+"""Layers that show what a batch makes: labels that grow, and one plane that was tried."""
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino.batch.images import StackImage
+from napari_sam2_openvino.batch.stack import GROWING_SUFFIX
+from napari_sam2_openvino.core.errors import Sam2Error
+
+# Labels in other files are read whole.
+_MOST_BYTES = 2 * 10**9
+_TRIAL = "SAM 2 Batch, one plane"
+
+
+class BatchResults:
+    """Opens labels while they are made, in the worker, and keeps what is shown of them fresh.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    worker : ComputeWorker
+        Opens files.
+    """
+
+    def __init__(self, viewer: Any, worker: ComputeWorker) -> None:
+        self._viewer = viewer
+        self._worker = worker
+        self._images: dict[Path, StackImage | None] = {}
+        self._layers: dict[Path, Labels] = {}
+        self._is_asking = False
+        self._trial: Labels | None = None
+
+    def begin(self, outputs: Sequence[tuple[StackImage | None, Path]], *, anew: bool) -> None:
+        """Say which labels are going to be made.
+
+        Parameters
+        ----------
+        outputs : sequence of (StackImage or None, Path)
+            The labels, with their image where it is a layer.
+        anew : bool
+            Whether labels of the same names are replaced; layers that show them go then. Otherwise
+            they stay, and show what is added.
+        """
+        self._images = {path: image for image, path in outputs}
+        for path, layer in list(self._layers.items()):
+            is_there = layer in self._viewer.layers
+            if path in self._images and is_there and anew:
+                self._viewer.layers.remove(layer)
+            if path not in self._images or not is_there or anew:
+                del self._layers[path]
+
+    def follow(self) -> None:
+        """Show the labels that are there by now, and what is new of those that are shown."""
+        for layer in self._layers.values():
+            if layer in self._viewer.layers:
+                layer.refresh()
+        waiting = [path for path in self._images if path not in self._layers]
+        growing = [path for path in waiting if path.suffix.lower() == GROWING_SUFFIX]
+        if growing and not self._is_asking:
+            self._is_asking = True
+            self._worker(partial(_open_first, growing), self._on_opened, self._on_error)
+
+    def finish(self) -> None:
+        """Show what is there in the end; of files that do not grow the only one."""
+        self.follow()
+        others = [path for path in self._images if path.suffix.lower() != GROWING_SUFFIX]
+        if len(others) == len(self._images) == 1:
+            self._worker(partial(_read_whole, others[0]), self._on_opened, self._on_error)
+
+    def show_trial(
+        self, image: StackImage, layer: Image | None, place: tuple[int, ...], labels: NDArray[Any]
+    ) -> None:
+        """Show the labels of one plane.
+
+        Parameters
+        ----------
+        image : StackImage
+        layer : Image, optional
+            Where it is one; otherwise the plane is shown alone.
+        place : tuple of int
+            Of the plane along the axes of the labels, Y and X left out.
+        labels : ndarray of unsigned integers, shape (H, W)
+        """
+        self.forget_trial()
+        about = _placing(image, layer, place)
+        shown = labels.reshape((1,) * len(place) + labels.shape) if layer is not None else labels
+        self._trial = self._viewer.add_labels(shown, name=_TRIAL, **about)
+
+    def forget_trial(self) -> None:
+        """Take away the plane that was tried."""
+        if self._trial is not None and self._trial in self._viewer.layers:
+            self._viewer.layers.remove(self._trial)
+        self._trial = None
+
+    def _on_opened(self, opened: tuple[Path, Any] | None) -> None:
+        self._is_asking = False
+        if opened is None or opened[0] in self._layers or opened[0] not in self._images:
+            return
+        path, data = opened
+        image = self._images[path]
+        about = {} if image is None else _sizes(image)
+        self._layers[path] = self._viewer.add_labels(data, name=path.stem, **about)
+
+    def _on_error(self, error: Exception) -> None:
+        self._is_asking = False
+        if not isinstance(error, Sam2Error):
+            raise error
+
+
+def _open_first(paths: Sequence[Path]) -> tuple[Path, Any] | None:
+    """Open the first labels that are there."""
+    for path in paths:
+        if path.is_dir():
+            return path, LabelsStore(path).array
+    return None
+
+
+def _read_whole(path: Path) -> tuple[Path, Any] | None:
+    """Read labels unless they are too large for memory, or not there."""
+    if not path.exists():
+        return None
+    with open_image(path) as file:
+        labels = file.levels[0]
+        if prod(labels.shape) * np.dtype(labels.dtype).itemsize > _MOST_BYTES:
+            return None
+        return path, np.array(labels)
+
+
+def _sizes(image: StackImage) -> dict[str, Any]:
+    """Return how a layer with the labels of an image lies in the world."""
+    letters = image.axes.labels_letters
+    about: dict[str, Any] = {"axis_labels": tuple(letters.lower())}
+    if image.scale:
+        about["scale"] = image.scale
+    if image.units:
+        about["units"] = tuple(unit or "pixel" for unit in image.units)
+    return about
+
+
+def _placing(image: StackImage, layer: Image | None, place: tuple[int, ...]) -> dict[str, Any]:
+    about = _sizes(image)
+    scale = np.array(about.get("scale", (1.0,) * (len(place) + 2)))
+    if layer is None:
+        return {
+            name: about[name][-2:] for name in ("scale", "units", "axis_labels") if name in about
+        }
+    offset = _translation(image, layer)
+    return {**about, "translate": offset + scale * np.array((*place, 0, 0))}
+
+
+def _translation(image: StackImage, layer: Image) -> NDArray[np.float64]:
+    letters = image.axes.letters
+    return np.array([layer.translate[letters.index(each)] for each in image.axes.labels_letters])

@@ -1,0 +1,335 @@
+"""The dock widget "SAM 2 Batch"."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2_openvino._qt.batch_forms import BatchForms
+from napari_sam2_openvino._qt.batch_input import BatchInput
+from napari_sam2_openvino._qt.batch_jobs import BatchRun, TrialRun, place_in_view
+from napari_sam2_openvino._qt.batch_results import BatchResults
+from napari_sam2_openvino._qt.job_progress import JobProgress
+from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
+from napari_sam2_openvino.batch.segmenter import ModelRecipe, PlaneRecipe
+from napari_sam2_openvino.batch.stack import StackSettings
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.models import STARTER
+from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
+
+MakeRecipe = Callable[[str, AllObjectsParameters], PlaneRecipe]
+"""Makes, in a worker, what finds the objects of a plane, from the name of a model."""
+
+_FORMATS = {"OME-Zarr (opens while it grows)": ".zarr", "TIFF": ".tif"}
+# The viewer draws anew at most so often.
+_REFRESH_SECONDS = 0.5
+
+
+class BatchWidget(QWidget):
+    """Segments stacks, files and folders, plane by plane, in the background.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+    make_recipe : callable, optional
+        What finds the objects.
+    """
+
+    def __init__(self, napari_viewer: Viewer, *, make_recipe: MakeRecipe | None = None) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._make_recipe = make_recipe or _every_object
+        self._was_docked = self._closed = self._is_told = False
+        self._refreshed = 0.0
+        self._run: BatchRun | None = None
+        self._trial: TrialRun | None = None
+        self._worker = ComputeWorker()
+        self._build()
+        self._lay_out()
+        self._connect()
+        self._suggest_output()
+        self._show_running(False)
+        self._read_models()
+        self._read_recommendation()
+
+    def _build(self) -> None:
+        self.input = BatchInput(self._viewer, self._worker)
+        self.results = BatchResults(self._viewer, self._worker)
+        self.forms = BatchForms()
+        self.model_combo = QComboBox()
+        self.model_combo.addItem(STARTER)
+        self.format_combo = QComboBox()
+        self.format_combo.addItems(list(_FORMATS))
+        self.output_edit = QLineEdit()
+        self.output_edit.setPlaceholderText("a file; a folder for several images")
+        self.browse_button = QPushButton("Browse …")
+        self.replace_check = QCheckBox("Replace labels that are there")
+        self.try_button = QPushButton("Try on this plane first")
+        self.try_button.setToolTip(
+            "Shows the objects of the plane in view (of files: of the middle plane of the first "
+            "one), and how long all planes would take. Nothing is written."
+        )
+        self.run_button = QPushButton("Run")
+        self.resume_button = QPushButton("Resume")
+        self.resume_button.setToolTip(
+            "Goes on with what was begun with the same settings: planes that are finished are not "
+            "done again."
+        )
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Planes that are finished stay, and can be resumed.")
+        self.progress = JobProgress(with_estimate=False)
+        self.report_label = QLabel()
+        self.report_label.setWordWrap(True)
+
+    def _lay_out(self) -> None:
+        output = QHBoxLayout()
+        output.addWidget(self.output_edit, 1)
+        output.addWidget(self.browse_button)
+        rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Model", self.model_combo)
+        rows.addRow("Labels as", self.format_combo)
+        rows.addRow("Labels in", output)
+        rows.addRow(self.replace_check)
+        scrolled = QScrollArea()
+        scrolled.setWidget(self.forms)
+        scrolled.setWidgetResizable(True)
+        buttons = QHBoxLayout()
+        for button in (self.run_button, self.resume_button, self.cancel_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.input)
+        layout.addLayout(rows)
+        layout.addWidget(scrolled, 1)
+        layout.addWidget(self.try_button)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.report_label)
+
+    def _connect(self) -> None:
+        self.input.changed.connect(self._suggest_output)
+        self.format_combo.currentIndexChanged.connect(self._suggest_output)
+        self.model_combo.currentIndexChanged.connect(self._read_recommendation)
+        self.browse_button.clicked.connect(self._browse)
+        self.try_button.clicked.connect(self.try_plane)
+        self.run_button.clicked.connect(partial(self.run, resume=False))
+        self.resume_button.clicked.connect(partial(self.run, resume=True))
+        self.cancel_button.clicked.connect(self.progress.cancel)
+        self.progress.progressed.connect(self._on_progress)
+        self.progress.succeeded.connect(self._on_success)
+        self.progress.failed.connect(self._on_failure)
+        # Not a slot of this widget: that would be gone before the widget is.
+        self.destroyed.connect(self._worker.close)
+
+    def run(self, *, resume: bool) -> None:
+        """Segment all planes that were chosen, or those that are missing."""
+        if self.progress.is_running:
+            return
+        try:
+            output = Path(self.output_edit.text().strip()).expanduser()
+            if not self.output_edit.text().strip():
+                raise InputError("Say where the labels go.")
+            images, paths = self.input.images(), self.input.paths
+            if not images and not paths:
+                raise InputError("Choose an image layer, files or a folder first.")
+            job = BatchRun(images, paths, output, self._suffix, self._settings(resume))
+        except Sam2Error as error:
+            self.progress.say(str(error))
+            return
+        job.axes = self.input.axes
+        self._begin(run=job)
+        self.results.forget_trial()
+        self.progress.start(job)
+
+    def try_plane(self) -> None:
+        """Segment the plane in view alone, and show what is found."""
+        if self.progress.is_running:
+            return
+        try:
+            image = self.input.described
+            if image is None:
+                raise InputError("Choose an image whose axes are known first.")
+            layers = self.input.layers
+            place = (
+                place_in_view(self._viewer, layers[0], image)
+                if layers
+                else tuple(length // 2 for length in image.axes.labels_shape[:-2])
+            )
+            job = TrialRun(image, place, self._settings(resume=False))
+        except Sam2Error as error:
+            self.progress.say(str(error))
+            return
+        self._begin(trial=job)
+        self.progress.start(job)
+
+    def _settings(self, resume: bool) -> Callable[[], StackSettings]:
+        """Read the forms, and return what makes the settings of it in a worker."""
+        parameters, planes = self.forms.parameters, self.forms.planes
+        overwrite = self.replace_check.isChecked() and not resume
+        assert parameters.objects is not None
+        recipe = partial(self._make_recipe, self.model_combo.currentText(), parameters.objects)
+        return lambda: StackSettings(
+            recipe(), parameters, planes, resume=resume, overwrite=overwrite
+        )
+
+    def _begin(self, *, run: BatchRun | None = None, trial: TrialRun | None = None) -> None:
+        self._run, self._trial, self._is_told = run, trial, False
+        self.report_label.setText("")
+        self._show_running(True)
+
+    @property
+    def _suffix(self) -> str:
+        return _FORMATS[self.format_combo.currentText()]
+
+    def _on_progress(self, _progress: Any) -> None:
+        if self._run is None or self._closed:
+            return
+        if self._run.outputs is not None and not self._is_told:
+            self._is_told = True
+            self.results.begin(self._run.outputs, anew=self.replace_check.isChecked())
+        if self._is_told and monotonic() - self._refreshed > _REFRESH_SECONDS:
+            self._refreshed = monotonic()
+            self.results.follow()
+
+    def _on_success(self) -> None:
+        self._show_running(False)
+        if self._closed:
+            return
+        if self._trial is not None:
+            self._show_trial(self._trial)
+        elif self._run is not None:
+            self._show_report(self._run)
+
+    def _show_trial(self, trial: TrialRun) -> None:
+        self.progress.say(str(trial.result))
+        layers = self.input.layers
+        layer = layers[0] if layers else None
+        if trial.labels is not None:
+            self.results.show_trial(trial.image, layer, trial.place, trial.labels)
+
+    def _show_report(self, run: BatchRun) -> None:
+        report = run.report
+        self.progress.say(f"{report}." if report is not None else "Done.")
+        stacks = () if report is None else report.stacks
+        self.report_label.setText("\n".join(str(each) for each in stacks if not each.is_whole))
+        self.results.finish()
+
+    def _on_failure(self, error: Exception) -> None:
+        self._show_running(False)
+        if self._closed:
+            return
+        if isinstance(error, JobCancelledError) and self._run is not None:
+            self.results.follow()
+            report = self._run.report
+            done = f": {report}" if report is not None and report.stacks else ""
+            self.progress.say(f"Cancelled{done}. Resume goes on.")
+
+    def _show_running(self, is_running: bool) -> None:
+        self.cancel_button.setEnabled(is_running)
+        inputs = (self.input, self.model_combo, self.format_combo, self.output_edit, self.forms)
+        buttons = (self.browse_button, self.try_button, self.run_button, self.resume_button)
+        for widget in (*inputs, *buttons, self.replace_check):
+            widget.setEnabled(not is_running)
+
+    def _suggest_output(self) -> None:
+        """Name labels after the image, unless the user has named them."""
+        layers, paths = self.input.layers, self.input.paths
+        old = Path(self.output_edit.text().strip()) if self.output_edit.text().strip() else None
+        folder = old.parent if old is not None else Path.cwd()
+        if paths and (len(paths) > 1 or not paths[0].suffix):
+            name = paths[0].parent if len(paths) > 1 else paths[0]
+            self.output_edit.setText(str(name.with_name(f"{name.name} labels")))
+        elif paths:
+            name = paths[0].with_name(f"{paths[0].name.split('.')[0]} labels{self._suffix}")
+            self.output_edit.setText(str(name))
+        elif len(layers) > 1:
+            self.output_edit.setText(str(folder / "labels"))
+        elif layers:
+            self.output_edit.setText(str(folder / f"{layers[0].name} labels{self._suffix}"))
+
+    def _browse(self) -> None:
+        is_one = len(self.input.layers) == 1
+        if is_one or (len(self.input.paths) == 1 and self.input.paths[0].suffix):
+            chosen, _ = QFileDialog.getSaveFileName(
+                self, "Labels", self.output_edit.text(), f"Labels (*{self._suffix})"
+            )
+        else:
+            chosen = QFileDialog.getExistingDirectory(self, "A folder for labels")
+        if chosen:
+            self.output_edit.setText(chosen)
+
+    def _read_models(self) -> None:
+        from napari_sam2_openvino.core.models import list_models
+
+        def on_done(listings: Sequence[Any]) -> None:
+            chosen = self.model_combo.currentText()
+            names = [each.name for each in listings if each.is_ready] or [STARTER]
+            self.model_combo.clear()
+            self.model_combo.addItems(names)
+            self.model_combo.setCurrentText(chosen)
+
+        self._worker(list_models, on_done, _raise)
+
+    def _read_recommendation(self) -> None:
+        name = self.model_combo.currentText()
+        if name:
+            self._worker(partial(_recommendation, name), self.forms.show_objects, self._on_problem)
+
+    def _on_problem(self, error: Exception) -> None:
+        if not isinstance(error, Sam2Error):
+            raise error
+        self.progress.say(str(error))
+
+    def reset_choices(self, _event: Any = None) -> None:
+        """Read the viewer's layers anew; napari calls this when they change."""
+        if not self._closed and not self.progress.is_running:
+            self.input.reset_choices()
+
+    def event(self, event: Any) -> bool:
+        """Let go of everything when the dock is closed: napari then takes the widget out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._was_docked = True
+            elif self._was_docked:
+                self._close_down()
+        return bool(super().event(event))
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Let go of everything when the widget is a window of its own."""
+        self._close_down()
+        super().closeEvent(event)
+
+    def _close_down(self) -> None:
+        self._closed = True
+        self.progress.cancel()
+        self._worker.close()
+
+
+def _every_object(model: str, parameters: AllObjectsParameters) -> PlaneRecipe:
+    return EveryObject(ModelRecipe.of(model), parameters)
+
+
+def _recommendation(model: str) -> AllObjectsParameters:
+    return recommended_parameters(ModelRecipe.of(model))
+
+
+def _raise(error: Exception) -> None:
+    raise error
