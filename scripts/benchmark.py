@@ -5,10 +5,12 @@
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
     python scripts/benchmark.py --stack 300
+    python scripts/benchmark.py --amg-parity starter sam2.1_hiera_tiny
+    python scripts/benchmark.py --amg sam2.1_hiera_tiny --repeats 1
 
-They run in the environment that ``scripts/test.py`` makes (it has PyTorch); the last two need a
-display. Meta's architectures get seeded weights with every parameter perturbed; the starter is the
-trained one. Figures of speed are medians of runs in which the two sides take turns.
+They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window and
+--stack need a display. Meta's architectures get seeded weights with every parameter perturbed; the
+starter is the trained one. Figures of speed are medians of runs in which the two sides take turns.
 """
 
 import argparse
@@ -22,6 +24,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests.parity import SETS_PER_IMAGE  # noqa: E402
 
+from benchmarks.amg import SURVIVALS, amg  # noqa: E402
+from benchmarks.amg_parity import amg_parity  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
 from benchmarks.speed import speed  # noqa: E402
 from benchmarks.stack import stack  # noqa: E402
@@ -41,11 +45,21 @@ def main() -> int:
     parser.add_argument("--speed", nargs="+", metavar="MODEL", help="time encode and click")
     parser.add_argument("--window", nargs="+", metavar="MODEL", help="time the widget")
     parser.add_argument("--stack", type=int, metavar="PLANES", help="encode a zarr stack ahead")
+    parser.add_argument("--amg", nargs="+", metavar="MODEL", help="time the search for objects")
+    parser.add_argument(
+        "--amg-parity", nargs="+", metavar="MODEL", help="compare the search with PyTorch"
+    )
+    parser.add_argument("--points", type=int, default=32, help="points per side for --amg")
+    parser.add_argument("--images", type=int, default=10, help="images for --amg-parity")
+    parser.add_argument(
+        "--survival", nargs="*", choices=list(SURVIVALS), help="thresholds for --amg; all of them"
+    )
     parser.add_argument("--sets", type=int, default=SETS_PER_IMAGE, help="prompt sets per image")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     arguments = parser.parse_args()
-    if arguments.parity is None and not (arguments.speed or arguments.window or arguments.stack):
-        parser.error("choose --parity, --speed, --window or --stack")
+    chosen = (arguments.speed, arguments.window, arguments.stack)
+    if arguments.parity is None and not any((*chosen, arguments.amg, arguments.amg_parity)):
+        parser.error("choose --parity, --speed, --window, --stack, --amg or --amg-parity")
     passed = True
     with tempfile.TemporaryDirectory() as home:
         # The user's own models and caches stay out of it.
@@ -56,6 +70,10 @@ def main() -> int:
             speed(name, arguments.repeats)
         for name in arguments.window or ():
             window(name, arguments.repeats)
+        for name in arguments.amg_parity or ():
+            passed &= amg_parity(name, arguments.images)
+        for name in arguments.amg or ():
+            amg(name, arguments.points, arguments.repeats, arguments.survival)
         if arguments.stack:
             stack(arguments.stack, Path(home))
     return 0 if passed else 1

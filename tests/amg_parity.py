@@ -48,13 +48,13 @@ class RecordsComparison:
 def compare_records(
     expected: list[dict[str, Any]], found: list[dict[str, Any]]
 ) -> RecordsComparison:
-    """Match the records of both sides, both of output mode "binary_mask", one to one.
+    """Match the records of both sides, of any output mode, one to one.
 
     Only masks of the same point in the same crop match: of duplicates the same one must remain.
     """
     iou = np.zeros((len(expected), len(found)))
     for row, column in np.argwhere(_places(expected)[:, None] == _places(found)):
-        one, other = expected[row]["segmentation"], found[column]["segmentation"]
+        one, other = _mask(expected[row]), _mask(found[column])
         iou[row, column] = (one & other).sum() / max(1, (one | other).sum())
     rows, columns = linear_sum_assignment(-iou)
     matched = iou[rows, columns] >= MIN_IOU
@@ -70,6 +70,20 @@ def compare_records(
         min_iou=float(iou[rows, columns][matched].min(initial=1)),
         score_difference=max(differences, default=0.0),
     )
+
+
+def _mask(record: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return a segmentation as a mask, decoded by the libraries that SAM 2 uses."""
+    segmentation = record["segmentation"]
+    if isinstance(segmentation, np.ndarray):
+        return segmentation
+    if isinstance(segmentation["counts"], str):
+        from pycocotools import mask as coco
+
+        return np.asarray(coco.decode(segmentation), bool)
+    from sam2.utils.amg import rle_to_mask
+
+    return np.asarray(rle_to_mask(segmentation))
 
 
 def _places(records: list[dict[str, Any]]) -> NDArray[np.str_]:

@@ -134,7 +134,7 @@ def test_a_part_never_names_what_it_must_do_without(module):
 @pytest.mark.parametrize("module", [name for name in MODULES if part_of(name) == "core"])
 def test_few_modules_name_openvino_in_core(module):
     # `runtime` compiles and runs graphs, the others make some of OpenVINO's operations.
-    allowed = module in ("core.runtime", "core.point_graphs", "core.attention")
+    allowed = module in ("core.runtime", "core.graph_ops", "core.attention")
     assert ("openvino" in top_level(imported(parse(module)))) == allowed
 
 

@@ -15,12 +15,12 @@ from napari_sam2_openvino.core.decoder_weights import (
 from napari_sam2_openvino.core.errors import DeviceError
 from napari_sam2_openvino.core.point_graphs import (
     POINTS_PER_CALL,
-    image_arrays,
     masks_graph,
     scores_graph,
     tokens_graph,
 )
 from napari_sam2_openvino.core.runtime import Runtime, first_line
+from napari_sam2_openvino.core.shared_image import image_arrays
 from napari_sam2_openvino.core.transforms import build_tokens
 
 if TYPE_CHECKING:

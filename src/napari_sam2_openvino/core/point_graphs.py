@@ -14,7 +14,7 @@ What differs is the order of the arithmetic, and what is computed how often:
   position in it), and only finished masks are put into rows and columns.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ from napari_sam2_openvino.core.decoder_weights import (
     DecoderWeights,
     Layer,
     Linear,
-    Norm,
 )
+from napari_sam2_openvino.core.graph_ops import GraphOps
 from napari_sam2_openvino.core.runtime import MaskDecoder
 
 if TYPE_CHECKING:
@@ -42,78 +42,13 @@ POINTS_PER_CALL = 4
 """Points that the first graph decodes at once: their image tokens just fit into a core's cache."""
 
 
-class ImageArrays(NamedTuple):
-    """What all points of an image share; P image tokens, D wide, A wide in attention.
-
-    Shapes: ``x`` (1, P, D); ``k``, ``v`` (1, heads, P, A / heads) and ``q`` (1, P, A) of the first
-    layer; ``feats_1`` (1, 4 P, D / 4) and ``feats_0`` (1, 16 P, D / 8) with the biases of the
-    upscaling.
-    """
-
-    x: Float
-    k: Float
-    v: Float
-    q: Float
-    feats_1: Float
-    feats_0: Float
-
-
-def image_arrays(
-    weights: DecoderWeights, image_embed: Float, feats_0: Float, feats_1: Float
-) -> ImageArrays:
-    """Compute what all points of an image share.
-
-    Parameters
-    ----------
-    weights : DecoderWeights
-    image_embed, feats_0, feats_1 : ndarray of float32
-        As `MaskDecoder` takes them.
-    """
-    n_tokens, width = weights.image_pe.shape
-    x = image_embed.reshape(width, n_tokens).T + weights.no_mask
-    placed = x + weights.image_pe
-    first = weights.layers[0]
-    return ImageArrays(
-        x[None],
-        _heads(_project(placed, first.token_to_image.k), weights.n_heads),
-        _heads(_project(x, first.token_to_image.v), weights.n_heads),
-        _project(placed, first.image_to_token.q)[None],
-        _by_token(feats_1[0] + weights.upscale_1.bias[:, None, None], 1),
-        _by_token(feats_0[0] + weights.upscale_2.bias[:, None, None], 2),
-    )
-
-
-def _project(x: Float, linear: Linear) -> Float:
-    return np.asarray(x @ linear.weight.T + linear.bias)
-
-
-def _heads(x: Float, n_heads: int) -> Float:
-    return np.ascontiguousarray(x.reshape(len(x), n_heads, -1).transpose(1, 0, 2))[None]
-
-
-def _by_token(feats: Float, doublings: int) -> Float:
-    """Return (C, h, w) as (1, h * w, C), pixels in the order in which upscaling makes them."""
-    channels, height, width = feats.shape
-    split = [2] * doublings
-    side = height >> doublings, width >> doublings
-    feats = feats.reshape(channels, side[0], *split, side[1], *split)
-    row, column = 1, 2 + doublings
-    order = [row, column]
-    for step in range(1, doublings + 1):
-        order += [row + step, column + step]
-    return np.ascontiguousarray(feats.transpose(*order, 0)).reshape(1, height * width, channels)
-
-
 def tokens_graph(decoder: DecoderGraph) -> "openvino.Model":
     """Return the part of the graph from points to tokens, for one call: (B, 2) to (B, T, D).
 
     Each point gets the token after it that is not a point, as `build_tokens` lays them out.
     """
-    import openvino
-    from openvino import opset13 as ops
-
-    inputs = [decoder.graph.input(name).get_node() for name in (POINT_COORDS, POINT_LABELS)]
-    graph = openvino.Model([ops.result(decoder.tokens)], inputs, "tokens")
+    inputs = [decoder.graph.input(name) for name in (POINT_COORDS, POINT_LABELS)]
+    graph = GraphOps().graph([decoder.tokens], inputs, "tokens")
     n_points = 2
     graph.reshape(
         {
@@ -135,64 +70,7 @@ def scores_graph(weights: DecoderWeights, n_tokens: int, *, half: bool) -> "open
     return _ScoresGraph(weights, n_tokens, half).build()
 
 
-class _Ops:
-    """OpenVINO's operations, as few as are needed, with constants made of arrays."""
-
-    def __init__(self) -> None:
-        from openvino import opset13
-
-        self.ops = opset13
-
-    def reshape(self, x: "Node", *shape: int) -> "Node":
-        return self.ops.reshape(x, self._axes(*shape), False).output(0)
-
-    def transpose(self, x: "Node", *order: int) -> "Node":
-        return self.ops.transpose(x, self._axes(*order)).output(0)
-
-    def _axes(self, *values: int) -> "openvino.Node":
-        return self.ops.constant(np.array(values, np.int64))
-
-    def product(self, x: "Node", y: "Node | Float", *transposed: str) -> "Node":
-        """Multiply matrices; the names "x" and "y" say which one is transposed."""
-        y = self.ops.constant(np.ascontiguousarray(y)).output(0) if isinstance(y, np.ndarray) else y
-        return self.ops.matmul(x, y, "x" in transposed, "y" in transposed).output(0)
-
-    def add(self, x: "Node", y: "Node | Float") -> "Node":
-        return self.ops.add(x, self._constant(y)).output(0)
-
-    def multiply(self, x: "Node", y: "Node | Float") -> "Node":
-        return self.ops.multiply(x, self._constant(y)).output(0)
-
-    def _constant(self, x: "Node | Float") -> "Node":
-        if not isinstance(x, np.ndarray):
-            return x
-        return self.ops.constant(np.asarray(x, np.float32)).output(0)
-
-    def linear(self, x: "Node", linear: Linear) -> "Node":
-        return self.add(self.product(x, linear.weight, "y"), linear.bias)
-
-    def norm(self, x: "Node", norm: Norm) -> "Node":
-        last = self._axes(-1)
-        normalised = self.ops.mvn(x, last, True, norm.eps, "INSIDE_SQRT").output(0)
-        return self.add(self.multiply(normalised, norm.scale), norm.shift)
-
-    def softmax(self, x: "Node", axis: int) -> "Node":
-        return self.ops.softmax(x, axis).output(0)
-
-    def perceptron(self, x: "Node", layers: tuple[Linear, ...]) -> "Node":
-        for layer in layers[:-1]:
-            x = self.ops.relu(self.linear(x, layer)).output(0)
-        return self.linear(x, layers[-1])
-
-    def token(self, x: "Node", index: int) -> "Node":
-        """Take one token: (B, T, D) to (B, D)."""
-        return self.ops.gather(x, self._index(index), self._index(1)).output(0)
-
-    def _index(self, value: int) -> "openvino.Node":
-        return self.ops.constant(np.int64(value))
-
-
-class _ScoresGraph(_Ops):
+class _ScoresGraph(GraphOps):
     """Builds the graph of `scores_graph`; B points of T tokens, P image tokens."""
 
     def __init__(self, weights: DecoderWeights, n_tokens: int, half: bool) -> None:
@@ -207,21 +85,20 @@ class _ScoresGraph(_Ops):
         self.own = own.reshape(1, self.heads, 1, self.inner).astype(np.float32)
 
     def build(self) -> "openvino.Model":
-        import openvino
-
         depth = self.inner // self.heads
-        shapes = {
-            "tokens": (self.batch, self.n_tokens, self.width),
-            "x": (1, self.n_image, self.width),
-            "k": (1, self.heads, self.n_image, depth),
-            "v": (1, self.heads, self.n_image, depth),
-            "q": (1, self.n_image, self.inner),
-        }
-        inputs = [self.ops.parameter(list(each), np.float32, name) for name, each in shapes.items()]
-        tokens, x, k, v, q = (each.output(0) for each in inputs)
+        inputs = self.inputs(
+            {
+                "tokens": (self.batch, self.n_tokens, self.width),
+                "x": (1, self.n_image, self.width),
+                "k": (1, self.heads, self.n_image, depth),
+                "v": (1, self.heads, self.n_image, depth),
+                "q": (1, self.n_image, self.inner),
+            }
+        )
+        tokens, x, k, v, q = inputs.values()
         queries, image = self._transformer(tokens, x, (k, v), q)
-        results = [self.ops.result(each) for each in self._outputs(queries, image)]
-        graph = openvino.Model(results, inputs, "scores")
+        graph = self.graph(self._outputs(queries, image), list(inputs.values()), "scores")
+        # There are as many tokens as heads.
         separate_heads(graph)
         return graph
 
@@ -347,27 +224,20 @@ def masks_graph(weights: DecoderWeights, *, half: bool) -> "openvino.Model":
     Inputs are P rows of the third output of `scores_graph`, the filters (1, 4, D / 8) of the point,
     and the last two of `ImageArrays`. The output is logits of shape (4, S / 4, S / 4).
     """
-    import openvino
-
-    build = _Ops()
+    build = GraphOps()
     n_image, width = weights.image_pe.shape
     side = int(n_image**0.5)
     n_masks = len(weights.hypernetworks)
-    shapes = {
-        "rows": (n_image, width),
-        "filters": (1, n_masks, width // 8),
-        "feats_1": (1, 4 * n_image, width // 4),
-        "feats_0": (1, 16 * n_image, width // 8),
-    }
-    inputs = [
-        build.ops.parameter(
-            list(shape), np.float16 if half and name == "rows" else np.float32, name
-        )
-        for name, shape in shapes.items()
-    ]
-    rows, filters, feats_1, feats_0 = (each.output(0) for each in inputs)
-    if half:
-        rows = build.ops.convert(rows, "f32").output(0)
+    inputs = build.inputs(
+        {
+            "rows": (n_image, width),
+            "filters": (1, n_masks, width // 8),
+            "feats_1": (1, 4 * n_image, width // 4),
+            "feats_0": (1, 16 * n_image, width // 8),
+        }
+    )
+    rows, filters, feats_1, feats_0 = inputs.values()
+    rows = build.in_half(rows) if half else rows
     pixels = build.add(build.reshape(rows, 1, 4 * n_image, width // 4), feats_1)
     pixels = build.ops.gelu(build.norm(pixels, weights.upscale_norm), "erf").output(0)
     pixels = build.product(pixels, _as_product(weights.upscale_2))
@@ -376,7 +246,7 @@ def masks_graph(weights: DecoderWeights, *, half: bool) -> "openvino.Model":
     masks = build.reshape(masks, n_masks, side, side, 2, 2, 2, 2)
     masks = build.transpose(masks, 0, 1, 3, 5, 2, 4, 6)
     masks = build.reshape(masks, n_masks, 4 * side, 4 * side)
-    return openvino.Model([build.ops.result(masks)], inputs, "masks")
+    return build.graph([masks], list(inputs.values()), "masks")
 
 
 def _as_product(deconvolution: Linear) -> Float:

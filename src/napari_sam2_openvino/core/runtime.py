@@ -1,6 +1,6 @@
 """OpenVINO: compile a graph for a device, run it, cancel it.
 
-The only module of the core that imports openvino, but for `point_graphs`, which makes graphs of its
+The only module of the core that imports openvino, but for `graph_ops`, which makes graphs of its
 operations. Each graph has one class, which alone spells its tensor names.
 """
 
