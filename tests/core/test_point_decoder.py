@@ -10,10 +10,12 @@ from napari_sam2_openvino import SAM2AutomaticMaskGenerator, load_model
 from napari_sam2_openvino.core.decoder_weights import DecoderGraph, UnknownGraphError
 from napari_sam2_openvino.core.grid_decoder import PlainGridDecoder, grid_decoder
 from napari_sam2_openvino.core.model_folder import MASK_DECODER_FILE
+from napari_sam2_openvino.core.normalize import to_rgb
 from napari_sam2_openvino.core.paths import cache_dir
 from napari_sam2_openvino.core.point_decoder import PointDecoder
 from napari_sam2_openvino.core.point_graphs import POINTS_PER_CALL
 from napari_sam2_openvino.core.runtime import Runtime
+from napari_sam2_openvino.synthetic import make_scene
 
 IMAGE = make_image(np.random.default_rng(1), (90, 120), grey=False)
 
@@ -115,3 +117,21 @@ def test_in_bf16_masks_are_those_of_f32(starter_model):
     np.testing.assert_allclose(fast.scores(points), plain.scores(points), atol=0.05)
     found, true = fast.masks(wanted).ravel(), plain.masks(wanted).ravel()
     assert np.corrcoef(found, true)[0, 1] > 0.999
+
+
+def test_in_half_precision_masks_are_as_near_as_those_of_the_plain_decoder(starter_model):
+    model = load_model("starter", precision="bf16")
+    embedding = starter_model.encode(to_rgb(make_scene("fluorescence", seed=3).image))
+    points = np.random.default_rng(0).uniform(0, model.image_size, (POINTS_PER_CALL, 2))
+    points, every = points.astype(np.float32), np.ones((POINTS_PER_CALL, 4), bool)
+    exact, plain, fast = (
+        PlainGridDecoder(starter_model, embedding),
+        PlainGridDecoder(model, embedding),
+        grid_decoder(model, embedding),
+    )
+    scores = [each.scores(points) for each in (exact, plain, fast)]
+    masks = [each.masks(every) > 0 for each in (exact, plain, fast)]
+    assert isinstance(fast, PointDecoder)
+    assert np.abs(scores[2] - scores[0]).max() < max(0.01, 2 * np.abs(scores[1] - scores[0]).max())
+    differing = [(each != masks[0]).mean() for each in masks]
+    assert differing[2] < max(0.002, 2 * differing[1])
