@@ -25,6 +25,9 @@ IOU_LOGIT_MEAN, IOU_LOGIT_STD = 0.9, 1.0
 # More than this would amplify rounding instead of the prompt's effect.
 MAX_IOU_GAIN = 40.0
 PROBE_PROMPTS = 16
+# Objects that are there three times out of four.
+OBJECT_LOGIT_MEAN, OBJECT_LOGIT_STD = 2.0, 3.0
+MAX_OBJECT_GAIN = 1000.0
 
 
 def perturbed_model(
@@ -54,6 +57,33 @@ def perturbed_model(
                 spread = max(0.3 * float(parameter.std(correction=0)), 0.03)
                 parameter.add_(spread * torch.randn_like(parameter))
             _spread_scores(model)
+    return model
+
+
+@torch.no_grad()
+def spread_object_scores(model: Any, seed: int) -> Any:
+    """Let objects of a `perturbed_model` be there on most planes and be gone on some.
+
+    Otherwise all scores are alike and, where they are negative, all masks of a video are empty.
+
+    Returns
+    -------
+    sam2.modeling.sam2_base.SAM2Base
+        The same model.
+    """
+    head = model.sam_mask_decoder.pred_obj_score_head
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        probe = _Probe(model)
+        seen: list[torch.Tensor] = []
+        hook = head.register_forward_hook(lambda _, __, out: seen.append(out))
+        probe()
+        hook.remove()
+    scores = torch.cat(seen)
+    last = head.layers[-1]
+    gain = (OBJECT_LOGIT_STD / scores.std()).clamp(max=MAX_OBJECT_GAIN)
+    last.weight.mul_(gain)
+    last.bias.copy_(gain * (last.bias - scores.mean()) + OBJECT_LOGIT_MEAN)
     return model
 
 

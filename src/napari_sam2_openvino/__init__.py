@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from napari_sam2_openvino.core.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
     from napari_sam2_openvino.core.models import list_models, load_model
+    from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "SAM2AutomaticMaskGenerator": "napari_sam2_openvino.core.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2_openvino.core.image_predictor",
+    "SAM2VideoPredictor": "napari_sam2_openvino.core.video_predictor",
     "convert": "napari_sam2_openvino.conversion",
     "list_models": "napari_sam2_openvino.core.models",
     "load_model": "napari_sam2_openvino.core.models",
@@ -28,6 +30,7 @@ _HOMES = {
 __all__ = [
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
+    "SAM2VideoPredictor",
     "convert",
     "list_models",
     "load_model",

@@ -39,6 +39,28 @@ def fill_holes_and_remove_sprinkles(
     return cleaned
 
 
+def fill_holes_in_logits(logits: NDArray[np.float32], max_hole_area: float) -> NDArray[np.float32]:
+    """Close small holes of low-resolution logits as SAM 2's video predictor does.
+
+    The rule of ``sam2.utils.misc.fill_holes_in_mask_scores``: background that is 8-connected and
+    no larger than ``max_hole_area`` gets the logit 0.1. SAM 2 needs a CUDA extension for it and
+    only warns on a CPU.
+
+    Parameters
+    ----------
+    logits : ndarray of float32, shape (h, w)
+    max_hole_area : float
+        In low-resolution pixels; 0 changes nothing.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+    """
+    if max_hole_area <= 0:
+        return logits
+    return np.where(_small_components(logits <= 0, max_hole_area), np.float32(0.1), logits)
+
+
 def _small_components(mask: NDArray[np.bool_], max_area: float) -> NDArray[np.bool_]:
     components, areas = _components(mask)
     return np.asarray(((areas > 0) & (areas <= max_area))[components])

@@ -1,4 +1,4 @@
-"""A loaded model: its graphs, its parameters, and the two things it does."""
+"""A loaded model: its graphs, its parameters, and what it does."""
 
 import hashlib
 import threading
@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError, ModelFormatError
+from napari_sam2_openvino.core.memory_model import MemoryModel
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
     INFO_FILE,
     MASK_DECODER_FILE,
+    MEMORY_ATTENTION_FILE,
+    MEMORY_ENCODER_FILE,
     PARAMETERS_FILE,
     ModelInfo,
     read_model_info,
@@ -73,6 +76,8 @@ class Sam2Model:
         self._parameters = _read_parameters(folder / PARAMETERS_FILE)
         self._encoder_lock = threading.Lock()
         self._decoder_lock = threading.Lock()
+        self._memory_lock = threading.Lock()
+        self._memory: MemoryModel | None = None
         self._decoding: ImageEmbedding | None = None
         self._point_graphs: PointGraphs | None = None
         self._has_derived = False
@@ -100,6 +105,30 @@ class Sam2Model:
         """What an embedding depends on beside the image: the model, device and precision."""
         parts = (self._content, self.device, self.precision)
         return "-".join(parts)
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the model remembers objects from plane to plane."""
+        return self.info.has_memory
+
+    @property
+    def memory(self) -> MemoryModel:
+        """What remembers objects; compiled when it is first used.
+
+        Raises
+        ------
+        InputError
+            If the model folder has no memory graphs.
+        """
+        if not self.has_memory:
+            raise InputError(
+                f"Model {self.name} has no memory graphs: choose projection, or convert its "
+                "checkpoint again with its memory."
+            )
+        with self._memory_lock:
+            if self._memory is None:
+                self._memory = MemoryModel(self.folder, self.info.config, self._runtime)
+            return self._memory
 
     def encode(
         self, rgb: NDArray[np.uint8], *, cancelled: Callable[[], bool] | None = None
@@ -156,10 +185,50 @@ class Sam2Model:
         DecoderOutput
             All four masks, scores and pointers of each set; see `select_masks`.
         """
+        inputs = self._prompt_inputs(point_coords, point_labels, mask_input)
+        with self._decoder_lock:
+            if self._decoding is not embedding:
+                self._mask_decoder.set_embedding(self.decoder_arrays(embedding))
+                self._decoding = embedding
+            return self._mask_decoder(*inputs)
+
+    def decode_conditioned(
+        self,
+        embedding: ImageEmbedding,
+        conditioned_embed: Float,
+        point_coords: Float,
+        point_labels: NDArray[np.int32],
+        mask_input: Float | None = None,
+    ) -> DecoderOutput:
+        """Decode B prompt sets of one image, each seen in the light of its own memories.
+
+        Parameters
+        ----------
+        embedding : ImageEmbedding
+            Gives the high-resolution features.
+        conditioned_embed : ndarray of float32, shape (B or 1, D, S / 16, S / 16)
+            What the decoder takes as the embedding: nothing is added to it.
+        point_coords, point_labels, mask_input
+            As in `decode`.
+
+        Returns
+        -------
+        DecoderOutput
+        """
+        inputs = self._prompt_inputs(point_coords, point_labels, mask_input)
+        _, feats_0, feats_1 = self.decoder_arrays(embedding)
+        with self._decoder_lock:
+            self._decoding = None
+            self._mask_decoder.set_embedding((conditioned_embed, feats_0, feats_1))
+            return self._mask_decoder(*inputs)
+
+    def _prompt_inputs(
+        self, point_coords: Float, point_labels: NDArray[np.int32], mask_input: Float | None
+    ) -> tuple[Float, NDArray[np.int32], Float, Float]:
+        """Return all inputs of the decoder but the embedding."""
         size = self.mask_input_size
         if mask_input is None:
-            batch = len(point_coords)
-            mask = np.zeros((batch, 1, size, size), np.float32)
+            mask = np.zeros((len(point_coords), 1, size, size), np.float32)
         else:
             if mask_input.shape[1:] != (1, size, size):
                 raise InputError(
@@ -167,13 +236,12 @@ class Sam2Model:
                     f"but has shape {mask_input.shape[1:]}: give back this model's low_res_masks."
                 )
             point_coords, point_labels, mask = _same_batch(point_coords, point_labels, mask_input)
-            batch = len(mask)
-        has_mask = np.full(batch, mask_input is not None, np.float32)
-        with self._decoder_lock:
-            if self._decoding is not embedding:
-                self._mask_decoder.set_embedding(self.decoder_arrays(embedding))
-                self._decoding = embedding
-            return self._mask_decoder(point_coords, point_labels, mask, has_mask)
+        return (
+            point_coords,
+            point_labels,
+            mask,
+            np.full(len(mask), mask_input is not None, np.float32),
+        )
 
     def image_embed(self, embedding: ImageEmbedding) -> Float:
         """Return the embedding of a single image as the mask decoder takes it.
@@ -219,6 +287,9 @@ def content_hash(folder: Path) -> str:
     hasher = hashlib.blake2b(digest_size=8)
     for name in (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE):
         hasher.update((folder / name).read_bytes())
+    for name in (MEMORY_ATTENTION_FILE, MEMORY_ENCODER_FILE):
+        if (folder / name).is_file():
+            hasher.update((folder / name).read_bytes())
     return hasher.hexdigest()
 
 

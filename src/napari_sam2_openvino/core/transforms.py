@@ -110,6 +110,24 @@ def build_tokens(
     return np.concatenate(coords, axis=1), np.concatenate(labels, axis=1)
 
 
+def blank_tokens(batch: int) -> tuple[Float, NDArray[np.int32]]:
+    """Return the tokens of a plane without points: two that are not a point.
+
+    ``SAM2Base._forward_sam_heads`` gives one, and the prompt encoder appends the other.
+
+    Parameters
+    ----------
+    batch : int
+        B, the number of objects.
+
+    Returns
+    -------
+    coords : ndarray of float32, shape (B, 2, 2)
+    labels : ndarray of int32, shape (B, 2)
+    """
+    return np.zeros((batch, 2, 2), np.float32), np.full((batch, 2), NOT_A_POINT, np.int32)
+
+
 def select_masks(
     low_res_masks: Float, iou_predictions: Float, *, multimask_output: bool, config: ModelConfig
 ) -> tuple[Float, Float]:

@@ -1,0 +1,523 @@
+"""SAM 2's video predictor on OpenVINO."""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_sam2_openvino.core.embeddings import EmbeddingCache
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.memory import FrameOutput, ObjectState, PointInputs
+from napari_sam2_openvino.core.memory_tracking import MemoryTracker
+from napari_sam2_openvino.core.model import Sam2Model
+from napari_sam2_openvino.core.normalize import ChannelView
+from napari_sam2_openvino.core.planes import PlaneSource
+from napari_sam2_openvino.core.projection import ProjectionTracker
+from napari_sam2_openvino.core.prompt_arrays import read_boxes, read_points
+from napari_sam2_openvino.core.transforms import (
+    BOX_BOTTOM_RIGHT,
+    BOX_TOP_LEFT,
+    LOW_RES_CLAMP,
+    blank_tokens,
+    build_tokens,
+    to_model_space,
+)
+from napari_sam2_openvino.core.video_decoding import (
+    Cancelled,
+    PlaneDecoder,
+    read_mask,
+    resize,
+    uses_multimask,
+)
+from napari_sam2_openvino.core.video_state import FramePrediction, VideoState, read_planes
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+
+Float = NDArray[np.float32]
+
+_BOX_LABELS = np.array([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]], np.int32)
+
+
+class Tracker(Protocol):
+    """Finds objects on a plane without prompts; how, is its own business."""
+
+    @property
+    def reach(self) -> int:
+        """How many planes away something is looked up, at most."""
+
+    def condition(
+        self,
+        state: VideoState,
+        frame_idx: int,
+        obj: ObjectState,
+        *,
+        reverse: bool,
+        cancelled: Cancelled = None,
+    ) -> Float | None:
+        """Return the embedding in which a correction is decoded, or None for the plane's own."""
+
+    def track(
+        self,
+        state: VideoState,
+        frame_idx: int,
+        obj_ids: Sequence[int],
+        *,
+        reverse: bool,
+        cancelled: Cancelled = None,
+    ) -> dict[int, FrameOutput]:
+        """Return what is found; objects that are not looked for are left out."""
+
+
+class SAM2VideoPredictor:
+    """Carry objects through a volume or time series: ``sam2.sam2_video_predictor``.
+
+    With a model that has memory graphs, results equal the reference in f32 up to rounding; with
+    any other model, or on request, the mask of one plane is the prompt of the next (see
+    `ProjectionTracker`). Methods and their meaning are SAM 2's, with these differences on purpose:
+
+    - planes are an array, not a folder of JPEGs, and reach the network as in `SAM2ImagePredictor`;
+    - ``obj_id`` is an int from 1; masks are bool, shape (n, H, W), made when they are asked for;
+    - memories are kept in the precision of the model, not always in bfloat16;
+    - holes are filled on the CPU too, where the reference skips that;
+    - ``add_all_frames_to_correct_as_cond`` is true by default: otherwise the next propagation
+      forgets each correction of a plane that it had passed before;
+    - objects of one plane are decoded in batches.
+
+    Parameters
+    ----------
+    model : Sam2Model
+        As returned by `load_model`.
+    parameters : VolumeParameters, optional
+    add_all_frames_to_correct_as_cond : bool, optional
+        Whether a plane that is corrected becomes a conditioning plane.
+    embeddings : EmbeddingCache, optional
+        Shared with others, so that no plane is encoded twice.
+
+    Raises
+    ------
+    InputError
+        If memory is asked for and the model has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_sam2_openvino import SAM2VideoPredictor, load_model
+    >>> rows, columns = np.mgrid[:64, :64]
+    >>> disc = (rows - 32) ** 2 + (columns - 32) ** 2 < 144
+    >>> volume = np.stack([np.where(disc, 200, 30).astype(np.uint8)] * 3)
+    >>> predictor = SAM2VideoPredictor(load_model("starter"))
+    >>> state = predictor.init_state(volume)
+    >>> _ = predictor.add_new_points_or_box(state, frame_idx=0, obj_id=1, box=[19, 19, 45, 45])
+    >>> [int(masks.sum() > 0) for frame_idx, obj_ids, masks in predictor.propagate_in_video(state)]
+    [1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        model: Sam2Model,
+        parameters: VolumeParameters | None = None,
+        *,
+        add_all_frames_to_correct_as_cond: bool = True,
+        embeddings: EmbeddingCache | None = None,
+    ) -> None:
+        self.model = model
+        self.parameters = VolumeParameters() if parameters is None else parameters
+        self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
+        method = self.parameters.method
+        self.uses_memory = method == "memory" or (method == "automatic" and model.has_memory)
+        self._decoder = PlaneDecoder(
+            model,
+            EmbeddingCache() if embeddings is None else embeddings,
+            fill_hole_area=self.parameters.fill_hole_area,
+            with_pointers=self.uses_memory,
+        )
+        self._tracker: Tracker
+        if self.uses_memory:
+            # Compiled now, so that a model without memory is refused now.
+            self._memory = model.memory
+            self._tracker = MemoryTracker(self._decoder, self.parameters)
+        else:
+            self._tracker = ProjectionTracker(self._decoder, self.parameters.min_overlap)
+
+    def init_state(
+        self, video: Any | Sequence[PlaneSource], *, view: ChannelView | None = None
+    ) -> VideoState:
+        """Return a state without objects; no plane is read yet.
+
+        Parameters
+        ----------
+        video : array-like or sequence of PlaneSource
+            (planes, height, width), or (planes, height, width, 3 or 4) for RGB: numpy, dask, zarr,
+            memmap or anything else with ``shape``, ``dtype`` and basic indexing.
+        view : ChannelView, optional
+            How bright the network sees it; by default uint8 unchanged, others stretched plane by
+            plane.
+
+        Raises
+        ------
+        InputError
+            If it is no volume.
+        """
+        return VideoState(read_planes(video, view))
+
+    def add_new_points_or_box(  # noqa: PLR0913
+        self,
+        inference_state: VideoState,
+        frame_idx: int,
+        obj_id: int,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        clear_old_points: bool = True,
+        normalize_coords: bool = True,
+        box: ArrayLike | None = None,
+        *,
+        cancelled: Cancelled = None,
+    ) -> FramePrediction:
+        """Say by clicks or a box where an object is on one plane, or correct it there.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+        frame_idx : int
+            The plane, counted from 0.
+        obj_id : int
+            From 1; a new one is a new object.
+        points : array_like, shape (n, 2), optional
+            (x, y) in pixels of the plane.
+        labels : array_like, shape (n,), optional
+            1 for foreground, 0 for background.
+        clear_old_points : bool, optional
+            False adds to the points that were given on this plane before.
+        normalize_coords : bool, optional
+            False if coordinates are already divided by width and height.
+        box : array_like, shape (4,), optional
+            xyxy in pixels of the plane; only with ``clear_old_points``.
+        cancelled : callable, optional
+            Asked every few milliseconds while the plane is encoded.
+
+        Returns
+        -------
+        FramePrediction
+            Of all objects on this plane.
+
+        Raises
+        ------
+        InputError, JobCancelledError
+        """
+        state = inference_state
+        _check_object(state, frame_idx, obj_id)
+        if points is None and box is None:
+            raise InputError("Give at least one of points or box.")
+        if box is not None and not clear_old_points:
+            raise InputError("A box comes before any point: give it with clear_old_points=True.")
+        new = self._point_inputs(state, points, labels, box, normalize_coords=normalize_coords)
+        obj = state.objects.get(obj_id, ObjectState())
+        old = None if clear_old_points else obj.point_inputs.get(frame_idx)
+        inputs = (
+            new
+            if old is None
+            else PointInputs(
+                np.concatenate([old.coords, new.coords], axis=1),
+                np.concatenate([old.labels, new.labels], axis=1),
+            )
+        )
+        is_initial = frame_idx not in obj.tracked
+        is_cond = is_initial or self.add_all_frames_to_correct_as_cond
+        before = obj.newest(frame_idx, is_cond=is_cond)
+        mask_input = None
+        if before is not None:
+            clamped = np.clip(self._decoder.logits(before), -LOW_RES_CLAMP, LOW_RES_CLAMP)
+            mask_input = clamped[None, None]
+        output = self._decode_prompts(
+            state, frame_idx, obj, inputs, mask_input, is_initial=is_initial, cancelled=cancelled
+        )
+        # Only now: what fails or is cancelled changes nothing.
+        state.objects[obj_id] = obj
+        obj.point_inputs[frame_idx] = inputs
+        obj.mask_inputs.discard(frame_idx)
+        (obj.new_cond if is_cond else obj.new_non_cond)[frame_idx] = output
+        return self._newest(state, frame_idx, is_cond=is_cond)
+
+    def add_new_mask(
+        self,
+        inference_state: VideoState,
+        frame_idx: int,
+        obj_id: int,
+        mask: ArrayLike,
+        *,
+        cancelled: Cancelled = None,
+    ) -> FramePrediction:
+        """Say by a mask where an object is on one plane.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+        frame_idx : int
+        obj_id : int
+        mask : array_like of bool, shape (H, W)
+            In the size of a plane.
+        cancelled : callable, optional
+            Asked every few milliseconds while the plane is encoded.
+
+        Returns
+        -------
+        FramePrediction
+            Of all objects on this plane.
+
+        Raises
+        ------
+        InputError, JobCancelledError
+        """
+        state = inference_state
+        _check_object(state, frame_idx, obj_id)
+        square = read_mask(mask, state.image_hw, self.model.image_size)
+        obj = state.objects.get(obj_id, ObjectState())
+        is_initial = frame_idx not in obj.tracked
+        is_cond = is_initial or self.add_all_frames_to_correct_as_cond
+        if self.model.info.config.use_mask_input_as_output_without_sam:
+            embedding = self._decoder.embedding(state, frame_idx, cancelled)
+            output = self._decoder.from_mask(embedding, square)
+        else:
+            mask_input = resize(square, self.model.mask_input_size)[None, None]
+            output = self._decode_prompts(
+                state, frame_idx, obj, None, mask_input, is_initial=is_initial, cancelled=cancelled
+            )
+        state.objects[obj_id] = obj
+        obj.mask_inputs.add(frame_idx)
+        obj.point_inputs.pop(frame_idx, None)
+        (obj.new_cond if is_cond else obj.new_non_cond)[frame_idx] = output
+        return self._newest(state, frame_idx, is_cond=is_cond)
+
+    def propagate_in_video(
+        self,
+        inference_state: VideoState,
+        start_frame_idx: int | None = None,
+        max_frame_num_to_track: int | None = None,
+        reverse: bool = False,
+        *,
+        cancelled: Cancelled = None,
+    ) -> Generator[FramePrediction, None, None]:
+        """Carry all objects from plane to plane.
+
+        What was found stays in the state, wherever the generator is left.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+        start_frame_idx : int, optional
+            By default the first plane with prompts.
+        max_frame_num_to_track : int, optional
+            How many planes are passed after the first one; by default all.
+        reverse : bool, optional
+            To smaller indices.
+        cancelled : callable, optional
+            Asked every few milliseconds.
+
+        Yields
+        ------
+        FramePrediction
+            Of all objects on each plane, those with prompts on it included.
+
+        Raises
+        ------
+        InputError
+            If an object has no prompts.
+        JobCancelledError
+            If ``cancelled`` returned true.
+        """
+        state = inference_state
+        self.propagate_in_video_preflight(state)
+        if start_frame_idx is None:
+            start_frame_idx = min(at for obj in state.objects.values() for at in obj.cond)
+        state.check_frame(start_frame_idx)
+        most = state.num_frames if max_frame_num_to_track is None else max_frame_num_to_track
+        for frame_idx in _order(start_frame_idx, most, state.num_frames, reverse=reverse):
+            if cancelled is not None and cancelled():
+                raise JobCancelledError("The propagation was cancelled.")
+            yield self._propagate_to(state, frame_idx, reverse=reverse, cancelled=cancelled)
+
+    def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
+        """Let the next propagation see all prompts.
+
+        Raises
+        ------
+        InputError
+            If there is no object, or one without prompts.
+        """
+        if not inference_state.objects:
+            raise InputError("There are no prompts yet: mark an object on a plane first.")
+        for obj_id, obj in inference_state.objects.items():
+            obj.settle()
+            if not obj.cond:
+                raise InputError(
+                    f"Object {obj_id} has no prompts: mark it on a plane, or remove it."
+                )
+
+    def clear_all_prompts_in_frame(
+        self, inference_state: VideoState, frame_idx: int, obj_id: int
+    ) -> FramePrediction:
+        """Remove the prompts of one object on one plane.
+
+        Returns
+        -------
+        FramePrediction
+            Of all objects on this plane.
+        """
+        _check_object(inference_state, frame_idx, obj_id)
+        if obj_id not in inference_state.objects:
+            raise _no_object(inference_state, obj_id)
+        inference_state.objects[obj_id].clear_prompts(frame_idx)
+        return self._after_removal(inference_state, frame_idx)
+
+    def remove_object(
+        self, inference_state: VideoState, obj_id: int, strict: bool = False
+    ) -> tuple[tuple[int, ...], list[FramePrediction]]:
+        """Remove an object and all that is known of it.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+        obj_id : int
+        strict : bool, optional
+            Whether it must be there.
+
+        Returns
+        -------
+        obj_ids : tuple of int
+            The objects that stay.
+        predictions : list of FramePrediction
+            Of these on the planes where the removed one had prompts.
+
+        Raises
+        ------
+        InputError
+            If it must be there and is not.
+        """
+        state = inference_state
+        obj = state.objects.get(obj_id)
+        if obj is None:
+            if strict:
+                raise _no_object(state, obj_id)
+            return state.obj_ids, []
+        del state.objects[obj_id]
+        planes = sorted(obj.prompted) if state.objects else []
+        return state.obj_ids, [self._after_removal(state, frame_idx) for frame_idx in planes]
+
+    def reset_state(self, inference_state: VideoState) -> None:
+        """Remove all objects; planes that were encoded stay in the cache."""
+        inference_state.objects.clear()
+
+    def _point_inputs(
+        self,
+        state: VideoState,
+        points: ArrayLike | None,
+        labels: ArrayLike | None,
+        box: ArrayLike | None,
+        *,
+        normalize_coords: bool,
+    ) -> PointInputs:
+        given = read_points(points, labels)
+        corners = read_boxes(box)
+        for array in (*(given or ()), *(() if corners is None else (corners,))):
+            if len(array) != 1:
+                raise InputError("Give the prompts of one object: points (n, 2) and box (4,).")
+        coords = [] if corners is None else [corners]
+        kinds = [] if corners is None else [_BOX_LABELS]
+        if given is not None:
+            coords.append(given[0])
+            kinds.append(given[1])
+        image_hw = state.image_hw if normalize_coords else None
+        placed = to_model_space(np.concatenate(coords, axis=1), image_hw, self.model.image_size)
+        return PointInputs(placed, np.concatenate(kinds, axis=1))
+
+    def _decode_prompts(
+        self,
+        state: VideoState,
+        frame_idx: int,
+        obj: ObjectState,
+        inputs: PointInputs | None,
+        mask_input: Float | None,
+        *,
+        is_initial: bool,
+        cancelled: Cancelled,
+    ) -> FrameOutput:
+        """Decode the prompts of one object; on a plane that was tracked, with its memories."""
+        embedding = self._decoder.embedding(state, frame_idx, cancelled)
+        conditioned = None
+        if not is_initial:
+            conditioned = self._tracker.condition(
+                state, frame_idx, obj, reverse=obj.tracked[frame_idx], cancelled=cancelled
+            )
+        n_points = 0 if inputs is None else inputs.labels.shape[1]
+        outputs = self._decoder.decode(
+            embedding,
+            blank_tokens(1) if inputs is None else build_tokens(inputs.coords, inputs.labels, None),
+            mask_input,
+            conditioned,
+            multimask_output=uses_multimask(
+                self.model.info.config, n_points, is_initial=is_initial
+            ),
+            is_prompted=True,
+        )
+        return outputs[0]
+
+    def _propagate_to(
+        self, state: VideoState, frame_idx: int, *, reverse: bool, cancelled: Cancelled
+    ) -> FramePrediction:
+        wanted = [obj_id for obj_id, obj in state.objects.items() if frame_idx not in obj.cond]
+        if wanted:
+            found = self._tracker.track(
+                state, frame_idx, wanted, reverse=reverse, cancelled=cancelled
+            )
+            for obj_id, output in found.items():
+                state.objects[obj_id].non_cond[frame_idx] = output
+        for obj in state.objects.values():
+            obj.tracked[frame_idx] = reverse
+            if not self.parameters.keep_all_planes:
+                obj.forget_far(frame_idx, self._tracker.reach)
+        return self._prediction(
+            state, frame_idx, [obj.known(frame_idx) for obj in state.objects.values()]
+        )
+
+    def _after_removal(self, state: VideoState, frame_idx: int) -> FramePrediction:
+        is_cond = any(frame_idx in obj.new_cond for obj in state.objects.values())
+        return self._newest(state, frame_idx, is_cond=is_cond)
+
+    def _newest(self, state: VideoState, frame_idx: int, *, is_cond: bool) -> FramePrediction:
+        return self._prediction(
+            state,
+            frame_idx,
+            [obj.newest(frame_idx, is_cond=is_cond) for obj in state.objects.values()],
+        )
+
+    def _prediction(
+        self, state: VideoState, frame_idx: int, outputs: Sequence[FrameOutput | None]
+    ) -> FramePrediction:
+        return FramePrediction(
+            frame_idx,
+            state.obj_ids,
+            np.stack([self._decoder.logits(output) for output in outputs]),
+            np.array(
+                [np.nan if output is None else output.object_score for output in outputs],
+                np.float32,
+            ),
+            state.image_hw,
+        )
+
+
+def _order(start: int, most: int, num_frames: int, *, reverse: bool) -> Iterable[int]:
+    """Return the planes of a propagation; backwards from the first plane there are none."""
+    if not reverse:
+        return range(start, min(start + most, num_frames - 1) + 1)
+    return range(start, max(start - most, 0) - 1, -1) if start > 0 else ()
+
+
+def _check_object(state: VideoState, frame_idx: int, obj_id: int) -> None:
+    state.check_frame(frame_idx)
+    if isinstance(obj_id, bool) or not isinstance(obj_id, int | np.integer) or obj_id < 1:
+        raise InputError(f"obj_id must be a whole number from 1, but is {obj_id!r}.")
+
+
+def _no_object(state: VideoState, obj_id: int) -> InputError:
+    known = ", ".join(map(str, state.obj_ids)) or "none"
+    return InputError(f"There is no object {obj_id}: the objects are {known}.")

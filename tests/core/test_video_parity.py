@@ -1,0 +1,71 @@
+"""The video predictor beside PyTorch's, with micro models of both versions of SAM 2."""
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tests.core.conftest import MICRO_CONFIG
+from tests.reference import perturbed_model, spread_object_scores
+from tests.video_parity import SCENES, compare_videos
+
+from napari_sam2_openvino import SAM2VideoPredictor, load_model
+from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+
+SEED = 7
+# What SAM 2 has in its configs of 2.0.
+VERSION_2_0 = {
+    "no_obj_embed_spatial": False,
+    "add_tpos_enc_to_obj_ptrs": False,
+    "proj_tpos_enc_in_obj_ptrs": False,
+    "use_signed_tpos_enc_to_obj_ptrs": False,
+}
+# Rules that none of Meta's configs switches on, or not so that eight planes show it.
+RARE_RULES = {
+    "max_cond_frames_in_attn": 2,
+    "memory_temporal_stride_for_eval": 2,
+    "max_obj_ptrs_in_encoder": 4,
+    "only_obj_ptrs_in_the_past_for_eval": False,
+    "use_multimask_token_for_obj_ptr": False,
+    "soft_no_obj_ptr": True,
+    "fixed_no_obj_ptr": False,
+    "num_maskmem": 4,
+}
+CHANGES = {"2.1": {}, "2.0": VERSION_2_0, "rare rules": RARE_RULES}
+
+
+@pytest.fixture(scope="module", params=list(CHANGES))
+def models(request, tmp_path_factory):
+    """Return the reference in PyTorch, and the engine with the same weights."""
+    folder = tmp_path_factory.mktemp("video")
+    config = OmegaConf.load(MICRO_CONFIG)
+    config.model.update(CHANGES[request.param])
+    OmegaConf.save(config, folder / "micro.yaml")
+    reference = perturbed_model(folder / "micro.yaml", seed=SEED)
+    spread_object_scores(reference, SEED)
+    torch.save({"model": reference.state_dict()}, folder / "micro.pt")
+    (folder / "model").mkdir()
+    for _ in fill_folder(
+        Request(str(folder / "micro.pt"), "micro", str(folder / "micro.yaml")), folder / "model"
+    ):
+        pass
+    return reference, load_model(folder / "model", precision="f32")
+
+
+def compare(models, **options):
+    reference, engine = models
+    parameters = VolumeParameters(method="memory", fill_hole_area=0)
+    predictor = SAM2VideoPredictor(engine, parameters, **options)
+    return list(compare_videos(reference, predictor, SEED))
+
+
+@pytest.mark.parametrize("correct_as_cond", [True, False])
+def test_videos_equal_pytorch(correct_as_cond, models):
+    results = compare(models, add_all_frames_to_correct_as_cond=correct_as_cond)
+    assert {result.scene for result in results} == set(SCENES)
+    for result in results:
+        assert result.passed, result
+    # Objects that are there and objects that are gone, and none that fills every plane.
+    shares = np.array([result.foreground for result in results])
+    assert np.mean(shares > 0.01) > 0.3
+    assert np.mean(shares < 0.9) > 0.5
