@@ -2,6 +2,8 @@
 
     python scripts/benchmark.py --parity                 all models, 200 prompt sets each
     python scripts/benchmark.py --parity starter
+    python scripts/benchmark.py --video                  tiny models, 3 scenes each
+    python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
     python scripts/benchmark.py --stack 300
@@ -29,11 +31,15 @@ from benchmarks.amg_parity import amg_parity  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
 from benchmarks.speed import speed  # noqa: E402
 from benchmarks.stack import stack  # noqa: E402
+from benchmarks.video import video  # noqa: E402
+from benchmarks.volume import many, quality  # noqa: E402
 from benchmarks.window import window  # noqa: E402
 from napari_sam2_openvino.core.models import STARTER  # noqa: E402
 from napari_sam2_openvino.core.paths import HOME_VARIABLE  # noqa: E402
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters  # noqa: E402
 
 PARITY_MODELS = ("sam2.1_hiera_tiny", "sam2_hiera_tiny", STARTER)
+VIDEO_MODELS = ("sam2.1_hiera_tiny", "sam2_hiera_tiny")
 
 
 def main() -> int:
@@ -42,6 +48,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parity", nargs="*", metavar="MODEL", help="compare with PyTorch")
+    parser.add_argument("--video", nargs="*", metavar="MODEL", help="compare videos with PyTorch")
+    parser.add_argument("--volume", nargs="+", metavar="MODEL", help="carry objects through planes")
+    parser.add_argument("--planes", type=int, default=30, help="of the volume that is timed")
+    parser.add_argument("--objects", type=int, default=50, help="in the volume that is timed")
     parser.add_argument("--speed", nargs="+", metavar="MODEL", help="time encode and click")
     parser.add_argument("--window", nargs="+", metavar="MODEL", help="time the widget")
     parser.add_argument("--stack", type=int, metavar="PLANES", help="encode a zarr stack ahead")
@@ -57,15 +67,29 @@ def main() -> int:
     parser.add_argument("--sets", type=int, default=SETS_PER_IMAGE, help="prompt sets per image")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     arguments = parser.parse_args()
-    chosen = (arguments.speed, arguments.window, arguments.stack)
-    if arguments.parity is None and not any((*chosen, arguments.amg, arguments.amg_parity)):
-        parser.error("choose --parity, --speed, --window, --stack, --amg or --amg-parity")
+    chosen = (
+        arguments.speed,
+        arguments.window,
+        arguments.stack,
+        arguments.volume,
+        arguments.amg,
+        arguments.amg_parity,
+    )
+    if arguments.parity is None and arguments.video is None and not any(chosen):
+        parser.error(
+            "choose --parity, --video, --volume, --speed, --window, --stack, --amg or --amg-parity"
+        )
     passed = True
     with tempfile.TemporaryDirectory() as home:
         # The user's own models and caches stay out of it.
         os.environ[HOME_VARIABLE] = home
         for name in (arguments.parity or PARITY_MODELS) if arguments.parity is not None else ():
             passed &= parity(name, arguments.sets)
+        for name in (arguments.video or VIDEO_MODELS) if arguments.video is not None else ():
+            passed &= video(name)
+        for name in arguments.volume or ():
+            quality(name, VolumeParameters())
+            many(name, arguments.planes, arguments.objects, Path(home))
         for name in arguments.speed or ():
             speed(name, arguments.repeats)
         for name in arguments.window or ():

@@ -56,7 +56,7 @@ def predictor(request):
     return request.getfixturevalue("project" if request.param == "projection" else "remember")
 
 
-RADII = (0, 12, 16, 20, 17, 13, 0, 0)
+RADII = (0, 14, 16, 18, 16, 14, 0, 0)
 
 
 def test_an_object_is_found_where_it_is_and_nowhere_else(project):

@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from napari_sam2_openvino.cli.export_command import export_command
 from napari_sam2_openvino.cli.model_commands import models_app
+from napari_sam2_openvino.cli.propagate_command import propagate_command
 from napari_sam2_openvino.cli.recipe_commands import recipe_app
 from napari_sam2_openvino.cli.segment_command import segment_command
 from napari_sam2_openvino.core.errors import Sam2Error
@@ -47,6 +48,11 @@ app.command(
     "napari-sam2 segment folder -o labels --points-per-side 16; "
     "napari-sam2 segment stack.zarr -o labels.zarr --scheduler local --workers 4",
 )(segment_command)
+app.command(
+    "propagate",
+    epilog="Examples: napari-sam2 propagate stack.tif --prompts prompts.json -o out.zarr; "
+    "napari-sam2 propagate stack.tif --labels plane.tif --plane 12 -o out.zarr --resume",
+)(propagate_command)
 
 
 @app.callback()

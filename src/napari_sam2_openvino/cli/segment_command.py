@@ -154,19 +154,23 @@ def _parameters(recipe: "ModelRecipe", channels: str, given: Mapping[str, Any]) 
         labels=LABELS.with_given(best.labels, given),
         tiling=TILING.with_given(best.tiling, given),
     )
-    try:
-        numbers = tuple(int(part) for part in channels.split(",")) if channels else ()
-    except ValueError as error:
-        raise InputError(
-            f"--channels takes numbers with commas between them, such as 0,2, but is {channels!r}."
-        ) from error
     return BatchParameters(
         objects=objects,
         planes=PLANES.with_given(PlaneParameters(), given),
-        channels=numbers,
+        channels=read_channels(channels),
         normalization=INTENSITIES.with_given(Normalization(), given),
         linking=LINKING.with_given(LinkParameters(), given),
     )
+
+
+def read_channels(text: str) -> tuple[int, ...]:
+    """Return the channels that an option names, such as "0,2"; none for ""."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        raise InputError(
+            f"--channels takes numbers with commas between them, such as 0,2, but is {text!r}."
+        ) from error
 
 
 def _recipe(recipe: "ModelRecipe", parameters: BatchParameters) -> "PlaneRecipe":

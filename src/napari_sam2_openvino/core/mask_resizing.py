@@ -152,14 +152,26 @@ def mask_window(
     origin : tuple of int
         (row, column) of the part in the image.
     """
+    part, place = logits_window(logits, origin, low_res_hw, image_hw, mask_threshold)
+    return part > mask_threshold, place
+
+
+def logits_window(
+    logits: Float,
+    origin: tuple[int, int],
+    low_res_hw: tuple[int, ...],
+    image_hw: tuple[int, int],
+    mask_threshold: float = 0.0,
+) -> tuple[Float, tuple[int, int]]:
+    """Return the part of the resized logits that can exceed a threshold; see `mask_window`."""
     above = logits > mask_threshold
     if not above.any():
-        return np.zeros((0, 0), bool), (0, 0)
+        return np.zeros((0, 0), np.float32), (0, 0)
     row, rows = _reach(low_res_hw[0], image_hw[0], np.asarray(above.any(axis=1)), origin[0])
     column, columns = _reach(low_res_hw[1], image_hw[1], np.asarray(above.any(axis=0)), origin[1])
     rows = rows._replace(low=rows.low - origin[0], high=rows.high - origin[0])
     columns = columns._replace(low=columns.low - origin[1], high=columns.high - origin[1])
-    return _interpolate(logits, rows, columns) > mask_threshold, (row, column)
+    return _interpolate(logits, rows, columns), (row, column)
 
 
 class JudgedMask(NamedTuple):

@@ -160,7 +160,7 @@ class SAM2VideoPredictor:
         """
         return VideoState(read_planes(video, view))
 
-    def add_new_points_or_box(  # noqa: PLR0913
+    def add_new_points_or_box(
         self,
         inference_state: VideoState,
         frame_idx: int,
@@ -334,7 +334,45 @@ class SAM2VideoPredictor:
         for frame_idx in _order(start_frame_idx, most, state.num_frames, reverse=reverse):
             if cancelled is not None and cancelled():
                 raise JobCancelledError("The propagation was cancelled.")
-            yield self._propagate_to(state, frame_idx, reverse=reverse, cancelled=cancelled)
+            yield self.propagate_to_frame(state, frame_idx, reverse=reverse, cancelled=cancelled)
+
+    def propagate_to_frame(
+        self,
+        inference_state: VideoState,
+        frame_idx: int,
+        *,
+        reverse: bool = False,
+        cancelled: Cancelled = None,
+    ) -> FramePrediction:
+        """Carry all objects to one plane: one step of `propagate_in_video`, after its preflight.
+
+        Raises
+        ------
+        JobCancelledError
+            If ``cancelled`` returned true.
+        """
+        state = inference_state
+        wanted = [obj_id for obj_id, obj in state.objects.items() if frame_idx not in obj.cond]
+        if wanted:
+            found = self._tracker.track(
+                state, frame_idx, wanted, reverse=reverse, cancelled=cancelled
+            )
+            for obj_id, output in found.items():
+                state.objects[obj_id].non_cond[frame_idx] = output
+        self.pass_frame(state, frame_idx, reverse=reverse)
+        return self._prediction(
+            state, frame_idx, [obj.known(frame_idx) for obj in state.objects.values()]
+        )
+
+    def pass_frame(self, inference_state: VideoState, frame_idx: int, *, reverse: bool) -> None:
+        """Note that a propagation has passed a plane, as if it had been found there what is known.
+
+        For states that are put together from what was kept elsewhere.
+        """
+        for obj in inference_state.objects.values():
+            obj.tracked[frame_idx] = reverse
+            if not self.parameters.keep_all_planes:
+                obj.forget_far(frame_idx, self._tracker.reach)
 
     def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
         """Let the next propagation see all prompts.
@@ -460,24 +498,6 @@ class SAM2VideoPredictor:
             is_prompted=True,
         )
         return outputs[0]
-
-    def _propagate_to(
-        self, state: VideoState, frame_idx: int, *, reverse: bool, cancelled: Cancelled
-    ) -> FramePrediction:
-        wanted = [obj_id for obj_id, obj in state.objects.items() if frame_idx not in obj.cond]
-        if wanted:
-            found = self._tracker.track(
-                state, frame_idx, wanted, reverse=reverse, cancelled=cancelled
-            )
-            for obj_id, output in found.items():
-                state.objects[obj_id].non_cond[frame_idx] = output
-        for obj in state.objects.values():
-            obj.tracked[frame_idx] = reverse
-            if not self.parameters.keep_all_planes:
-                obj.forget_far(frame_idx, self._tracker.reach)
-        return self._prediction(
-            state, frame_idx, [obj.known(frame_idx) for obj in state.objects.values()]
-        )
 
     def _after_removal(self, state: VideoState, frame_idx: int) -> FramePrediction:
         is_cond = any(frame_idx in obj.new_cond for obj in state.objects.values())

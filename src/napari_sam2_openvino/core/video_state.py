@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError, times
-from napari_sam2_openvino.core.mask_resizing import masks_from_logits, resize_logits
+from napari_sam2_openvino.core.mask_resizing import (
+    logits_window,
+    masks_from_logits,
+    resize_logits,
+)
 from napari_sam2_openvino.core.memory import ObjectState
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
@@ -50,6 +54,23 @@ class FramePrediction:
     def mask_logits(self) -> Float:
         """SAM 2's ``video_res_masks``: logits in the size of a plane, shape (n, H, W)."""
         return resize_logits(self.low_res_masks, self.image_hw)
+
+    @property
+    def labels(self) -> NDArray[np.uint32]:
+        """The objects as labels, shape (H, W); where masks overlap the highest logit counts.
+
+        The rule of ``SAM2Base._apply_non_overlapping_constraints``.
+        """
+        labels = np.zeros(self.image_hw, np.uint32)
+        highest = np.zeros(self.image_hw, np.float32)
+        low_res_hw = self.low_res_masks.shape[1:]
+        for obj_id, logits in zip(self.obj_ids, self.low_res_masks, strict=True):
+            part, (row, column) = logits_window(logits, (0, 0), low_res_hw, self.image_hw)
+            window = np.s_[row : row + part.shape[0], column : column + part.shape[1]]
+            is_its = part > highest[window]
+            labels[window][is_its] = obj_id
+            highest[window][is_its] = part[is_its]
+        return labels
 
     def __iter__(self) -> Iterator[Any]:
         """Give ``frame_idx``, ``obj_ids`` and ``masks``."""

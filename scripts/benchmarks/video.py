@@ -1,0 +1,29 @@
+"""Whether our videos are those of PyTorch."""
+
+from tests.reference import spread_object_scores
+from tests.video_parity import compare_videos
+
+from benchmarks.models import SEED, model_folder, reference_model
+from napari_sam2_openvino import SAM2VideoPredictor, load_model
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+
+
+def video(name: str) -> bool:
+    """Compare a model of the catalogue with PyTorch on all scenes; return whether all passed."""
+    reference = spread_object_scores(reference_model(name), SEED)
+    engine = load_model(model_folder(name, reference), precision="f32")
+    parameters = VolumeParameters(method="memory", fill_hole_area=0)
+    results = []
+    for result in compare_videos(reference, SAM2VideoPredictor(engine, parameters), SEED):
+        results.append(result)
+        if not result.passed:
+            print(f"  FAIL: {result}")
+    failed = [result for result in results if not result.passed]
+    print(
+        f"{name} ({engine.precision}): {len(results)} planes of videos, "
+        f"{len(results) - len(failed)} agree, {len(failed)} fail; smallest pixel agreement "
+        f"{min(each.pixel_agreement for each in results):.5f}, largest score difference "
+        f"{max(each.score_difference for each in results):.1e}; objects on "
+        f"{sum(each.foreground > 0 for each in results)} of them"
+    )
+    return not failed

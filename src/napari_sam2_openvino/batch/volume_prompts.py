@@ -1,0 +1,162 @@
+"""Where objects are on some planes of a volume, as a file says it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino.core.errors import InputError, times
+from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.records import MaskRecord, Record, first_problem
+from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
+from napari_sam2_openvino.core.video_state import VideoState
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class VolumePrompt(Record):
+    """The prompts of one object on one plane.
+
+    Parameters
+    ----------
+    obj_id : int
+        From 1.
+    plane : int
+        Counted from 0.
+    points : tuple of (float, float), optional
+        (x, y) in pixels of the plane.
+    labels : tuple of int, optional
+        1 for foreground, 0 for background; one for each point.
+    box : tuple of float, optional
+        (x0, y0, x1, y1) in pixels of the plane.
+    mask : MaskRecord, optional
+        Instead of points and box.
+    """
+
+    obj_id: Annotated[int, Field(ge=1)]
+    plane: Annotated[int, Field(ge=0)]
+    points: tuple[tuple[_Finite, _Finite], ...] = ()
+    labels: tuple[Literal[0, 1], ...] = ()
+    box: tuple[_Finite, _Finite, _Finite, _Finite] | None = None
+    mask: MaskRecord | None = None
+
+    @model_validator(mode="after")
+    def _says_where(self) -> "VolumePrompt":
+        if len(self.points) != len(self.labels):
+            raise ValueError("labels must have a 1 or a 0 for each point")
+        if (self.mask is None) == (not self.points and self.box is None):
+            raise ValueError("each prompt has points, a box or both, or a mask alone")
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise ValueError("box must have x0 < x1 and y0 < y1")
+        return self
+
+    def give(self, predictor: SAM2VideoPredictor, state: VideoState, **options: Any) -> None:
+        """Hand it to a predictor."""
+        if self.mask is not None:
+            cut = self.mask.value()
+            mask = np.zeros(state.image_hw, bool)
+            (row, column), (height, width) = cut.origin, cut.mask.shape
+            mask[row : row + height, column : column + width] = cut.mask
+            predictor.add_new_mask(state, self.plane, self.obj_id, mask, **options)
+            return
+        predictor.add_new_points_or_box(
+            state,
+            self.plane,
+            self.obj_id,
+            self.points or None,
+            self.labels or None,
+            box=self.box,
+            **options,
+        )
+
+
+class VolumePrompts(Record):
+    """A file of prompts: ``{"prompts": [{"obj_id": 1, "plane": 12, "box": [...]}, ...]}``."""
+
+    prompts: Annotated[tuple[VolumePrompt, ...], Field(min_length=1)]
+
+    def check(self, n_planes: int, image_hw: tuple[int, int]) -> None:
+        """Raise InputError if a prompt is on no plane, or one plane has two of an object."""
+        seen = set()
+        for prompt in self.prompts:
+            place = f"Object {prompt.obj_id} has prompts on plane {prompt.plane}"
+            if prompt.plane >= n_planes:
+                raise InputError(
+                    f"{place}, but planes are 0 to {n_planes - 1}: they are counted from 0."
+                )
+            if (prompt.obj_id, prompt.plane) in seen:
+                raise InputError(f"{place} twice: put them together.")
+            seen.add((prompt.obj_id, prompt.plane))
+            if prompt.mask is not None:
+                cut = prompt.mask
+                inside = cut.row >= 0 and cut.column >= 0
+                inside &= cut.row + cut.height <= image_hw[0]
+                inside &= cut.column + cut.width <= image_hw[1]
+                if not inside:
+                    raise InputError(f"{place} by a mask that is not inside {times(image_hw)}.")
+
+
+def read_prompts(path: Path) -> VolumePrompts:
+    """Read a file of prompts.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or says something else.
+    """
+    try:
+        return VolumePrompts.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"The prompts {path} cannot be read ({error.strerror}): check the path."
+        ) from error
+    except ValidationError as error:
+        raise InputError(
+            f"{path} holds no prompts of a volume ({first_problem(error)}): see docs/volumes.md."
+        ) from error
+
+
+def prompts_from_labels(path: Path, plane: int, n_planes: int) -> VolumePrompts:
+    """Return a mask for each object that labels have on one plane.
+
+    Parameters
+    ----------
+    path : Path
+        Labels of one plane, or of all of them.
+    plane : int
+        The plane of the volume, counted from 0.
+    n_planes : int
+        Of the volume.
+
+    Raises
+    ------
+    InputError
+        If there are no such labels.
+    """
+    with open_image(path) as file:
+        labels = file.levels[0]
+        is_stack = labels.ndim == 3 and labels.shape[0] == n_planes
+        if np.dtype(labels.dtype).kind not in "ui" or not (labels.ndim == 2 or is_stack):
+            raise InputError(
+                f"{path} must hold labels of one plane or of {n_planes}, in whole numbers, but "
+                f"has shape {times(labels.shape)} and type {labels.dtype}."
+            )
+        if not 0 <= plane < n_planes:
+            raise InputError(f"Planes are 0 to {n_planes - 1}, but plane {plane} is asked for.")
+        pixels = np.asarray(labels[plane] if is_stack else labels)
+    prompts = tuple(
+        VolumePrompt(obj_id=int(obj_id), plane=plane, mask=MaskRecord.of(_cut(pixels == obj_id)))
+        for obj_id in np.unique(pixels)
+        if obj_id > 0
+    )
+    if not prompts:
+        raise InputError(f"{path} has no object on plane {plane}: choose another plane.")
+    return VolumePrompts(prompts=prompts)
+
+
+def _cut(mask: "np.typing.NDArray[np.bool_]") -> MaskCut:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return MaskCut(mask[window], (int(rows[0]), int(columns[0])))

@@ -1,0 +1,89 @@
+"""The command ``napari-sam2 propagate``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_sam2_openvino.cli.output import show_progress
+from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
+from napari_sam2_openvino.cli.segment_command import INTENSITIES, read_channels
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.parameters import Normalization
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.batch.images import StackImage
+    from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
+
+VOLUME = OptionGroup(VolumeParameters, left_out=("keep_all_planes",))
+
+
+@with_options(VOLUME, INTENSITIES)
+def propagate_command(
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="A stack or time series: TIFF, OME-Zarr, .npy, ..."),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Labels to write, a .zarr; grows plane by plane.")
+    ],
+    prompts: Annotated[
+        Path | None, typer.Option(help="A JSON file of points, boxes and masks by plane.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Instead: labels, whose objects on one plane are taken.")
+    ] = None,
+    plane: Annotated[
+        int | None, typer.Option(help="The plane of the labels, counted from 0.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or folder of a model.")] = "starter",
+    device: Annotated[str, typer.Option(help="A device of OpenVINO, such as CPU.")] = "CPU",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    axes: Annotated[
+        str | None,
+        typer.Option(help="One letter for each axis, such as ZYX, if the file does not tell."),
+    ] = None,
+    channels: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Up to three channels to look at, such as 0,2.")
+    ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what was begun and not ended.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    **given: Any,
+) -> None:
+    """Carry objects that are marked on some planes through a stack or time series."""
+    from napari_sam2_openvino.batch.images import stack_image
+    from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
+    from napari_sam2_openvino.batch.segmenter import ModelRecipe
+
+    stack = stack_image(image.expanduser(), axes)
+    typer.echo(f"{stack.name}: {stack.axes}", err=True)
+    settings = PropagationSettings(
+        ModelRecipe.of(model, device, precision),
+        VOLUME.with_given(VolumeParameters(), given),
+        INTENSITIES.with_given(Normalization(), given),
+        read_channels(channels),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    asked = _prompts(stack, prompts, labels, plane)
+    job = PropagationJob(stack, asked, output.expanduser(), settings)
+    show_progress(job.run())
+    typer.echo(output)
+
+
+def _prompts(
+    stack: "StackImage", prompts: Path | None, labels: Path | None, plane: int | None
+) -> "VolumePrompts":
+    from napari_sam2_openvino.batch.volume_prompts import prompts_from_labels, read_prompts
+
+    if prompts is not None and labels is None:
+        return read_prompts(prompts.expanduser())
+    if prompts is None and labels is not None and plane is not None:
+        return prompts_from_labels(labels.expanduser(), plane, stack.axes.n_planes)
+    raise InputError(
+        "Say where objects are: --prompts prompts.json, or --labels labels.tif --plane 12."
+    )

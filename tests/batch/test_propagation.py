@@ -1,0 +1,243 @@
+"""Objects through a stack without a window: a job, its files, and what a kill leaves."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from tests.reference import perturbed_model
+
+from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
+from napari_sam2_openvino.batch.segmenter import ModelRecipe
+from napari_sam2_openvino.batch.volume_prompts import (
+    VolumePrompts,
+    prompts_from_labels,
+    read_prompts,
+)
+from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.records import MaskRecord
+from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+
+MICRO_CONFIG = Path(__file__).parents[1] / "conversion" / "micro.yaml"
+HW = (72, 96)
+FIRST = {"obj_id": 3, "plane": 1, "box": [8, 8, 40, 40]}
+SECOND = {"obj_id": 1, "plane": 4, "points": [[70, 40]], "labels": [1]}
+OUTSIDE = MaskRecord.of(MaskCut(np.ones((3, 1), bool), (70, 0))).model_dump()
+
+
+def stack(n_planes=7):
+    """Return two bright discs on noise, the second one of planes from 2 on."""
+    rows, columns = np.mgrid[: HW[0], : HW[1]]
+    planes = np.random.default_rng(0).normal(40, 4, (n_planes, *HW))
+    planes[:, np.hypot(rows - 24, columns - 24) < 14] += 150
+    planes[2:, np.hypot(rows - 40, columns - 70) < 12] += 120
+    return np.clip(planes, 0, 255).astype(np.uint8)
+
+
+def prompts(*entries):
+    return VolumePrompts.model_validate_json(json.dumps({"prompts": entries}))
+
+
+@pytest.fixture
+def recipe(starter_model):
+    return ModelRecipe.of(starter_model)
+
+
+@pytest.fixture(scope="module")
+def micro_recipe(tmp_path_factory):
+    """Return a micro model that remembers."""
+    folder = tmp_path_factory.mktemp("micro")
+    weights = perturbed_model(MICRO_CONFIG, seed=3).state_dict()
+    torch.save({"model": weights}, folder / "micro.pt")
+    (folder / "model").mkdir()
+    for _ in fill_folder(
+        Request(str(folder / "micro.pt"), "m", str(MICRO_CONFIG)), folder / "model"
+    ):
+        pass
+    return ModelRecipe.of(folder / "model", precision="f32")
+
+
+def run(output, recipe, *, image=None, entries=(FIRST, SECOND), until=None, **options):
+    settings = PropagationSettings(recipe, **options)
+    image = stack() if image is None else image
+    job = PropagationJob(image, prompts(*entries), output, settings, axes="ZYX"[-image.ndim :])
+    planes = 0
+    for progress in job.run():
+        planes += progress.stage == "Propagating"
+        if planes == until:
+            job.cancel()
+            until = None
+    return job
+
+
+def labels(output):
+    return np.asarray(zarr.open_array(output / "0", mode="r"))
+
+
+def test_objects_are_carried_both_ways(recipe, tmp_path):
+    output = tmp_path / "out.zarr"
+    run(output, recipe)
+    found = labels(output)
+    assert found.shape == (7, *HW)
+    assert [set(np.unique(plane)) for plane in found[2:]] == [{0, 1, 3}] * 5
+    assert all(3 in plane for plane in found[:2])
+    assert not list(tmp_path.glob("*.partial"))
+    made_from = json.loads((tmp_path / "out.zarr.json").read_text())["made_from"]
+    assert made_from["segmenter"]["model"].startswith("starter")
+
+
+@pytest.mark.parametrize("method", ["projection", "memory"])
+@pytest.mark.parametrize("until", [2, 7])
+def test_cancelled_and_resumed_equals_a_straight_run(until, method, micro_recipe, tmp_path):
+    options = {"parameters": VolumeParameters(method=method, min_overlap=0)}
+    straight, resumed = tmp_path / "straight.zarr", tmp_path / "resumed.zarr"
+    run(straight, micro_recipe, **options)
+    with pytest.raises(JobCancelledError):
+        run(resumed, micro_recipe, until=until, **options)
+    assert (tmp_path / "resumed.zarr.partial").is_dir()
+    run(resumed, micro_recipe, resume=True, **options)
+    np.testing.assert_array_equal(labels(resumed), labels(straight))
+
+
+def test_what_was_begun_is_not_mixed_with_something_else(recipe, tmp_path):
+    output = tmp_path / "out.zarr"
+    with pytest.raises(JobCancelledError):
+        run(output, recipe, until=2)
+    with pytest.raises(InputError, match="was begun already: resume or overwrite"):
+        run(output, recipe)
+    with pytest.raises(InputError, match=r"other settings, prompts \("):
+        run(output, recipe, entries=(FIRST,), resume=True)
+    with pytest.raises(InputError, match=r"other settings, image \("):
+        run(output, recipe, image=stack()[::-1].copy(), resume=True)
+    run(output, recipe, entries=(FIRST,), overwrite=True)
+    assert set(np.unique(labels(output))) == {0, 3}
+    with pytest.raises(InputError, match="is there already"):
+        run(output, recipe)
+
+
+def test_a_single_plane(recipe, tmp_path):
+    entry = {**FIRST, "plane": 0}
+    run(tmp_path / "out.zarr", recipe, image=stack()[0], entries=(entry,))
+    assert set(np.unique(labels(tmp_path / "out.zarr"))) == {0, 3}
+
+
+def test_prompts_on_the_last_plane(recipe, tmp_path):
+    entry = {**FIRST, "plane": 6}
+    run(tmp_path / "out.zarr", recipe, entries=(entry,))
+    assert all(3 in plane for plane in labels(tmp_path / "out.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([{**FIRST, "plane": 7}], "plane 7, but planes are 0 to 6"),
+        ([FIRST, FIRST], "on plane 1 twice"),
+        ([{"obj_id": 1, "plane": 0, "mask": OUTSIDE}], "by a mask that is not inside 72 x 96"),
+    ],
+    ids=["plane", "twice", "outside"],
+)
+def test_prompts_that_do_not_fit(entries, sentence, recipe, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        run(tmp_path / "out.zarr", recipe, entries=entries)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "holds no prompts"),
+        ('{"prompts": []}', "prompts: Tuple should have at least 1"),
+        ('{"prompts": [{"obj_id": 0, "plane": 0, "box": [0,0,1,1]}]}', "prompts.0.obj_id"),
+        ('{"prompts": [{"obj_id": 1, "plane": 0}]}', "points, a box or both, or a mask"),
+        ('{"prompts": [{"obj_id": 1, "plane": 0, "points": [[1,2]]}]}', "a 1 or a 0 for each"),
+        ('{"prompts": [{"obj_id": 1, "plane": 0, "box": [5,0,1,1]}]}', "x0 < x1"),
+        ('{"prompts": [{"obj_id": 1, "plane": 0, "box": [0,0,1,1], "x": 1}]}', "prompts.0.x"),
+    ],
+    ids=["cut off", "none", "id", "nothing", "labels", "box", "unknown"],
+)
+def test_files_that_hold_no_prompts(text, sentence, tmp_path):
+    path = tmp_path / "prompts.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read_prompts(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_prompts(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("is_stack", [True, False])
+def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
+    rows, columns = np.mgrid[: HW[0], : HW[1]]
+    plane = np.zeros(HW, np.uint16)
+    plane[np.hypot(rows - 24, columns - 24) < 14] = 7
+    plane[np.hypot(rows - 40, columns - 70) < 12] = 2
+    all_planes = np.zeros((7, *HW), np.uint16)
+    all_planes[3] = plane
+    path = tmp_path / "labels.tif"
+    tifffile.imwrite(path, all_planes if is_stack else plane)
+    found = prompts_from_labels(path, 3, 7)
+    assert [(each.obj_id, each.plane) for each in found.prompts] == [(2, 3), (7, 3)]
+    for each in found.prompts:
+        cut = each.mask.value()
+        assert cut.mask.sum() == np.count_nonzero(plane == each.obj_id)
+    tifffile.imwrite(tmp_path / "others.tif", np.zeros((5, *HW), np.uint16))
+    with pytest.raises(InputError, match="labels of one plane or of 7"):
+        prompts_from_labels(tmp_path / "others.tif", 3, 7)
+    job = PropagationJob(stack(), found, tmp_path / "out.zarr", PropagationSettings(recipe))
+    for _ in job.run():
+        pass
+    assert set(np.unique(labels(tmp_path / "out.zarr")[5])) == {0, 2, 7}
+
+
+def test_killed_and_resumed_by_the_command(tmp_path):
+    tifffile.imwrite(tmp_path / "stack.tif", stack(24), metadata={"axes": "ZYX"})
+    (tmp_path / "prompts.json").write_text(json.dumps({"prompts": [FIRST, SECOND]}))
+
+    def command(output, *options):
+        module = [sys.executable, "-m", "napari_sam2_openvino.cli", "propagate", "stack.tif"]
+        return [*module, "--prompts", "prompts.json", "-o", output, *options]
+
+    subprocess.run(command("straight.zarr"), cwd=tmp_path, check=True, capture_output=True)
+    with subprocess.Popen(command("out.zarr"), cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        planes = tmp_path / "out.zarr.partial" / "planes"
+        deadline = time.monotonic() + 60
+        while len(list(planes.glob("*.json"))) < 4:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert (tmp_path / "out.zarr.partial").is_dir()
+    done = subprocess.run(
+        command("out.zarr", "--resume"), cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "out.zarr"
+    np.testing.assert_array_equal(labels(tmp_path / "out.zarr"), labels(tmp_path / "straight.zarr"))
+
+
+def test_the_command_asks_where_objects_are(tmp_path):
+    np.save(tmp_path / "stack.npy", stack())
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "napari_sam2_openvino.cli",
+            "propagate",
+            "stack.npy",
+            "-o",
+            "o.zarr",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Say where objects are: --prompts" in done.stderr
