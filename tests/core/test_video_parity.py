@@ -1,21 +1,27 @@
 """The video predictor beside PyTorch's, with micro models of both versions of SAM 2."""
 
+import copy
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from tests.core.conftest import MICRO_CONFIG
 from tests.reference import perturbed_model, spread_object_scores
 from tests.video_parity import SCENES, compare_videos
 
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
+from napari_sam2_openvino.conversion import architecture, export
 from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
+from napari_sam2_openvino.core.model_folder import read_model_info, write_model_info
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 SEED = 7
-# What SAM 2 has in its configs of 2.0.
+# What the configs of 2.0 say; the graphs are those of 2.1.
 VERSION_2_0 = {
-    "no_obj_embed_spatial": False,
+    "no_obj_embed_spatial": None,
+    "obj_ptr_tpos_proj": torch.nn.Identity(),
     "add_tpos_enc_to_obj_ptrs": False,
     "proj_tpos_enc_in_obj_ptrs": False,
     "use_signed_tpos_enc_to_obj_ptrs": False,
@@ -29,27 +35,37 @@ RARE_RULES = {
     "use_multimask_token_for_obj_ptr": False,
     "soft_no_obj_ptr": True,
     "fixed_no_obj_ptr": False,
-    "num_maskmem": 4,
 }
 CHANGES = {"2.1": {}, "2.0": VERSION_2_0, "rare rules": RARE_RULES}
 
 
-@pytest.fixture(scope="module", params=list(CHANGES))
-def models(request, tmp_path_factory):
-    """Return the reference in PyTorch, and the engine with the same weights."""
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """Return the reference of 2.1 and its model folder."""
     folder = tmp_path_factory.mktemp("video")
-    config = OmegaConf.load(MICRO_CONFIG)
-    config.model.update(CHANGES[request.param])
-    OmegaConf.save(config, folder / "micro.yaml")
-    reference = perturbed_model(folder / "micro.yaml", seed=SEED)
-    spread_object_scores(reference, SEED)
+    reference = spread_object_scores(perturbed_model(MICRO_CONFIG, seed=SEED), SEED)
     torch.save({"model": reference.state_dict()}, folder / "micro.pt")
     (folder / "model").mkdir()
-    for _ in fill_folder(
-        Request(str(folder / "micro.pt"), "micro", str(folder / "micro.yaml")), folder / "model"
-    ):
+    request = Request(str(folder / "micro.pt"), "micro", str(MICRO_CONFIG))
+    for _ in fill_folder(request, folder / "model"):
         pass
-    return reference, load_model(folder / "model", precision="f32")
+    return reference, folder / "model"
+
+
+@pytest.fixture(scope="module", params=list(CHANGES))
+def models(request, converted, tmp_path_factory):
+    """Return the reference in PyTorch, and the engine with the same weights and flags."""
+    reference = copy.deepcopy(converted[0])
+    for name, value in CHANGES[request.param].items():
+        setattr(reference, name, value)
+    decoder = reference.sam_mask_decoder
+    decoder.use_multimask_token_for_obj_ptr = reference.use_multimask_token_for_obj_ptr
+    folder = tmp_path_factory.mktemp("changed") / "model"
+    shutil.copytree(converted[1], folder)
+    export.export_parameters(reference, folder)
+    config = architecture.describe(reference, "micro")
+    write_model_info(folder, replace(read_model_info(folder), config=config))
+    return reference, load_model(folder, precision="f32")
 
 
 def compare(models, **options):

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import JobCancelledError
 from napari_sam2_openvino.core.memory import (
     FrameOutput,
     Memory,
@@ -18,7 +17,12 @@ from napari_sam2_openvino.core.memory import (
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.transforms import blank_tokens
 from napari_sam2_openvino.core.types import ImageEmbedding
-from napari_sam2_openvino.core.video_decoding import Cancelled, PlaneDecoder, uses_multimask
+from napari_sam2_openvino.core.video_decoding import (
+    Cancelled,
+    PlaneDecoder,
+    raise_if,
+    uses_multimask,
+)
 from napari_sam2_openvino.core.video_state import VideoState
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
@@ -97,7 +101,7 @@ class MemoryTracker:
         multimask_output = uses_multimask(self._config, 0, is_initial=False)
         found: dict[int, FrameOutput] = {}
         for batch in self._batches(selections):
-            _raise_if(cancelled)
+            raise_if(cancelled)
             conditioned = self._recall(
                 state, embedding, [selections[obj_id] for obj_id in batch], cancelled
             )
@@ -174,7 +178,7 @@ class MemoryTracker:
         for frame_idx, outputs in missing.items():
             embedding = self._decoder.embedding(state, frame_idx, cancelled)
             for begin in range(0, len(outputs), _LARGEST_BATCH):
-                _raise_if(cancelled)
+                raise_if(cancelled)
                 part = outputs[begin : begin + _LARGEST_BATCH]
                 found.update(zip(part, self._remember(embedding, part, cancelled), strict=True))
         return found
@@ -199,8 +203,3 @@ class MemoryTracker:
             # A copy: the others of the batch are not kept alive by it.
             self._features.put(output, memory.copy())
         return features
-
-
-def _raise_if(cancelled: Cancelled) -> None:
-    if cancelled is not None and cancelled():
-        raise JobCancelledError("The propagation was cancelled.")

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import JobCancelledError
 from napari_sam2_openvino.core.memory import NO_OBJ_SCORE, FrameOutput, ObjectState
 from napari_sam2_openvino.core.transforms import LOW_RES_CLAMP, build_tokens
-from napari_sam2_openvino.core.video_decoding import Cancelled, PlaneDecoder
+from napari_sam2_openvino.core.video_decoding import Cancelled, PlaneDecoder, raise_if
 from napari_sam2_openvino.core.video_state import VideoState
 
 Float = NDArray[np.float32]
@@ -95,8 +94,7 @@ class ProjectionTracker:
                 found[obj_id] = _GONE
         waiting = list(masks)
         for begin in range(0, len(waiting), _BATCH_SIZE):
-            if cancelled is not None and cancelled():
-                raise JobCancelledError("The propagation was cancelled.")
+            raise_if(cancelled)
             batch = waiting[begin : begin + _BATCH_SIZE]
             logits = np.stack([masks[obj_id] for obj_id in batch])
             outputs = self._project(state, frame_idx, logits, cancelled)

@@ -1,9 +1,15 @@
-"""The prompts of `SAM2ImagePredictor.predict` as arrays of one form; each raises InputError."""
+"""The prompts of SAM 2's predictors as arrays of one form; each function raises InputError."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.memory import PointInputs
+from napari_sam2_openvino.core.transforms import (
+    BOX_BOTTOM_RIGHT,
+    BOX_TOP_LEFT,
+    to_model_space,
+)
 from napari_sam2_openvino.core.types import finite_array
 
 Float = NDArray[np.float32]
@@ -51,3 +57,26 @@ def read_mask_input(mask_input: ArrayLike | None) -> Float | None:
             f"mask_input must have shape (1, h, w) or (B, 1, h, w), but has shape {mask.shape}."
         )
     return mask
+
+
+def read_point_inputs(
+    points: ArrayLike | None,
+    labels: ArrayLike | None,
+    box: ArrayLike | None,
+    image_hw: tuple[int, int] | None,
+    image_size: int,
+) -> PointInputs:
+    """Return the tokens of one object from points (n, 2), their labels and a box (4,).
+
+    Coordinates are in pixels of the image, or in [0, 1] where ``image_hw`` is None.
+    """
+    given, corners = read_points(points, labels), read_boxes(box)
+    coords = [] if corners is None else [corners]
+    kinds = [] if corners is None else [np.array([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]], np.int32)]
+    if given is not None:
+        coords.append(given[0])
+        kinds.append(given[1])
+    if any(len(each) != 1 for each in coords):
+        raise InputError("Give the prompts of one object: points (n, 2) and box (4,).")
+    placed = to_model_space(np.concatenate(coords, axis=1), image_hw, image_size)
+    return PointInputs(placed, np.concatenate(kinds, axis=1))

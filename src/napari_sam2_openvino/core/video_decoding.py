@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from napari_sam2_openvino.core.embeddings import EmbeddingCache, embedding_key
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.masks import fill_holes_in_logits
 from napari_sam2_openvino.core.memory import NO_OBJ_SCORE, FrameOutput
 from napari_sam2_openvino.core.model import Sam2Model
@@ -69,6 +69,7 @@ class PlaneDecoder:
         known = None if key is None else self._embeddings.get(key)
         if known is not None:
             return known
+        raise_if(cancelled)
         source = state.planes[frame_idx]
         rgb = source.load(Region.whole(source.hw))
         key = state.embedding_keys[frame_idx] = embedding_key(self.model.key, rgb)
@@ -184,6 +185,12 @@ class PlaneDecoder:
         pointers = memory.gate_pointers(output.obj_ptr[:, 0], output.object_score_logits[:, 0])
         mixed: Float = memory.mix_pointers(pointers, np.array([is_present], np.float32))[0]
         return mixed
+
+
+def raise_if(cancelled: Cancelled) -> None:
+    """Raise JobCancelledError if the propagation was cancelled."""
+    if cancelled is not None and cancelled():
+        raise JobCancelledError("The propagation was cancelled.")
 
 
 def uses_multimask(config: ModelConfig, n_points: int, *, is_initial: bool) -> bool:

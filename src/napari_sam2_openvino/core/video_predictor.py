@@ -1,31 +1,30 @@
 """SAM 2's video predictor on OpenVINO."""
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.memory import FrameOutput, ObjectState, PointInputs
 from napari_sam2_openvino.core.memory_tracking import MemoryTracker
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.projection import ProjectionTracker
-from napari_sam2_openvino.core.prompt_arrays import read_boxes, read_points
+from napari_sam2_openvino.core.prompt_arrays import read_point_inputs
+from napari_sam2_openvino.core.tracker import Tracker
 from napari_sam2_openvino.core.transforms import (
-    BOX_BOTTOM_RIGHT,
-    BOX_TOP_LEFT,
     LOW_RES_CLAMP,
     blank_tokens,
     build_tokens,
-    to_model_space,
 )
 from napari_sam2_openvino.core.video_decoding import (
     Cancelled,
     PlaneDecoder,
+    raise_if,
     read_mask,
     resize,
     uses_multimask,
@@ -34,38 +33,6 @@ from napari_sam2_openvino.core.video_state import FramePrediction, VideoState, r
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 Float = NDArray[np.float32]
-
-_BOX_LABELS = np.array([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]], np.int32)
-
-
-class Tracker(Protocol):
-    """Finds objects on a plane without prompts; how, is its own business."""
-
-    @property
-    def reach(self) -> int:
-        """How many planes away something is looked up, at most."""
-
-    def condition(
-        self,
-        state: VideoState,
-        frame_idx: int,
-        obj: ObjectState,
-        *,
-        reverse: bool,
-        cancelled: Cancelled = None,
-    ) -> Float | None:
-        """Return the embedding in which a correction is decoded, or None for the plane's own."""
-
-    def track(
-        self,
-        state: VideoState,
-        frame_idx: int,
-        obj_ids: Sequence[int],
-        *,
-        reverse: bool,
-        cancelled: Cancelled = None,
-    ) -> dict[int, FrameOutput]:
-        """Return what is found; objects that are not looked for are left out."""
 
 
 class SAM2VideoPredictor:
@@ -210,7 +177,13 @@ class SAM2VideoPredictor:
             raise InputError("Give at least one of points or box.")
         if box is not None and not clear_old_points:
             raise InputError("A box comes before any point: give it with clear_old_points=True.")
-        new = self._point_inputs(state, points, labels, box, normalize_coords=normalize_coords)
+        new = read_point_inputs(
+            points,
+            labels,
+            box,
+            state.image_hw if normalize_coords else None,
+            self.model.image_size,
+        )
         obj = state.objects.get(obj_id, ObjectState())
         old = None if clear_old_points else obj.point_inputs.get(frame_idx)
         inputs = (
@@ -332,8 +305,7 @@ class SAM2VideoPredictor:
         state.check_frame(start_frame_idx)
         most = state.num_frames if max_frame_num_to_track is None else max_frame_num_to_track
         for frame_idx in _order(start_frame_idx, most, state.num_frames, reverse=reverse):
-            if cancelled is not None and cancelled():
-                raise JobCancelledError("The propagation was cancelled.")
+            raise_if(cancelled)
             yield self.propagate_to_frame(state, frame_idx, reverse=reverse, cancelled=cancelled)
 
     def propagate_to_frame(
@@ -444,29 +416,6 @@ class SAM2VideoPredictor:
     def reset_state(self, inference_state: VideoState) -> None:
         """Remove all objects; planes that were encoded stay in the cache."""
         inference_state.objects.clear()
-
-    def _point_inputs(
-        self,
-        state: VideoState,
-        points: ArrayLike | None,
-        labels: ArrayLike | None,
-        box: ArrayLike | None,
-        *,
-        normalize_coords: bool,
-    ) -> PointInputs:
-        given = read_points(points, labels)
-        corners = read_boxes(box)
-        for array in (*(given or ()), *(() if corners is None else (corners,))):
-            if len(array) != 1:
-                raise InputError("Give the prompts of one object: points (n, 2) and box (4,).")
-        coords = [] if corners is None else [corners]
-        kinds = [] if corners is None else [_BOX_LABELS]
-        if given is not None:
-            coords.append(given[0])
-            kinds.append(given[1])
-        image_hw = state.image_hw if normalize_coords else None
-        placed = to_model_space(np.concatenate(coords, axis=1), image_hw, self.model.image_size)
-        return PointInputs(placed, np.concatenate(kinds, axis=1))
 
     def _decode_prompts(
         self,
