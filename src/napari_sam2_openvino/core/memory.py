@@ -276,11 +276,6 @@ class MemoryFeatures:
             _, dropped = self._entries.popitem(last=False)
             self._nbytes -= dropped.nbytes
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._entries.clear()
-        self._nbytes = 0
-
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
