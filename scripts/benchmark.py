@@ -9,10 +9,12 @@
     python scripts/benchmark.py --stack 300
     python scripts/benchmark.py --amg-parity starter sam2.1_hiera_tiny
     python scripts/benchmark.py --amg sam2.1_hiera_tiny --repeats 1
+    python scripts/benchmark.py --sliders 2000
 
-They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window and
---stack need a display. Meta's architectures get seeded weights with every parameter perturbed; the
-starter is the trained one. Figures of speed are medians of runs in which the two sides take turns.
+They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --stack and
+--sliders need a display. Meta's architectures get seeded weights with every parameter perturbed;
+the starter is the trained one. Figures of speed are medians of runs in which the two sides take
+turns.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from tests.parity import SETS_PER_IMAGE  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
+from benchmarks.sliders import sliders  # noqa: E402
 from benchmarks.speed import speed  # noqa: E402
 from benchmarks.stack import stack  # noqa: E402
 from benchmarks.video import video  # noqa: E402
@@ -64,6 +67,7 @@ def main() -> int:
     parser.add_argument(
         "--survival", nargs="*", choices=list(SURVIVALS), help="thresholds for --amg; all of them"
     )
+    parser.add_argument("--sliders", type=int, metavar="N", help="filter that many candidates")
     parser.add_argument("--sets", type=int, default=SETS_PER_IMAGE, help="prompt sets per image")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     arguments = parser.parse_args()
@@ -74,10 +78,12 @@ def main() -> int:
         arguments.volume,
         arguments.amg,
         arguments.amg_parity,
+        arguments.sliders,
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
-            "choose --parity, --video, --volume, --speed, --window, --stack, --amg or --amg-parity"
+            "choose --parity, --video, --volume, --speed, --window, --stack, --amg, --amg-parity "
+            "or --sliders"
         )
     passed = True
     with tempfile.TemporaryDirectory() as home:
@@ -92,15 +98,22 @@ def main() -> int:
             many(name, arguments.planes, arguments.objects, Path(home))
         for name in arguments.speed or ():
             speed(name, arguments.repeats)
-        for name in arguments.window or ():
-            window(name, arguments.repeats)
         for name in arguments.amg_parity or ():
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():
             amg(name, arguments.points, arguments.repeats, arguments.survival)
-        if arguments.stack:
-            stack(arguments.stack, Path(home))
+        in_window(arguments, Path(home))
     return 0 if passed else 1
+
+
+def in_window(arguments: argparse.Namespace, home: Path) -> None:
+    """Run what needs a display."""
+    for name in arguments.window or ():
+        window(name, arguments.repeats)
+    if arguments.stack:
+        stack(arguments.stack, home)
+    if arguments.sliders:
+        sliders(arguments.sliders)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,9 @@ class ExactModel:
         feats = np.zeros((1, 1, 1, 1), np.float32)
         return ImageEmbedding(numbers[None, None].astype(np.float32), (feats, feats), rgb.shape[:2])
 
+    def point_graphs(self) -> None:
+        """Have no faster graphs."""
+
     def decode(
         self,
         embedding: ImageEmbedding,
