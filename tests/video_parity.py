@@ -4,6 +4,7 @@ Both sides see the same planes, prompts and weights. A plane passes if at least 
 pixels agree and object scores differ by at most 1e-2.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class PlaneComparison:
     pixel_agreement: float
     score_difference: float
     foreground: float
+    seconds: tuple[float, float] | None = None
+    """What the step of a propagation took, theirs and ours; only where objects were tracked."""
 
     @property
     def passed(self) -> bool:
@@ -172,10 +175,14 @@ class Pair:
         step = "backwards" if options.get("reverse") else "forwards"
         theirs = self.reference.predictor.propagate_in_video(self.reference.state, **options)
         ours = self.predictor.propagate_in_video(self.state, **options)
-        for one, other in zip(theirs, ours, strict=True):
-            self._compare(step, one, other)
+        timed = zip(_timed(theirs), _timed(ours), strict=True)
+        for (one, their_seconds), (other, our_seconds) in timed:
+            is_tracked = all(other.frame_idx not in obj.cond for obj in self.state.objects.values())
+            self._compare(step, one, other, (their_seconds, our_seconds) if is_tracked else None)
 
-    def _compare(self, step: str, theirs: Any, ours: Any) -> None:
+    def _compare(
+        self, step: str, theirs: Any, ours: Any, seconds: tuple[float, float] | None = None
+    ) -> None:
         frame_idx, obj_ids, logits = theirs
         assert (frame_idx, tuple(obj_ids)) == (ours.frame_idx, ours.obj_ids)
         expected = (logits[:, 0] > 0).numpy()
@@ -192,8 +199,19 @@ class Pair:
                 float((masks == expected).mean(axis=(1, 2)).min()),
                 float(differences.max(initial=0)),
                 float(expected.mean()),
+                seconds,
             )
         )
+
+
+def _timed(steps: Iterator[Any]) -> Iterator[tuple[Any, float]]:
+    """Give each step of a generator, and how long it took."""
+    while True:
+        started = time.perf_counter()
+        step = next(steps, None)
+        if step is None:
+            return
+        yield step, time.perf_counter() - started
 
 
 def make_planes(seed: int, hw: tuple[int, int], count: int = N_PLANES) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
-"""Whether our videos are those of PyTorch."""
+"""Whether our videos are those of PyTorch, and how long both take."""
 
+import numpy as np
 from tests.reference import spread_object_scores
-from tests.video_parity import compare_videos
+from tests.video_parity import SCENES, compare_videos
 
 from benchmarks.models import SEED, model_folder, reference_model
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
@@ -26,4 +27,8 @@ def video(name: str) -> bool:
         f"{max(each.score_difference for each in results):.1e}; objects on "
         f"{sum(each.foreground > 0 for each in results)} of them"
     )
+    for scene in SCENES:
+        seconds = [each.seconds for each in results if each.scene == scene and each.seconds]
+        theirs, ours = np.median(seconds, axis=0)
+        print(f"  {scene}: PyTorch {theirs:.2f} s, ours {ours:.2f} s a plane that is tracked")
     return not failed

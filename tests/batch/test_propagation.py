@@ -176,21 +176,32 @@ def test_files_that_hold_no_prompts(text, sentence, tmp_path):
 @pytest.mark.parametrize("is_stack", [True, False])
 def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
     rows, columns = np.mgrid[: HW[0], : HW[1]]
-    plane = np.zeros(HW, np.uint16)
-    plane[np.hypot(rows - 24, columns - 24) < 14] = 7
-    plane[np.hypot(rows - 40, columns - 70) < 12] = 2
+    labelled = np.zeros(HW, np.uint16)
+    labelled[np.hypot(rows - 24, columns - 24) < 14] = 7
+    labelled[np.hypot(rows - 40, columns - 70) < 12] = 2
     all_planes = np.zeros((7, *HW), np.uint16)
-    all_planes[3] = plane
+    all_planes[3] = labelled
     path = tmp_path / "labels.tif"
-    tifffile.imwrite(path, all_planes if is_stack else plane)
+    tifffile.imwrite(path, all_planes if is_stack else labelled)
     found = prompts_from_labels(path, 3, 7)
+    if is_stack:
+        assert prompts_from_labels(path, None, 7) == found
+    else:
+        with pytest.raises(InputError, match="labels of one plane: say which"):
+            prompts_from_labels(path, None, 7)
+    with pytest.raises(InputError, match="Planes are 0 to 6"):
+        prompts_from_labels(path, 7, 7)
     assert [(each.obj_id, each.plane) for each in found.prompts] == [(2, 3), (7, 3)]
     for each in found.prompts:
         cut = each.mask.value()
-        assert cut.mask.sum() == np.count_nonzero(plane == each.obj_id)
+        assert cut.mask.sum() == np.count_nonzero(labelled == each.obj_id)
     tifffile.imwrite(tmp_path / "others.tif", np.zeros((5, *HW), np.uint16))
     with pytest.raises(InputError, match="labels of one plane or of 7"):
         prompts_from_labels(tmp_path / "others.tif", 3, 7)
+    tifffile.imwrite(tmp_path / "empty.tif", np.zeros((7, *HW), np.uint16))
+    for place, plane in (("any plane", None), ("plane 2", 2)):
+        with pytest.raises(InputError, match=f"no object on {place}"):
+            prompts_from_labels(tmp_path / "empty.tif", plane, 7)
     job = PropagationJob(stack(), found, tmp_path / "out.zarr", PropagationSettings(recipe))
     for _ in job.run():
         pass

@@ -92,6 +92,12 @@ def test_convert_gives_a_whole_model(micro_checkpoint, micro_config):
     assert len({progress.stage for progress in reports}) >= 5
 
 
+@pytest.mark.parametrize("memory", [True, False])
+def test_the_child_is_told_whether_memory_is_wanted(memory, micro_checkpoint, micro_config):
+    job = ConvertJob(micro_checkpoint, "micro", micro_config, memory=memory)
+    assert job._request().memory is memory
+
+
 @on_linux
 @pytest.mark.parametrize("stage", ["Reading the checkpoint", "Converting the image encoder"])
 def test_cancel_leaves_no_process_and_no_file(stage, job):

@@ -1,9 +1,11 @@
 """Where objects are on some planes of a volume, as a file says it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from napari_sam2_openvino._files.images import open_image
@@ -118,15 +120,15 @@ def read_prompts(path: Path) -> VolumePrompts:
         ) from error
 
 
-def prompts_from_labels(path: Path, plane: int, n_planes: int) -> VolumePrompts:
-    """Return a mask for each object that labels have on one plane.
+def prompts_from_labels(path: Path, plane: int | None, n_planes: int) -> VolumePrompts:
+    """Return a mask for each object that labels have on a plane, or on any.
 
     Parameters
     ----------
     path : Path
         Labels of one plane, or of all of them.
-    plane : int
-        The plane of the volume, counted from 0.
+    plane : int or None
+        The plane of the volume, counted from 0; None for each that has objects.
     n_planes : int
         Of the volume.
 
@@ -135,6 +137,8 @@ def prompts_from_labels(path: Path, plane: int, n_planes: int) -> VolumePrompts:
     InputError
         If there are no such labels.
     """
+    if plane is not None and not 0 <= plane < n_planes:
+        raise InputError(f"Planes are 0 to {n_planes - 1}, but plane {plane} is asked for.")
     with open_image(path) as file:
         labels = file.levels[0]
         is_stack = labels.ndim == 3 and labels.shape[0] == n_planes
@@ -143,20 +147,28 @@ def prompts_from_labels(path: Path, plane: int, n_planes: int) -> VolumePrompts:
                 f"{path} must hold labels of one plane or of {n_planes}, in whole numbers, but "
                 f"has shape {times(labels.shape)} and type {labels.dtype}."
             )
-        if not 0 <= plane < n_planes:
-            raise InputError(f"Planes are 0 to {n_planes - 1}, but plane {plane} is asked for.")
-        pixels = np.asarray(labels[plane] if is_stack else labels)
-    prompts = tuple(
-        VolumePrompt(obj_id=int(obj_id), plane=plane, mask=MaskRecord.of(_cut(pixels == obj_id)))
-        for obj_id in np.unique(pixels)
-        if obj_id > 0
-    )
+        if plane is None and not is_stack:
+            raise InputError(f"{path} holds labels of one plane: say which one it is.")
+        planes = range(n_planes) if plane is None else (plane,)
+        prompts = tuple(
+            prompt
+            for number in planes
+            for prompt in _objects(np.asarray(labels[number] if is_stack else labels), number)
+        )
     if not prompts:
-        raise InputError(f"{path} has no object on plane {plane}: choose another plane.")
+        place = "any plane" if plane is None else f"plane {plane}"
+        raise InputError(f"{path} has no object on {place}: choose other labels or another plane.")
     return VolumePrompts(prompts=prompts)
 
 
-def _cut(mask: "np.typing.NDArray[np.bool_]") -> MaskCut:
+def _objects(labels: NDArray[Any], plane: int) -> Iterator[VolumePrompt]:
+    for obj_id in np.unique(labels):
+        if obj_id > 0:
+            cut = _cut(labels == obj_id)
+            yield VolumePrompt(obj_id=int(obj_id), plane=plane, mask=MaskRecord.of(cut))
+
+
+def _cut(mask: NDArray[np.bool_]) -> MaskCut:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return MaskCut(mask[window], (int(rows[0]), int(columns[0])))

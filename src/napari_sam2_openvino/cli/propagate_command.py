@@ -33,10 +33,11 @@ def propagate_command(
         Path | None, typer.Option(help="A JSON file of points, boxes and masks by plane.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Instead: labels, whose objects on one plane are taken.")
+        Path | None,
+        typer.Option(help="Instead: labels of a plane or of all, whose objects are taken."),
     ] = None,
     plane: Annotated[
-        int | None, typer.Option(help="The plane of the labels, counted from 0.")
+        int | None, typer.Option(help="Which plane of the labels, counted from 0; all by default.")
     ] = None,
     model: Annotated[str, typer.Option(help="Name or folder of a model.")] = "starter",
     device: Annotated[str, typer.Option(help="A device of OpenVINO, such as CPU.")] = "CPU",
@@ -82,7 +83,7 @@ def _prompts(
 
     if prompts is not None and labels is None:
         return read_prompts(prompts.expanduser())
-    if prompts is None and labels is not None and plane is not None:
+    if prompts is None and labels is not None:
         return prompts_from_labels(labels.expanduser(), plane, stack.axes.n_planes)
     raise InputError(
         "Say where objects are: --prompts prompts.json, or --labels labels.tif --plane 12."
