@@ -283,7 +283,46 @@ def planes(folder: Path) -> None:
     user.viewer.close()
 
 
-WALKS = {"segment": segment, "tools": tools, "many": many, "planes": planes}
+def all_objects(folder: Path) -> None:
+    """Find every object, stop a search, move sliders, commit, and take it back."""
+    user = open_sample("nuclei")
+    tab, finder = user.widget.all_objects_tab, user.widget.finder
+    tab.generator_form.entries["points_per_side"].value = 64
+    wait(0.3)
+    user.press(Qt.Key.Key_K, shift=True)
+    check(user.widget.tabs.currentWidget() is tab, "Shift+K opens the tab and searches")
+    check(wait(ANSWER_SECONDS, lambda: tab.progress_bar.value() > 0), "it says how far it is")
+    started = perf_counter()
+    tab.run_button.click()
+    check(wait(1, lambda: not finder.search.is_running), "Stop ends it")
+    print(f"  after {1e3 * (perf_counter() - started):.0f} ms")
+    tab.reset_button.click()
+    wait(0.3)
+    tab.run_button.click()
+    check(wait(ANSWER_SECONDS, lambda: finder.sifted is not None), "the objects are shown")
+    before = finder.n_objects
+    tab.filter_form.entries["pred_iou_thresh"].value = 0.9
+    check(wait(5, lambda: finder.n_objects < before), "a higher score shows fewer")
+    tab.reset_button.click()
+    check(wait(5, lambda: finder.n_objects == before), "and the recommended ones the same again")
+    wait(0.5)
+    user.save(folder / "objects.png")
+    tab.commit_button.click()
+    check(wait(ANSWER_SECONDS, lambda: user.target is not None), "they are committed")
+    check(wait(5, lambda: finder.n_objects == 0), "and no longer offered")
+    check(len(user.target.features) == before, f"each of the {before} has a row of features")
+    user.target.undo()
+    check(wait(5, lambda: finder.n_objects == before), "as one step of napari's undo")
+    user.viewer.close()
+
+
+WALKS = {
+    "segment": segment,
+    "tools": tools,
+    "many": many,
+    "planes": planes,
+    "all_objects": all_objects,
+}
 
 
 def main() -> None:

@@ -140,3 +140,18 @@ def test_the_wheel_passes_over_an_entry_that_has_no_focus(
 
 def test_it_fits_into_a_narrow_dock(form: ParameterForm[MaskOptions]) -> None:
     assert form.minimumSizeHint().width() <= 300
+
+
+def test_a_live_form_tells_of_a_slider_while_it_is_dragged(qtbot: Any) -> None:
+    told = {}
+    for is_live in (True, False):
+        form = ParameterForm(MaskOptions, is_live=is_live)
+        qtbot.addWidget(form)
+        values = told[is_live] = heard(form)
+        for step in range(12):
+            form.entries["mask_threshold"].value = step * 0.25
+            qtbot.wait(10)
+        qtbot.wait(100)
+        assert values[-1].mask_threshold == 11 * 0.25
+    assert len(told[False]) == 1
+    assert len(told[True]) >= 4

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from napari.components.layerlist import LayerList
 
+from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.drafting import Drafting
+from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
@@ -69,8 +71,10 @@ class Stopwatch:
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     stopwatch = Stopwatch()
     for owner in (
+        AllObjectsTab,
         Annotator,
         Drafting,
+        Finder,
         ObjectList,
         PlaneOverview,
         PromptLayers,
@@ -115,6 +119,34 @@ def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_wi
     usual = {name: median(times) for name, times in stopwatch.seconds.items()}
     assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
     assert "Annotator._on_answers" in usual
+
+
+def test_what_was_found_is_shown_filtered_and_committed_without_holding_it(
+    stopwatch: Stopwatch, open_window: Any
+) -> None:
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    for number, place in enumerate(np.ndindex(14, 14)):
+        row, column = 140 * place[0] + 10, 140 * place[1] + 10
+        image[row : row + 60 + number // 4, column : column + 60 + number // 4] = 255
+    window = open_window(image)
+    window.settle()
+    tab, finder = window.widget.all_objects_tab, window.widget.finder
+    window.do("find_objects")
+    window.wait(lambda: finder.n_objects > 50)
+    # Making layers is napari's business, and happens once.
+    stopwatch.seconds.clear()
+    for value in (0.6, 0.3, 0.7, 0.4, 0.5, 0.8, 0.45):
+        before = finder.sifted
+        tab.filter_form.entries["pred_iou_thresh"].value = value
+        window.wait(lambda before=before: finder.sifted is not before)
+    window.do("commit_found")
+    window.wait(lambda: window.labels is not None and window.labels.data.any())
+    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
+    # To make a layer and to write many objects are single calls of napari.
+    for name in ("Finder._on_measured", "ObjectList._on_committed", "Annotator._on_committed"):
+        usual.pop(name, None)
+    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
+    assert "Finder._on_sifted" in usual
 
 
 def test_importing_the_widget_brings_in_neither_torch_nor_openvino() -> None:
