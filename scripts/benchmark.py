@@ -6,12 +6,13 @@
     python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
-    python scripts/benchmark.py --stack 300
+    python scripts/benchmark.py --ahead 300
+    python scripts/benchmark.py --stack 200              a batch, killed and resumed, on workers
     python scripts/benchmark.py --amg-parity starter sam2.1_hiera_tiny
     python scripts/benchmark.py --amg sam2.1_hiera_tiny --repeats 1
     python scripts/benchmark.py --sliders 2000
 
-They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --stack and
+They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --ahead and
 --sliders need a display. Meta's architectures get seeded weights with every parameter perturbed;
 the starter is the trained one. Figures of speed are medians of runs in which the two sides take
 turns.
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.parity import SETS_PER_IMAGE  # noqa: E402
 
+from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
@@ -57,7 +59,8 @@ def main() -> int:
     parser.add_argument("--objects", type=int, default=50, help="in the volume that is timed")
     parser.add_argument("--speed", nargs="+", metavar="MODEL", help="time encode and click")
     parser.add_argument("--window", nargs="+", metavar="MODEL", help="time the widget")
-    parser.add_argument("--stack", type=int, metavar="PLANES", help="encode a zarr stack ahead")
+    parser.add_argument("--ahead", type=int, metavar="PLANES", help="encode a zarr stack ahead")
+    parser.add_argument("--stack", type=int, metavar="PLANES", help="segment a stack in a batch")
     parser.add_argument("--amg", nargs="+", metavar="MODEL", help="time the search for objects")
     parser.add_argument(
         "--amg-parity", nargs="+", metavar="MODEL", help="compare the search with PyTorch"
@@ -74,6 +77,7 @@ def main() -> int:
     chosen = (
         arguments.speed,
         arguments.window,
+        arguments.ahead,
         arguments.stack,
         arguments.volume,
         arguments.amg,
@@ -82,8 +86,8 @@ def main() -> int:
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
-            "choose --parity, --video, --volume, --speed, --window, --stack, --amg, --amg-parity "
-            "or --sliders"
+            "choose --parity, --video, --volume, --speed, --window, --ahead, --stack, --amg, "
+            "--amg-parity or --sliders"
         )
     passed = True
     with tempfile.TemporaryDirectory() as home:
@@ -102,6 +106,8 @@ def main() -> int:
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():
             amg(name, arguments.points, arguments.repeats, arguments.survival)
+        if arguments.stack:
+            passed &= stack(arguments.stack, Path(home))
         in_window(arguments, Path(home))
     return 0 if passed else 1
 
@@ -110,8 +116,8 @@ def in_window(arguments: argparse.Namespace, home: Path) -> None:
     """Run what needs a display."""
     for name in arguments.window or ():
         window(name, arguments.repeats)
-    if arguments.stack:
-        stack(arguments.stack, home)
+    if arguments.ahead:
+        ahead(arguments.ahead, home)
     if arguments.sliders:
         sliders(arguments.sliders)
 
