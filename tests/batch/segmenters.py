@@ -28,6 +28,10 @@ class BrightSpots:
     dies_at: int = -1
     deadly: Path | None = None
 
+    def for_image(self, image):
+        assert image.axes.n_planes
+        return self
+
     def build(self, threads):
         assert threads is None or threads >= 1
         return self._segment

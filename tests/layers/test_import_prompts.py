@@ -13,9 +13,9 @@ from skimage.measure import regionprops_table
 
 from napari_sam2_openvino._layers import drawing, marks_io
 from napari_sam2_openvino._layers.import_prompts import marks_from_layer, marks_from_table
-from napari_sam2_openvino._layers.prompt_columns import load_table
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark
+from napari_sam2_openvino.core.prompt_columns import load_table
 from napari_sam2_openvino.core.types import PlaneIndex
 
 FLAT = PlaneIndex((None, None))

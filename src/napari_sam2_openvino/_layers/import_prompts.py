@@ -12,30 +12,21 @@ from napari_sam2_openvino._layers.coordinates import plane_hw, to_xy
 from napari_sam2_openvino._layers.drawing import FOR_ALL
 from napari_sam2_openvino._layers.marks_io import PlacedMark
 from napari_sam2_openvino._layers.planes import affine_matrix, image_shape
-from napari_sam2_openvino._layers.prompt_columns import (
-    plane_columns,
-    read_boxes,
-    read_numbers,
-    read_objects,
-    read_signs,
-)
 from napari_sam2_openvino._layers.shape_marks import shape_mark
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import Mark
+from napari_sam2_openvino.core.prompt_columns import (
+    AXIS_PREFIXES,
+    plane_columns,
+    read_axes,
+    read_boxes,
+    read_numbers,
+    read_objects,
+    read_points,
+    read_signs,
+)
 from napari_sam2_openvino.core.types import PlaneIndex
 
-# Names of columns, in lower case; the first that is there counts.
-_POINTS = (
-    ("x", "y"),
-    ("column", "row"),
-    ("col", "row"),
-    ("pos_x", "pos_y"),
-    ("center_x", "center_y"),
-    ("centroid_x", "centroid_y"),
-    ("xm", "ym"),
-)
-# Followed by the number of the axis: as napari saves layers, and as regionprops calls them.
-_AXES = ("axis-", "centroid-")
 _MOST_NAMES = 12
 
 
@@ -84,7 +75,7 @@ def marks_from_table(
     if {"shape-type", "vertex-index", "index"} <= set(known):
         groups = [group for _, group in known.groupby("index", sort=False)]
         kinds = [str(group["shape-type"].iloc[0]) for group in groups]
-        vertices = [_axis_coordinates(group, "axis-", image, plane) for group in groups]
+        vertices = [_axis_coordinates(group, AXIS_PREFIXES[0], image, plane) for group in groups]
         known = pd.DataFrame([group.iloc[0] for group in groups]).reset_index(drop=True)
     else:
         kinds, vertices = _vertices(known, image, plane)
@@ -158,12 +149,11 @@ def _vertices(
             corners.reshape(-1, 2), np.repeat(np.arange(len(known)), 2), known, image, plane
         )
         return ["rectangle"] * len(known), np.split(boxes, len(known))
-    for names in _POINTS:
-        if set(names) <= set(known):
-            xy = read_numbers(known, names)
-            place = _on_planes(xy, np.arange(len(known)), known, image, plane)
-            return ["point"] * len(known), np.split(place, len(known))
-    for prefix in _AXES:
+    xy = read_points(known)
+    if xy is not None:
+        place = _on_planes(xy, np.arange(len(known)), known, image, plane)
+        return ["point"] * len(known), np.split(place, len(known))
+    for prefix in AXIS_PREFIXES:
         if f"{prefix}0" in known:
             place = _axis_coordinates(known, prefix, image, plane)
             return ["point"] * len(known), np.split(place, len(known))
@@ -177,18 +167,17 @@ def _vertices(
 def _axis_coordinates(
     known: pd.DataFrame, prefix: str, image: Image, plane: PlaneIndex
 ) -> NDArray[np.float64]:
-    names = [f"{prefix}{axis}" for axis in range(len(known.columns))]
-    names = [name for name in names if name in known]
-    values = read_numbers(known, names)
-    if len(names) == image.ndim:
+    values = read_axes(known, prefix)
+    n_axes = values.shape[1]
+    if n_axes == image.ndim:
         return values
-    if len(names) == 2:
+    if n_axes == 2:
         first, second = sorted(plane.displayed)
         swap = (first, second) == plane.displayed
         xy = values[:, ::-1] if swap else values
         return _on_planes(xy, np.arange(len(known)), known, image, plane)
     raise InputError(
-        f"The table has coordinates on {len(names)} axes, but {image.name} has {image.ndim}: "
+        f"The table has coordinates on {n_axes} axes, but {image.name} has {image.ndim}: "
         f"give {image.ndim} or 2."
     )
 

@@ -16,13 +16,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2_openvino._layers import import_prompts
-from napari_sam2_openvino._layers.prompt_columns import load_table
 from napari_sam2_openvino._qt.actions import tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.session_files import SessionFiles
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.prompt_columns import load_table
 
 _SESSIONS = "Sessions (*.json)"
 _TABLES = "Tables (*.csv *.tsv *.txt)"

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.batch.segmenter import Cancelled, ModelRecipe, PlaneSegmenter
 from napari_sam2_openvino.core.all_objects import find_objects
 from napari_sam2_openvino.core.labels_from_candidates import labels_from_candidates
@@ -28,6 +29,10 @@ class EveryObject:
 
     model: ModelRecipe
     parameters: AllObjectsParameters
+
+    def for_image(self, image: StackImage) -> "EveryObject":  # noqa: ARG002
+        """Return itself: it is the same for all images."""
+        return self
 
     def build(self, threads: int | None) -> PlaneSegmenter:
         """Make the segmenter in this process."""

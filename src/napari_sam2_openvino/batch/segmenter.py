@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.core.model import Sam2Model, content_hash
 from napari_sam2_openvino.core.models import find_model_folder, load_model
 from napari_sam2_openvino.core.planes import PlaneSource
@@ -49,6 +50,9 @@ class PlaneSegmenter(Protocol):
 
 class PlaneRecipe(Protocol):
     """How a segmenter is made; frozen, and can be pickled."""
+
+    def for_image(self, image: StackImage) -> "PlaneRecipe":
+        """Return the recipe for one image; raise InputError if it cannot be segmented by it."""
 
     def build(self, threads: int | None) -> PlaneSegmenter:
         """Make it in this process, to use so many processor threads; None for all."""

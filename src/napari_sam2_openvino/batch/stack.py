@@ -69,6 +69,7 @@ class Stack:
         self.image = image
         self.output = output
         self._settings = settings
+        self._recipe = settings.recipe.for_image(image)
         self._record = output.with_name(f"{output.name}.json")
         self._folder = output.with_name(f"{output.name}.partial")
         self._journal = Journal(self._folder)
@@ -123,7 +124,7 @@ class Stack:
     def _identity(self) -> JobIdentity:
         parameters = self._settings.parameters
         segmenter = {
-            **self._settings.recipe.identity(),
+            **self._recipe.identity(),
             **{name: str(value) for name, value in asdict(parameters.planes).items()},
             "channels": str(parameters.channels),
             **{name: str(value) for name, value in asdict(parameters.normalization).items()},
@@ -229,8 +230,8 @@ class Stack:
         if share > 0:
             with image.open() as arrays:
                 emptiness = Emptiness.measure(arrays, image.axes, self._view, share)
-        recipe, stores = self._settings.recipe, self._stores()
-        return StackTask(image, self._view, recipe, self._folder, stores, emptiness)
+        stores = self._stores()
+        return StackTask(image, self._view, self._recipe, self._folder, stores, emptiness)
 
     def finish(self) -> Generator[Progress, None, None]:
         """Link planes, write the labels under their name, and note how they were made.

@@ -107,7 +107,7 @@ class TrialJob:
         )
         position = axes.position(number)
         yield Progress("Loading the model", 0.0)
-        segmenter = self._settings.recipe.build(None)
+        segmenter = self._settings.recipe.for_image(stack).build(None)
         with stack.open() as arrays:
             source = make_plane_source([arrays], axes.plane(position), view)
             started = time.perf_counter()

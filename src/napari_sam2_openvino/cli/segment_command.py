@@ -22,7 +22,7 @@ from napari_sam2_openvino.core.object_parameters import (
     LabelsParameters,
     TilingParameters,
 )
-from napari_sam2_openvino.core.parameters import GeneratorParameters, Normalization
+from napari_sam2_openvino.core.parameters import GeneratorParameters, MaskOptions, Normalization
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.batch.reports import BatchReport
@@ -44,6 +44,8 @@ GENERATOR = OptionGroup(
 FILTER = OptionGroup(CandidateFilter, otherwise=_RECOMMENDED)
 LABELS = OptionGroup(LabelsParameters, otherwise=_RECOMMENDED)
 TILING = OptionGroup(TilingParameters, otherwise=_RECOMMENDED)
+# Of objects that are pointed at; the threshold is the generator's.
+MASKS = OptionGroup(MaskOptions, left_out=("mask_threshold",))
 PLANES = OptionGroup(PlaneParameters)
 LINKING = OptionGroup(LinkParameters)
 INTENSITIES = OptionGroup(
@@ -51,7 +53,7 @@ INTENSITIES = OptionGroup(
 )
 
 
-@with_options(GENERATOR, FILTER, LABELS, TILING, PLANES, LINKING, INTENSITIES)
+@with_options(GENERATOR, FILTER, LABELS, TILING, MASKS, PLANES, LINKING, INTENSITIES)
 def segment_command(
     inputs: Annotated[
         list[Path],
@@ -93,6 +95,14 @@ def segment_command(
     output_format: Annotated[
         Literal["tif", "zarr", "npy"], typer.Option("--format", help="Of labels in a folder.")
     ] = "tif",
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Instead of every object, those that a CSV table points at, with columns x and y, "
+            "or x0, y0, x1 and y1; and perhaps file, z or t, obj_id, prompt.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what was begun and not ended.")
     ] = False,
@@ -121,7 +131,11 @@ def segment_command(
     recipe = ModelRecipe.of(model, device, precision)
     parameters = _parameters(recipe, channels, given)
     settings = StackSettings(
-        _recipe(recipe, parameters), parameters, planes, resume=resume, overwrite=overwrite
+        _recipe(recipe, parameters, prompts, given),
+        parameters,
+        planes,
+        resume=resume,
+        overwrite=overwrite,
     )
     if try_plane:
         _try(inputs, try_plane, settings, axes, output, as_json=as_json)
@@ -173,11 +187,22 @@ def read_channels(text: str) -> tuple[int, ...]:
         ) from error
 
 
-def _recipe(recipe: "ModelRecipe", parameters: BatchParameters) -> "PlaneRecipe":
-    from napari_sam2_openvino.batch.objects import EveryObject
+def _recipe(
+    model: "ModelRecipe",
+    parameters: BatchParameters,
+    prompts: Path | None,
+    given: Mapping[str, Any],
+) -> "PlaneRecipe":
+    if prompts is None:
+        from napari_sam2_openvino.batch.objects import EveryObject
 
-    assert parameters.objects is not None
-    return EveryObject(recipe, parameters.objects)
+        assert parameters.objects is not None
+        return EveryObject(model, parameters.objects)
+    from napari_sam2_openvino.batch.prompted import PromptedObjects
+    from napari_sam2_openvino.core.prompt_columns import load_table
+
+    options = MaskOptions(mask_threshold=given["mask_threshold"] or 0.0)
+    return PromptedObjects(model, load_table(prompts), MASKS.with_given(options, given))
 
 
 def _show_axes(pairs: "tuple[tuple[Path, Path], ...]", axes: str | None) -> None:

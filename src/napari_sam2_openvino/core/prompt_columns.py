@@ -24,6 +24,18 @@ _SIZED_BOXES = (
     ("x", "y", "w", "h"),
     ("bx", "by", "width", "height"),
 )
+_POINTS = (
+    ("x", "y"),
+    ("column", "row"),
+    ("col", "row"),
+    ("pos_x", "pos_y"),
+    ("center_x", "center_y"),
+    ("centroid_x", "centroid_y"),
+    ("xm", "ym"),
+)
+AXIS_PREFIXES = ("axis-", "centroid-")
+"""Followed by the number of the axis: as napari saves layers, and as regionprops calls them."""
+
 # (row, column) of scikit-image's regionprops, whose ends are not included.
 _REGION_BOX = ("bbox-0", "bbox-1", "bbox-2", "bbox-3")
 _PLANES = ("plane", "z", "slice", "frame", "t", "time")
@@ -76,7 +88,22 @@ def read_boxes(known: pd.DataFrame) -> NDArray[np.float64] | None:
     return None
 
 
+def read_points(known: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Return points as (x, y), shape (m, 2), if the table has some by these names."""
+    for names in _POINTS:
+        if set(names) <= set(known):
+            return read_numbers(known, names)
+    return None
+
+
+def read_axes(known: pd.DataFrame, prefix: str) -> NDArray[np.float64]:
+    """Return coordinates along as many axes as the table has, shape (m, axes), in their order."""
+    names = [f"{prefix}{axis}" for axis in range(len(known.columns))]
+    return read_numbers(known, [name for name in names if name in known])
+
+
 def read_numbers(known: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return columns as finite numbers, shape (m, columns), or raise InputError."""
     columns = []
     for name in names:
         values = pd.to_numeric(known[name], errors="coerce").to_numpy(float)

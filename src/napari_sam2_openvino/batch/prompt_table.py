@@ -1,0 +1,221 @@
+"""A table of points and boxes: which object, on which plane, of which file."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.batch.axes import Axes
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.prompt_columns import (
+    AXIS_PREFIXES,
+    plane_columns,
+    read_axes,
+    read_boxes,
+    read_numbers,
+    read_objects,
+    read_points,
+    read_signs,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Negative points of this object count for all others of their plane.
+FOR_ALL = 0
+_FILES = ("file", "filename", "image", "path")
+_SHAPES = {"shape-type", "vertex-index", "index"}
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedPrompts:
+    """One mark of an object, on one plane or on several.
+
+    Parameters
+    ----------
+    position : tuple of (int or None)
+        Along the axes of the labels, the two of a plane left out; None along an axis means on all.
+    obj_id : int
+        0 for a negative point that counts for all objects.
+    prompts : ObjectPrompts
+    """
+
+    position: tuple[int | None, ...]
+    obj_id: int
+    prompts: ObjectPrompts
+
+    def is_on(self, position: tuple[int, ...]) -> bool:
+        """Whether it is on a plane."""
+        pairs = zip(self.position, position, strict=True)
+        return all(mine is None or mine == other for mine, other in pairs)
+
+
+def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPrompts, ...]:
+    """Return what a table says about an image.
+
+    Columns are known by their names, in any case, as in the window: boxes ("x0, y0, x1, y1" and
+    others), points ("x, y" and others), or "axis-0, axis-1 ..." of a Points or Shapes layer that
+    was saved from napari, whose rectangles are read. Optional are "file" (name of the image that a
+    row is about; all without it), the plane (the name of an axis, such as "z"; all without it), the
+    object ("obj_id" ...; without it each positive row is one) and the sign ("prompt", "label" ...).
+
+    Parameters
+    ----------
+    table : DataFrame
+    file : str
+        Name of the image.
+    axes : Axes
+        Of the image.
+
+    Raises
+    ------
+    InputError
+        If columns are not known, a value cannot be used, or nothing is about this image.
+    """
+    names = {str(name).strip().lower(): name for name in table.columns}
+    known = table.rename(columns={name: key for key, name in names.items()})
+    known = known.reset_index(drop=True)
+    groups = read_objects(known) if len(known) else None
+    ids = _ids(known, groups)
+    column = next((name for name in _FILES if name in known), None)
+    if column is not None:
+        # Numbers are given out before, so that they do not depend on the file.
+        mine = known[column].astype(str).str.replace("\\", "/").str.split("/").str[-1] == file
+        ids, known = (
+            [obj_id for obj_id, is_mine in zip(ids, mine, strict=True) if is_mine],
+            known[mine].reset_index(drop=True),
+        )
+    if known.empty:
+        raise InputError(
+            f"The table of prompts has no row about {file}: add some, or leave it out."
+        )
+    marks, rows, places = _marks(known, axes)
+    found = []
+    for mark, row, place in zip(marks, rows, places, strict=True):
+        _check_place(mark, row, place, axes)
+        position = tuple(None if np.isnan(value) else int(value) for value in place)
+        found.append(PlacedPrompts(position, ids[row], ObjectPrompts((mark,))))
+    if not any(mark.is_positive for mark in marks):
+        raise InputError("There is no positive prompt in the table: mark at least one as positive.")
+    return tuple(found)
+
+
+def _ids(known: "pd.DataFrame", groups: list[Any] | None) -> list[int]:
+    """Return the number of each row's object."""
+    signs = read_signs(known) or [True] * len(known)
+    if set(known) >= _SHAPES:
+        groups = known["index"].tolist() if groups is None else groups
+        groups = [("shape", group) for group in groups]
+    if groups is None:
+        groups = [None] * len(known)
+    given = [int(group) for group in groups if _is_id(group)]
+    # Numbers that are given out begin above those that are there.
+    first, numbers = max(given, default=0) + 1, dict[Any, int]()
+    ids = []
+    for row, (group, is_positive) in enumerate(zip(groups, signs, strict=True)):
+        if _is_id(group):
+            ids.append(int(group))
+        elif not is_positive and group in (None, FOR_ALL):
+            ids.append(FOR_ALL)
+        else:
+            key = ("row", row) if group is None else group
+            ids.append(numbers.setdefault(key, first + len(numbers)))
+    return ids
+
+
+def _is_id(group: Any) -> bool:
+    is_number = isinstance(group, int | float | np.number) and not isinstance(group, bool)
+    return bool(is_number and group >= 1 and float(group).is_integer())
+
+
+def _marks(known: "pd.DataFrame", axes: Axes) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
+    """Return the marks, the row of each, and where they are along the axes before the planes'."""
+    signs = read_signs(known) or [True] * len(known)
+    if set(known) >= _SHAPES:
+        return _rectangles(known, axes)
+    corners = read_boxes(known)
+    rows = list(range(len(known)))
+    if corners is not None:
+        boxes = [Mark("box", ((x0, y0), (x1, y1))) for x0, y0, x1, y1 in corners.tolist()]
+        return boxes, rows, _planes(known, axes)
+    xy, places = read_points(known), None
+    if xy is None:
+        xy, places = _coordinates(known, axes)
+    points = [
+        Mark("point", ((x, y),), is_positive)
+        for (x, y), is_positive in zip(xy.tolist(), signs, strict=True)
+    ]
+    return points, rows, _planes(known, axes) if places is None else places
+
+
+def _rectangles(
+    known: "pd.DataFrame", axes: Axes
+) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
+    xy, places = _coordinates(known, axes)
+    marks, rows = [], []
+    for _, group in known.groupby("index", sort=False):
+        members = group.index.to_numpy()
+        kind = str(group["shape-type"].iloc[0])
+        if kind != "rectangle":
+            raise InputError(
+                f"Of shapes, rectangles are read from a table, but there is one of type {kind}: "
+                "leave it out."
+            )
+        low, high = xy[members].min(axis=0), xy[members].max(axis=0)
+        marks.append(Mark("box", (tuple(low.tolist()), tuple(high.tolist()))))
+        rows.append(int(members[0]))
+    return marks, rows, places[rows]
+
+
+def _coordinates(
+    known: "pd.DataFrame", axes: Axes
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (x, y) and the places of planes from columns that are numbered as axes are."""
+    prefix = next((each for each in AXIS_PREFIXES if f"{each}0" in known), None)
+    if prefix is None:
+        found = ", ".join(map(str, known.columns[:12]))
+        raise InputError(
+            "The table needs columns x and y (points), x0, y0, x1 and y1 (boxes), or axis-0, "
+            f"axis-1 and so on, but has: {found}."
+        )
+    values = read_axes(known, prefix)
+    if values.shape[1] == 2:
+        return values[:, ::-1], _planes(known, axes)
+    letters = axes.letters.removesuffix("S")
+    if values.shape[1] != len(letters):
+        raise InputError(
+            f"The table has coordinates on {values.shape[1]} axes, but the image has "
+            f"{len(letters)} ({axes}): give {len(letters)} or 2."
+        )
+    columns = {letter: values[:, number] for number, letter in enumerate(letters)}
+    *hidden, row, column = list(axes.labels_letters)
+    places = np.round([columns[letter] for letter in hidden]).T.reshape(len(known), -1)
+    return np.column_stack([columns[column], columns[row]]), places
+
+
+def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
+    """Return where rows are along each axis before the planes'; NaN for everywhere."""
+    letters = axes.labels_letters[:-2].lower()
+    places = np.full((len(known), len(letters)), np.nan)
+    labels = dict(enumerate(letters))
+    for axis, name in plane_columns(known, labels, "the image").items():
+        places[:, axis] = np.round(read_numbers(known, [name])[:, 0])
+    return places
+
+
+def _check_place(mark: Mark, row: int, place: NDArray[np.float64], axes: Axes) -> None:
+    height, width = axes.plane_hw
+    for value, letter, length in zip(place, axes.labels_letters, axes.labels_shape, strict=False):
+        if not np.isnan(value) and not 0 <= value < length:
+            raise InputError(
+                f"Row {row + 1} of the table of prompts is on plane {value:g} of axis "
+                f"{letter.lower()}, which has 0 to {length - 1}: planes are counted from 0."
+            )
+    x, y = np.mean(mark.vertices, axis=0)
+    if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+        raise InputError(
+            f"Row {row + 1} of the table of prompts is at x {x:.0f}, y {y:.0f}, outside planes of "
+            f"{width} x {height} pixels: coordinates must be in pixels."
+        )
