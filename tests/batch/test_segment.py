@@ -1,6 +1,7 @@
 """`segment_stack` and `napari-sam2 segment`, with the starter."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,16 +17,16 @@ from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.core.all_objects import find_objects
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.labels_from_candidates import labels_from_candidates
-from napari_sam2_openvino.core.object_parameters import AllObjectsParameters, CandidateFilter
-from napari_sam2_openvino.core.parameters import GeneratorParameters
 from napari_sam2_openvino.core.planes import make_plane_source
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.types import PlaneIndex
 from napari_sam2_openvino.synthetic import make_scene
 
-OBJECTS = AllObjectsParameters(
-    GeneratorParameters(points_per_side=6),
-    CandidateFilter(pred_iou_thresh=0.3, stability_score_thresh=0.3),
+BEST = recommended_parameters(ModelRecipe.of("starter"))
+OBJECTS = replace(
+    BEST,
+    generator=replace(BEST.generator, points_per_side=6),
+    filter=replace(BEST.filter, pred_iou_thresh=0.3, stability_score_thresh=0.3),
 )
 OPTIONS = ["--points-per-side", "6", "--pred-iou-thresh", "0.3", "--stability-score-thresh", "0.3"]
 

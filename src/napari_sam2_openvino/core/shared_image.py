@@ -1,5 +1,6 @@
 """What all points of an image share in the decoder, computed once for the image."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.core.decoder_weights import DecoderWeights, Linear
 
 Float = NDArray[np.float32]
+
+_ROWS_PER_PRODUCT = 8
 
 
 class ImageArrays(NamedTuple):
@@ -52,7 +55,11 @@ def image_arrays(
 
 
 def _project(x: Float, linear: Linear) -> Float:
-    return np.asarray(x @ linear.weight.T + linear.bias)
+    # Too little at a time for BLAS to divide it among threads: else the last bits, and with them
+    # some masks, would depend on how many threads a process may use.
+    rows = math.gcd(len(x), _ROWS_PER_PRODUCT)
+    product = x.reshape(-1, rows, x.shape[1]) @ linear.weight.T
+    return np.asarray(product.reshape(len(x), -1) + linear.bias)
 
 
 def _heads(x: Float, n_heads: int) -> Float:
