@@ -156,6 +156,25 @@ def test_a_search_can_be_stopped_and_prompts_are_answered_meanwhile(open_window:
     assert search.shown().any()
 
 
+def test_another_model_ends_the_search_and_begins_with_nothing(open_window: Any) -> None:
+    search = Search(open_window(picture(0, 1, 2, 3), decode_seconds=0.05))
+    window = search.window
+    search.enter("generator", points_per_side=2)
+    search.run()
+    assert search.shown().any()
+    search.enter("generator", points_per_side=300)
+    window.do("find_objects")
+    window.wait(lambda: search.tab.progress_bar.value() > 0)
+    window.session.set_model("another")
+    window.wait(lambda: window.session.engine is not None)
+    assert not search.finder.search.is_running
+    window.settle()
+    assert search.finder.n_objects == 0
+    assert search.layer.data.size == 1
+    window.session.set_model("starter")
+    window.wait(lambda: search.finder.n_objects == 2)
+
+
 def test_the_preview_is_no_target_and_comes_back_when_it_is_removed(search: Search) -> None:
     search.run()
     names = [each for each, _ in search.window.widget.choices._find_targets(None)]

@@ -139,6 +139,9 @@ class Finder:
         if self._is_closed or self._annotator.is_closed:
             return
         engine = self._annotator.session.engine
+        if self.search.is_running and (engine is None or engine.key != self._engine_key):
+            # Another model was chosen: two never share the memory.
+            self.search.cancel()
         if engine is not None and engine.key != self._engine_key:
             self._engine_key = engine.key
             self.parameters = engine.all_objects
