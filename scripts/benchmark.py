@@ -11,11 +11,12 @@
     python scripts/benchmark.py --amg-parity starter sam2.1_hiera_tiny
     python scripts/benchmark.py --amg sam2.1_hiera_tiny --repeats 1
     python scripts/benchmark.py --sliders 2000
+    python scripts/benchmark.py --walk 200
 
-They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --ahead and
---sliders need a display. Meta's architectures get seeded weights with every parameter perturbed;
-the starter is the trained one. Figures of speed are medians of runs in which the two sides take
-turns.
+They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --ahead,
+--sliders and --walk need a display. Meta's architectures get seeded weights with every parameter
+perturbed; the starter is the trained one. Figures of speed are medians of runs in which the two
+sides take turns.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from benchmarks.speed import speed  # noqa: E402
 from benchmarks.stack import stack  # noqa: E402
 from benchmarks.video import video  # noqa: E402
 from benchmarks.volume import many, quality  # noqa: E402
+from benchmarks.walk import walk  # noqa: E402
 from benchmarks.window import window  # noqa: E402
 from napari_sam2_openvino.core.models import STARTER  # noqa: E402
 from napari_sam2_openvino.core.paths import HOME_VARIABLE  # noqa: E402
@@ -71,6 +73,7 @@ def main() -> int:
         "--survival", nargs="*", choices=list(SURVIVALS), help="thresholds for --amg; all of them"
     )
     parser.add_argument("--sliders", type=int, metavar="N", help="filter that many candidates")
+    parser.add_argument("--walk", type=int, metavar="STEPS", help="gaps over random edits")
     parser.add_argument("--sets", type=int, default=SETS_PER_IMAGE, help="prompt sets per image")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     arguments = parser.parse_args()
@@ -83,11 +86,12 @@ def main() -> int:
         arguments.amg,
         arguments.amg_parity,
         arguments.sliders,
+        arguments.walk,
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
             "choose --parity, --video, --volume, --speed, --window, --ahead, --stack, --amg, "
-            "--amg-parity or --sliders"
+            "--amg-parity, --sliders or --walk"
         )
     passed = True
     with tempfile.TemporaryDirectory() as home:
@@ -120,6 +124,8 @@ def in_window(arguments: argparse.Namespace, home: Path) -> None:
         ahead(arguments.ahead, home)
     if arguments.sliders:
         sliders(arguments.sliders)
+    if arguments.walk:
+        walk(arguments.walk)
 
 
 if __name__ == "__main__":
