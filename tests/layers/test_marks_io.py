@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Points, Shapes
-from tests.layers.places import PLACES
+from tests.layers.places import PLACES, write_marks
 
 from napari_sam2_openvino._layers import coordinates, drawing, layer_edits, marks_io
 from napari_sam2_openvino.core.errors import InputError
@@ -63,8 +63,8 @@ def test_a_click_at_y_x_is_pixel_x_y_wherever_the_image_lies(place: dict[str, An
 def test_marks_are_read_as_they_were_written(plane: PlaneIndex) -> None:
     image = make_image((60, 60, 80), scale=(2, 0.3, 0.3), rotate=(0, 0, 20), translate=(1, 2, 3))
     points, shapes = make_layers(image)
-    marks_io.write_marks(points, shapes, image, plane, 2, MARKS)
-    marks_io.write_marks(points, shapes, image, plane, 0, MARKS[6:])
+    write_marks(points, shapes, image, plane, 2, MARKS)
+    write_marks(points, shapes, image, plane, 0, MARKS[6:])
     assert marks_io.read_marks(points, shapes, image, plane) == {2: MARKS, 0: MARKS[6:]}
     assert marks_io.objects_with_prompts(points, shapes, image, plane) == {plane: {0, 2}}
     index = tuple(4 if value == 3 else value for value in plane.index)
@@ -77,7 +77,7 @@ def test_writing_leaves_what_the_next_prompt_will_be_and_no_selection() -> None:
     for layer in layers:
         drawing.set_current_object(layer, 4)
         drawing.set_polarity(layer, drawing.NEGATIVE)
-    marks_io.write_marks(*layers, image, FLAT, 2, MARKS)
+    write_marks(*layers, image, FLAT, 2, MARKS)
     for layer in layers:
         assert (drawing.current_object(layer), drawing.polarity(layer)) == (4, "negative")
         assert not layer.selected_data
@@ -89,9 +89,9 @@ def test_marks_need_their_layers() -> None:
     image = make_image()
     points, shapes = make_layers(image)
     with pytest.raises(ValueError, match="layer was not given"):
-        marks_io.write_marks(points, None, image, FLAT, 1, MARKS)
+        write_marks(points, None, image, FLAT, 1, MARKS)
     with pytest.raises(ValueError, match="layer was not given"):
-        marks_io.write_marks(None, shapes, image, FLAT, 1, MARKS)
+        write_marks(None, shapes, image, FLAT, 1, MARKS)
 
 
 def test_objects_are_told_apart_and_keep_their_order() -> None:
@@ -273,7 +273,7 @@ def test_an_object_is_removed_on_a_plane_or_everywhere() -> None:
     planes = [PlaneIndex((z, None, None)) for z in (1, 2)]
     for plane in planes:
         for obj_id in (1, 2):
-            marks_io.write_marks(points, shapes, image, plane, obj_id, MARKS)
+            write_marks(points, shapes, image, plane, obj_id, MARKS)
     points.selected_data = {0, 5, 7}
     shapes.selected_data = {0, 5, 19}
     assert layer_edits.remove_object(points, shapes, image, {2}, planes[0]) == len(MARKS)
@@ -301,7 +301,7 @@ def test_objects_get_other_numbers_and_so_does_the_next_prompt() -> None:
     image = make_image()
     points, shapes = make_layers(image)
     for obj_id in (0, 1, 2):
-        marks_io.write_marks(points, shapes, image, FLAT, obj_id, MARKS[5 if obj_id else 6 :])
+        write_marks(points, shapes, image, FLAT, obj_id, MARKS[5 if obj_id else 6 :])
     layer_edits.renumber(points, shapes, {1: 2, 2: 7})
     assert sorted(marks_io.read_marks(points, shapes, image, FLAT)) == [0, 2, 7]
     assert drawing.current_object(points) == drawing.current_object(shapes) == 2
@@ -315,7 +315,7 @@ def test_several_changes_are_one_event() -> None:
         layer.events.data.connect(lambda event, seen=seen: seen.append(event.action.value))
         layer.events.features.connect(lambda event, seen=seen: seen.append(event.type))
         kind = MARKS[:5] if layer is shapes else MARKS[5:]
-        marks_io.write_marks(points, shapes, image, FLAT, 1, kind)
+        write_marks(points, shapes, image, FLAT, 1, kind)
         assert seen == ["changed", "features"]
 
 
@@ -336,7 +336,7 @@ def test_layers_are_placed_with_one_matrix_each(monkeypatch: Any) -> None:
     image = make_image((5, 60, 80), scale=(3, 0.5, 0.5))
     points, shapes = make_layers(image)
     plane = PlaneIndex((3, None, None))
-    marks_io.write_marks(points, shapes, image, plane, 1, MARKS * 30)
+    write_marks(points, shapes, image, plane, 1, MARKS * 30)
     matrices: list[Any] = []
     real = coordinates.affine_matrix
     monkeypatch.setattr(

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from napari.layers import Image, Points, Shapes
+from tests.layers.places import write_marks
 
-from napari_sam2_openvino._layers import drawing, layer_edits, marks_io, snapshots
+from napari_sam2_openvino._layers import drawing, layer_edits, snapshots
 from napari_sam2_openvino._session.history import PromptHistory
 from napari_sam2_openvino.core.marks import Mark
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -70,7 +71,7 @@ def test_undo_of_everything_returns_to_the_start_and_redo_to_the_end(
 ) -> None:
     rng = np.random.default_rng(0)
     points, shapes = layers
-    marks_io.write_marks(points, shapes, image, PLANE, 3, [Mark("point", ((5.0, 6.0),))])
+    write_marks(points, shapes, image, PLANE, 3, [Mark("point", ((5.0, 6.0),))])
     history: PromptHistory[snapshots.PromptSnapshot] = PromptHistory()
     history.record(snapshots.snapshot(points, shapes))
     seen = [(whole(points), whole(shapes))]

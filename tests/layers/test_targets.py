@@ -144,11 +144,21 @@ def test_labels_whose_file_is_gone_are_one_sentence() -> None:
         label_parts.largest_label(Gone())
 
 
-def test_only_what_is_in_memory_is_looked_at_before_a_write() -> None:
-    plane = PlaneIndex((1, None, None))
-    for data, expected in ((np.zeros((3, 8, 8), int), 7), (zarr_array((3, 8, 8)), 0)):
-        data[1, 2, 3], data[0, 0, 0] = 7, 9
-        assert targets.largest_in_memory(Labels(data), plane) == expected
+def test_the_largest_label_of_one_plane() -> None:
+    data = np.zeros((3, 20, 30), np.uint16)
+    data[1, 5, 6], data[2] = 7, 9
+    assert label_parts.largest_on_plane(data, PlaneIndex((1, None, None))) == 7
+    assert label_parts.largest_on_plane(data, PlaneIndex((None, 5, None))) == 9
+    assert label_parts.largest_on_plane(data, PlaneIndex((0, None, None))) == 0
+
+
+def test_small_planes_in_memory_are_quick_to_read(monkeypatch: Any) -> None:
+    monkeypatch.setattr(targets, "MOST_PIXELS_AT_ONCE", 100)
+    labels = Labels(np.zeros((200, 10, 10), np.uint8))
+    assert targets.is_quick_to_read(labels, PlaneIndex((1, None, None)))
+    assert not targets.is_quick_to_read(labels, PlaneIndex((None, 1, None)))
+    lazy = Labels(zarr_array((200, 10, 10)))
+    assert not targets.is_quick_to_read(lazy, PlaneIndex((1, None, None)))
 
 
 MODES = ("keep existing", "overwrite", "only where empty")

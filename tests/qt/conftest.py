@@ -185,6 +185,25 @@ def open_window(
 
 
 @pytest.fixture
+def open_widget(qtbot: Any) -> Iterator[Callable[[Window], Window]]:
+    """Return a function that opens one more widget in the viewer of a window."""
+    windows = []
+
+    def open_it(window: Window) -> Window:
+        from napari_sam2_openvino._qt.segment_widget import SegmentWidget
+
+        engines = window.engines
+        widget = SegmentWidget(window.viewer, load_engine=lambda name: engines[name])
+        window.viewer.window.add_dock_widget(widget, name="another")
+        windows.append(Window(window.viewer, widget, qtbot, engines))
+        return windows[-1]
+
+    yield open_it
+    for each in windows:
+        each.annotator.close()
+
+
+@pytest.fixture
 def window(open_window: Callable[..., Window]) -> Window:
     """Return a window with a flat image, its embedding ready."""
     image = np.random.default_rng(0).integers(0, 4000, (120, 160)).astype(np.uint16)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_sam2_openvino._layers import targets
 from napari_sam2_openvino._qt import committing
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 
@@ -242,3 +243,29 @@ def test_a_hidden_layer_is_refused_and_written_once_it_is_shown(window: Any) -> 
     mine.visible = True
     window.press("W")
     window.wait(lambda: mine.data[40, 50] == 42)
+
+
+def test_on_a_large_plane_labels_are_looked_through_in_the_worker(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "MOST_PIXELS_AT_ONCE", 100)
+    threads = []
+    look = committing.largest_on_plane
+
+    def note(*arguments: Any) -> int:
+        threads.append(threading.current_thread())
+        return look(*arguments)
+
+    monkeypatch.setattr(committing, "largest_on_plane", note)
+    mine = window.viewer.add_labels(np.zeros((120, 160), np.uint8), name="mine")
+    window.widget.choices.target_combo.value = mine
+    for y in (40, 80):
+        window.click(y, 50)
+        window.settle()
+        window.do("commit")
+        window.wait(lambda y=y: mine.data[y, 50] > 0)
+        # Changed in place, of which nothing tells.
+        mine.data[0, 0] = 50
+    assert mine.data[80, 50] == 51
+    assert threads
+    assert threading.main_thread() not in threads

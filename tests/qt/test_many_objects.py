@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import dask.array
 import numpy as np
 import pytest
 
@@ -150,6 +151,7 @@ def test_without_live_preview_masks_wait_until_they_are_asked_for(window: Any) -
     window.click(40, 50)
     window.settle()
     assert not window.engine.decoded
+    assert window.status.startswith("Not live: W shows the mask")
     assert not window.widget.prompts_tab.prompts_panel.live_box.isChecked()
     window.do("commit")
     window.wait(lambda: window.labels is not None)
@@ -184,6 +186,14 @@ def test_the_preview_under_the_pointer_is_never_committed(window: Any) -> None:
     window.do("commit_all")
     assert np.unique(window.labels.data).tolist() == [0, 1]
     assert window.labels.data[20, 30] == 0
+    # The pointer leaves the canvas, and comes back.
+    window.viewer.mouse_over_canvas = True
+    window.viewer.mouse_over_canvas = False
+    window.wait(lambda: not window.preview.data.any())
+    assert -1 not in window.session.answers
+    window.viewer.mouse_over_canvas = True
+    move(20, 30)
+    window.wait(lambda: window.preview.data.any() > 0)
     window.do("toggle_hover")
     window.wait(lambda: not window.preview.data.any())
     assert window.annotator.drafting.layers.points.data.tolist() == []
@@ -337,6 +347,18 @@ def test_an_object_of_another_layer_is_refined_from_its_mask(window: Any) -> Non
     assert (layer.data == other).all()
     assert window.labels != layer
     assert (window.labels.data > 0).sum() == 600 - 81
+
+
+def test_labels_that_cannot_be_written_to_are_refined_all_the_same(window: Any) -> None:
+    other = np.zeros((120, 160), np.uint8)
+    other[20:40, 30:60] = 9
+    window.viewer.add_labels(dask.array.from_array(other), name="theirs")
+    window.do("draw_points")
+    window.viewer.cursor.position = (25, 35)
+    window.do("edit_object")
+    window.wait(lambda: window.annotator.drawn)
+    window.settle()
+    assert window.answer.area == 600
 
 
 def test_modes_show_in_the_window(window: Any) -> None:

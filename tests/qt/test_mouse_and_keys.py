@@ -51,9 +51,19 @@ def test_click_drag_and_keys_make_objects(open_window: Any) -> None:
         window.qtbot.wait(10)
     QTest.mouseRelease(native, left, pos=at(100, 130))
     window.settle()
-    ((kind, corners, _),) = window.marks
-    assert kind == "box"
-    np.testing.assert_allclose(corners, [(90, 70), (130, 100)], atol=1)
+    # While another one is dragged, U takes back that one alone.
+    QTest.mousePress(native, left, pos=at(20, 20))
+    for step in np.linspace(0, 1, 5):
+        QTest.mouseMove(native, at(20 + 30 * step, 20 + 40 * step))
+        window.qtbot.wait(10)
+    QTest.keyClick(native, Qt.Key.Key_U)
+    QTest.mouseMove(native, at(55, 65))
+    QTest.mouseRelease(native, left, pos=at(60, 70))
+    window.settle()
+    assert len(window.layers.shapes.data) == 1
+    (box,) = window.answer.prompts.marks
+    assert box.kind == "box"
+    np.testing.assert_allclose(box.vertices, [(90, 70), (130, 100)], atol=1)
     QTest.keyClick(native, Qt.Key.Key_J)
     window.settle()
     assert len(window.layers.shapes.data) == 0

@@ -10,7 +10,8 @@ from napari.layers import Image, Labels
 from tests.disc_engine import DiscEngine
 
 from napari_sam2_openvino._layers.marks_io import read_marks
-from napari_sam2_openvino._qt.committing import Commit, Committer
+from napari_sam2_openvino._qt.commits import Commit
+from napari_sam2_openvino._qt.committing import Committer
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.object_masks import make_mask

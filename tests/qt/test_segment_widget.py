@@ -156,6 +156,29 @@ def test_prompts_belong_to_their_plane(open_window: Any) -> None:
     assert window.engine.n_encodes == len({2, 1, 3})
 
 
+def test_a_point_is_no_prompt_on_planes_of_other_directions(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.show_plane(2)
+    window.click(2, 30, 40)
+    window.settle()
+    window.viewer.dims.order = (1, 0, 2)
+    window.show_plane(30, axis=1)
+    window.settle()
+    assert not window.annotator.drawn
+    # What is drawn there is an object of its own.
+    window.click(3, 30, 60)
+    window.settle()
+    assert list(window.annotator.drawn) == [2]
+    assert window.clicks == [(60, 3)]
+    window.viewer.dims.order = (0, 1, 2)
+    window.show_plane(2)
+    window.settle()
+    assert list(window.annotator.drawn) == [1]
+    window.show_plane(3)
+    window.settle()
+    assert not window.annotator.drawn
+
+
 def test_transposed_planes_are_segmented_as_they_are_seen(open_window: Any) -> None:
     window = open_window(STACK)
     window.viewer.dims.order = (0, 2, 1)
@@ -308,6 +331,53 @@ def test_each_image_keeps_its_prompts(window: Any) -> None:
     window.widget.choices.image_combo.value = window.viewer.layers["cells"]
     window.settle()
     assert [each.vertices for each in window.answer.prompts.marks] == [((50, 40),)]
+
+
+def test_a_target_is_kept_if_it_is_only_hidden_and_left_with_a_word_if_it_does_not_fit(
+    window: Any,
+) -> None:
+    mine = window.viewer.add_labels(np.zeros((120, 160), np.uint8), name="mine")
+    window.widget.choices.target_combo.value = mine
+    mine.visible = False
+    twin = window.viewer.add_image(np.ones((120, 160)), name="twin")
+    window.widget.choices.image_combo.value = twin
+    window.settle()
+    assert window.annotator.target == mine
+    small = window.viewer.add_image(np.ones((30, 40)), name="small")
+    window.widget.choices.image_combo.value = small
+    window.settle()
+    assert window.annotator.target is None
+    assert "mine has shape 120 x 160, but small has 30 x 40" in window.status
+    assert window.status.endswith("Objects go into a new layer.")
+
+
+def test_a_widget_that_is_opened_again_goes_on_with_the_prompts(
+    window: Any, open_widget: Any
+) -> None:
+    window.click(40, 50)
+    window.do("next_object")
+    window.draw_box(20, 30, 60, 70)
+    window.settle()
+    window.layers.points.name = "renamed"
+    points, shapes = window.layers.points, window.layers.shapes
+    second = open_widget(window)
+    second.settle()
+    # Layers that another widget uses are its own.
+    assert second.layers.points is None
+    second.widget.close()
+    window.widget.close()
+    third = open_widget(window)
+    third.settle()
+    assert (third.layers.points, third.layers.shapes) == (points, shapes)
+    assert sorted(third.annotator.drawn) == [1, 2]
+    assert third.preview.data.any()
+    third.click(90, 100)
+    third.settle()
+    assert names(third).count("cells points") == 0
+    assert sorted(map(len, (each.marks for each in third.annotator.drawn.values()))) == [1, 2]
+    third.do("undo")
+    third.settle()
+    assert [len(each.marks) for each in third.annotator.drawn.values()] == [1, 1]
 
 
 def test_the_image_is_removed_in_the_middle_of_an_encode(open_window: Any) -> None:

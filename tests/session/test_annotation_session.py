@@ -12,6 +12,7 @@ from tests.session_bench import (
     key,
 )
 
+from napari_sam2_openvino._session.answers import AnswerMemory
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino._session.steps import NetworkInput
 from napari_sam2_openvino._session.wanted import renewed
@@ -613,3 +614,30 @@ def test_marks_that_count_for_all_objects_are_hashed_once(monkeypatch: Any) -> N
     monkeypatch.undo()
     assert {key: each.digest for key, each in renewed({}, objects, {}).items()} == apart
     assert len({each.digest for each in wanted.values()}) == 50
+
+
+def test_what_is_in_view_counts_for_the_budget_of_what_is_remembered(bench: Bench) -> None:
+    bench.request(1, {key: click(20, 10 + key) for key in range(1, 7)})
+    bench.steps.all()
+    one, two, three, four, five, six = bench.session.answers.values()
+    memory = AnswerMemory(max_bytes=int(4.5 * one.nbytes))
+    for answer in (one, two, three, four):
+        memory.put(answer.obj_id, answer)
+    memory.trim([four])
+    assert len(memory) == 4
+    # Those that are held anyway stay: to forget them would free nothing.
+    memory.trim([one, five, six])
+    assert [memory.get(key) for key in (1, 2, 3, 4)] == [one, None, None, four]
+    assert memory.nbytes == 2 * one.nbytes
+
+
+def test_a_session_trims_what_it_remembers_after_each_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_view = []
+    monkeypatch.setattr(AnswerMemory, "trim", lambda _, answers: in_view.append(len(answers)))
+    bench.request(1, {1: click(20, 10)})
+    bench.steps.all()
+    bench.request(1, {1: click(20, 10), 2: click(22, 14)})
+    bench.steps.all()
+    assert in_view == [1, 2]

@@ -37,6 +37,8 @@ MIN_BOX_SIDE = 3.0
 SCRIBBLES = ("line", "path")
 
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_DRAWN_ON = "napari-sam2-openvino drawn on"
+_IN_USE = "napari-sam2-openvino in use"
 _IS_DRAWING = "napari-sam2-openvino is drawing"
 _TRACES = "napari-sam2-openvino traces of clicks"
 _EDGE_WIDTH = "napari-sam2-openvino edge width"
@@ -56,6 +58,7 @@ def new_points_layer(image: Image, obj_id: int = 1) -> Points:
         feature_defaults={POLARITY_FEATURE: POSITIVE, OBJECT_FEATURE: obj_id},
         size=max(4, round(max(image_shape(image)[-2:]) / 50)),
         border_color="white",
+        metadata={_DRAWN_ON: image.unique_id},
         **spatial_metadata(image),
     )
     set_polarity(points, POSITIVE)
@@ -73,11 +76,22 @@ def new_shapes_layer(image: Image, obj_id: int = 1) -> Shapes:
         edge_color=POSITIVE_COLOR,
         face_color="transparent",
         edge_width=width,
-        metadata={_EDGE_WIDTH: width},
+        metadata={_EDGE_WIDTH: width, _DRAWN_ON: image.unique_id},
         **spatial_metadata(image),
     )
     shapes.events.data.connect(_note_drawing)
     return shapes
+
+
+def is_left(layer: Layer, image: Image) -> bool:
+    """Whether a layer was made to draw on an image and is used by nobody now."""
+    is_ours = layer.metadata.get(_DRAWN_ON) == image.unique_id
+    return is_ours and not layer.metadata.get(_IN_USE, False)
+
+
+def set_in_use(layer: Layer, is_in_use: bool) -> None:
+    """Note that a layer of ours is used, or was left to the user."""
+    layer.metadata[_IN_USE] = is_in_use
 
 
 def _no_features() -> pd.DataFrame:

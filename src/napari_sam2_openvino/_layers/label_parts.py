@@ -60,6 +60,12 @@ def largest_label(data: Any, cancelled: Callable[[], bool] = _never) -> int:
     return largest
 
 
+def largest_on_plane(data: Any, plane: PlaneIndex, cancelled: Callable[[], bool] = _never) -> int:
+    """Return the largest label of one plane, see `largest_label`."""
+    parts = _parts(data, plane, cancelled)
+    return max((int(part.max(initial=0)) for _, part in parts), default=0)
+
+
 def object_areas(
     data: Any, plane: PlaneIndex, cancelled: Callable[[], bool] = _never
 ) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """Prompts of the layers as marks of the core, and marks back into the layers."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -228,15 +228,12 @@ def _shape_rows(shapes: Shapes | None, image: Image, plane: PlaneIndex) -> NDArr
     return kept
 
 
-def write_marks(
-    points: Points | None,
-    shapes: Shapes | None,
-    image: Image,
-    plane: PlaneIndex,
-    obj_id: int,
-    marks: Iterable[Mark],
+def place_marks(
+    points: Points | None, shapes: Shapes | None, image: Image, placed: Collection[PlacedMark]
 ) -> None:
-    """Append the marks of an object to the layers; to read them again gives equal marks.
+    """Append marks of any planes and objects to the layers, all at once.
+
+    To read them again gives equal marks.
 
     Parameters
     ----------
@@ -245,23 +242,14 @@ def write_marks(
     shapes : Shapes or None
         Needed if there are other marks.
     image : Image
-    plane : PlaneIndex
-    obj_id : int
-    marks : iterable of Mark
-        In (x, y) pixels of the plane. Layers keep float32: others are rounded to that.
+    placed : collection of PlacedMark
+        In (x, y) pixels of their planes. Layers keep float32: others are rounded to that.
 
     Raises
     ------
     ValueError
         If a layer is needed that was not given.
     """
-    place_marks(points, shapes, image, [PlacedMark(plane, obj_id, mark) for mark in marks])
-
-
-def place_marks(
-    points: Points | None, shapes: Shapes | None, image: Image, placed: Collection[PlacedMark]
-) -> None:
-    """Append marks of any planes and objects to the layers, all at once."""
     clicks = [each for each in placed if each.mark.kind == "point"]
     drawn = [each for each in placed if each.mark.kind != "point"]
     if (clicks and points is None) or (drawn and shapes is None):

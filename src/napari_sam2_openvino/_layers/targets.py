@@ -18,6 +18,8 @@ from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
+# Of a plane, so many pixels are searched in a few milliseconds.
+MOST_PIXELS_AT_ONCE = 2**22
 _ADVICE = "choose another layer or a new one"
 
 
@@ -47,6 +49,11 @@ def new_labels_layer(image: Image, data: NDArray[Any] | None = None) -> Labels:
 
 def fit_problem(labels: Labels, image: Image) -> str | None:
     """Return in one sentence why masks of an image cannot be written to a layer, or None."""
+    return place_problem(labels, image) or write_problem(labels)
+
+
+def place_problem(labels: Labels, image: Image) -> str | None:
+    """Return in one sentence why a layer does not lie on the pixels of an image, or None."""
     if labels.multiscale:
         return f"{labels.name} is multiscale, which napari cannot edit: {_ADVICE}."
     if tuple(labels.data.shape) != image_shape(image):
@@ -61,10 +68,11 @@ def fit_problem(labels: Labels, image: Image) -> str | None:
             f"{labels.name} lies elsewhere than {image.name} (scale, translate, rotate, shear or "
             f"affine differ): {_ADVICE}."
         )
-    return _write_problem(labels)
+    return None
 
 
-def _write_problem(labels: Labels) -> str | None:
+def write_problem(labels: Labels) -> str | None:
+    """Return in one sentence why a layer cannot be written to as it is now, or None."""
     if not labels.visible:
         # napari's write takes the data type and the size from what the layer shows.
         return f"{labels.name} is hidden, and napari cannot edit it: show it or {_ADVICE}."
@@ -83,12 +91,11 @@ def _write_problem(labels: Labels) -> str | None:
     return None
 
 
-def largest_in_memory(labels: Labels, plane: PlaneIndex) -> int:
-    """Return the largest label of a plane; 0 if that would mean to read a file."""
-    if not isinstance(labels.data, np.ndarray):
-        return 0
-    index = tuple(slice(None) if value is None else value for value in plane.index)
-    return int(labels.data[index].max(initial=0))
+def is_quick_to_read(labels: Labels, plane: PlaneIndex) -> bool:
+    """Whether a plane can be read in the main thread: it lies in memory and is not large."""
+    row, column = plane.displayed
+    n_pixels = labels.data.shape[row] * labels.data.shape[column]
+    return isinstance(labels.data, np.ndarray) and n_pixels <= MOST_PIXELS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def commit_masks(
         If the layer's integers cannot hold an id, or the layer cannot be read or written to.
         Nothing is written then.
     """
-    if problem := _write_problem(labels):
+    if problem := write_problem(labels):
         raise InputError(problem)
     for obj_id, _ in objects:
         _check_id(labels, obj_id)

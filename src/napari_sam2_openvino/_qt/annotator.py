@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -13,17 +12,17 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import drawing, targets
-from napari_sam2_openvino._layers.outlines import Outline, OutlineKind
-from napari_sam2_openvino._qt import status
-from napari_sam2_openvino._qt.committing import Commit, Committed, Committer, DrawnCommit
+from napari_sam2_openvino._qt.commit_requests import CommitRequests
+from napari_sam2_openvino._qt.commits import Committed, DrawnCommit
+from napari_sam2_openvino._qt.committing import Committer
 from napari_sam2_openvino._qt.drafting import Drafting
+from napari_sam2_openvino._qt.draftings import Draftings
 from napari_sam2_openvino._qt.feedback import Feedback
 from napari_sam2_openvino._qt.hovering import Hover
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
-from napari_sam2_openvino._qt.painter import Painter
-from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._qt.painter import Painter, outlines_of
 from napari_sam2_openvino._qt.reading import Reading, read_view
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
 from napari_sam2_openvino._session.engines import Engine
@@ -32,7 +31,6 @@ from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
-from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
@@ -82,21 +80,20 @@ class Annotator:
         self.feedback = Feedback(self.session, lambda: self.focus)
         self.view = NetworkView()
         self.painter = Painter()
-        self.committer = Committer(viewer, self._is_current)
+        self._requests = CommitRequests(self)
+        self.committer = Committer(viewer, self._requests.is_current)
         self.hover = Hover(viewer, self._on_edit)
         self.is_live = True
         self.commit_mode: CommitMode = "keep existing"
         self._reading = Reading()
         self._keys = keys
+        self._draftings = Draftings(viewer, self._on_edit, keys)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._on_settled)
         self._image: Image | None = None
-        self._draftings: list[Drafting] = []
         self._last_sync = 0.0
         self._is_edited = False
-        # Objects to commit as soon as their masks are there, unless anything else is wanted.
-        self._waiting: tuple[list[int], int] | None = None
         self._closed = False
         self._connect()
 
@@ -142,7 +139,7 @@ class Annotator:
     @property
     def drafting(self) -> Drafting | None:
         """The objects in hand of the image that is segmented."""
-        return next((each for each in self._draftings if each.layers.image == self._image), None)
+        return self._draftings.of(self._image)
 
     @property
     def focus(self) -> int | None:
@@ -164,18 +161,22 @@ class Annotator:
         self._connect_image(image, connect=True)
         self.view.set_image(image)
         if image is not None and self.drafting is None:
-            drafting = Drafting(PromptLayers(self.viewer, image, self._on_edit, self._keys))
+            drafting = self._draftings.make(image)
             drafting.changed.connect(self.sync)
             drafting.current_changed.connect(self._on_edit)
             drafting.current_changed.connect(self.drafting_changed)
-            self._draftings.append(drafting)
-        if image is None or (self.target and targets.fit_problem(self.target, image)):
-            self.set_target(None)
         self.feedback.has_image = image is not None
         self.feedback.expire()
+        target = self.target
+        # One that is only hidden, say, is told of when it is written to.
+        problem = target and image and targets.place_problem(target, image)
+        if image is None or problem:
+            self.set_target(None)
         self.image_changed.emit(image)
         self.drafting_changed.emit()
         self.sync()
+        if problem:
+            self.feedback.announce(f"{problem} Objects go into a new layer.")
 
     def set_target(self, target: Labels | None) -> None:
         """Choose the layer that masks are committed to; None for a new one."""
@@ -207,35 +208,7 @@ class Annotator:
 
     def commit(self, obj_ids: list[int]) -> None:
         """Write some of the objects of the plane in view into the target."""
-        answers = [answer for each in obj_ids if (answer := self.session.answer(each)) is not None]
-        self._waiting = None
-        if self.feedback.problem:
-            self.feedback.show()
-        elif not obj_ids and self._image is not None:
-            self.feedback.say(status.NOTHING)
-        elif len(answers) < len(obj_ids) and self.session.is_busy:
-            self._waiting = obj_ids, self.session.generation
-            self.feedback.say(status.WAIT)
-        elif self._image is None or self.plane is None or self.drafting is None or not answers:
-            self.feedback.show()
-        else:
-            there = [answer for answer in answers if answer.mask.mask.size]
-            if not there:
-                self.feedback.show()
-                return
-            self.feedback.forget_error()
-            drafting = self.drafting
-            labels = {each.obj_id: drafting.label_of(each.obj_id) for each in there}
-            self.committer.commit(
-                DrawnCommit(
-                    self._image,
-                    self.plane,
-                    tuple(there),
-                    {key: label for key, label in labels.items() if label is not None},
-                    self.commit_mode,
-                    drafting.objects.largest,
-                )
-            )
+        self._requests.commit(obj_ids)
 
     def cancel(self) -> None:
         """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
@@ -264,8 +237,7 @@ class Annotator:
         self._connect_image(self._image, connect=False)
         self.view.close()
         self.hover.close()
-        for drafting in self._draftings:
-            drafting.layers.close()
+        self._draftings.close()
         self._keys.release(self.viewer)
 
     def _connect_image(self, image: Image | None, *, connect: bool) -> None:
@@ -296,8 +268,7 @@ class Annotator:
         self._on_edit()
 
     def _on_target(self, target: Labels | None) -> None:
-        for drafting in self._draftings:
-            drafting.forget_labels()
+        self._draftings.forget_labels()
         self.target_changed.emit(target)
 
     def _layers_in_use(self) -> list[Any]:
@@ -315,13 +286,7 @@ class Annotator:
         if layer == self._image:
             self.set_image(None)
         self.view.forget(layer)
-        for drafting in self._draftings:
-            drafting.layers.forget(layer)
-            if drafting.layers.image == layer:
-                # Not while napari is in the middle of removing a layer. Qt does not keep the owner
-                # of a method alive, a partial does.
-                QTimer.singleShot(0, partial(PromptLayers.close, drafting.layers))
-        self._draftings = [each for each in self._draftings if each.layers.image != layer]
+        self._draftings.forget(layer)
         self._on_edit()
 
     def sync(self, *, show: bool = False) -> None:
@@ -337,17 +302,22 @@ class Annotator:
         self._last_sync = perf_counter()
         before, old = self.session.generation, self._reading
         new = self._reading = read_view(self.viewer, self._image, self.view, self.drafting)
+        is_asked = self.is_live or show
+        self.feedback.is_unasked = not is_asked and new.has_others(self.session.answers)
         if new.is_drawn_wrong:
             self.feedback.notify(new.problem)
         if not new.is_as(old):
             self.feedback.expire()
-        self._request(new, is_asked=self.is_live or show)
+        self._request(new, is_asked=is_asked)
         self._record()
         if new.plane != old.plane:
             self.plane_changed.emit()
         if self.session.generation != before or new.problem != self.feedback.problem:
             self.feedback.problem = new.problem
             self._show_outlines()
+            self.objects_changed.emit()
+            self.feedback.show()
+        elif not new.is_as(old):
             self.objects_changed.emit()
             self.feedback.show()
 
@@ -370,45 +340,18 @@ class Annotator:
             self._is_edited = False
             drafting.record()
 
-    def _is_current(self, commit: Commit) -> bool:
-        # Edits that wait to be read count as well, also while the preview is not live.
-        self.sync(show=True)
-        is_here = (self._image, self.plane) == (commit.image, commit.plane)
-        return is_here and (
-            not isinstance(commit, DrawnCommit)
-            or all(self.session.answer(each.obj_id) is each for each in commit.answers)
-        )
-
     def _on_answers(self, _changed: frozenset[int]) -> None:
         if self.session.answers:
             self.feedback.forget_error()
         self._show_outlines()
         self.objects_changed.emit()
         self.feedback.show()
-        self._commit_what_waits()
-
-    def _commit_what_waits(self) -> None:
-        if self._waiting is None:
-            return
-        obj_ids, generation = self._waiting
-        if generation != self.session.generation:
-            self._waiting = None
-        elif all(self.session.answer(each) is not None for each in obj_ids):
-            self._waiting = None
-            # Edits that were not read yet count as well: then it is another object.
-            self.sync(show=True)
-            if generation == self.session.generation:
-                self.commit(obj_ids)
+        self._requests.retry()
 
     def _show_outlines(self) -> None:
         if (drafting := self.drafting) is None:
             return
-        focus, outlines = self.focus, []
-        for obj_id, answer in self.session.answers.items():
-            kind: OutlineKind = "current" if obj_id == focus else "other"
-            if obj_id == HOVER:
-                kind = "hover"
-            outlines.append(Outline(kind, answer.outline, Box.of(answer.mask)))
+        outlines = outlines_of(self.session.answers, self.focus)
         self.painter.show(drafting.layers, self.plane, outlines)
 
     def _on_committed(self, done: Committed) -> None:

@@ -1,9 +1,8 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -11,90 +10,15 @@ from napari.viewer import Viewer
 from psygnal import Signal
 
 from napari_sam2_openvino._layers import targets
-from napari_sam2_openvino._layers.label_parts import cut_objects, largest_label
+from napari_sam2_openvino._layers.label_parts import (
+    cut_objects,
+    largest_label,
+    largest_on_plane,
+)
+from napari_sam2_openvino._qt.commits import Commit, Committed, free_ids
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._session.answers import ObjectAnswer
-from napari_sam2_openvino._session.sifting import FoundObject
-from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
-from napari_sam2_openvino.core.types import PlaneIndex
-
-
-class Answer(Protocol):
-    """An object that can be written."""
-
-    @property
-    def obj_id(self) -> int:
-        """Tells it from the others."""
-
-    @property
-    def mask(self) -> MaskCut:
-        """Its pixels on the plane."""
-
-
-@dataclass(frozen=True, eq=False)
-class Commit:
-    """What is to be written.
-
-    Parameters
-    ----------
-    image : Image
-    plane : PlaneIndex
-    answers : tuple of Answer
-    labels : mapping of int to int, optional
-        Label by obj_id of those that are in the target already: their old pixels go. Others get
-        their own number, or a free one if that is taken.
-    mode : str, optional
-    largest_in_hand : int, optional
-        The largest obj_id that was ever given out: free labels begin above it.
-    """
-
-    image: Image
-    plane: PlaneIndex
-    answers: Sequence[Answer]
-    labels: Mapping[int, int] = field(default_factory=dict)
-    mode: CommitMode = "keep existing"
-    largest_in_hand: int = 0
-
-    @property
-    def replaced(self) -> frozenset[int]:
-        """The labels whose old pixels go."""
-        return frozenset(self.labels.values())
-
-
-@dataclass(frozen=True, eq=False)
-class DrawnCommit(Commit):
-    """Objects that were drawn by hand."""
-
-    answers: tuple[ObjectAnswer, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class FoundCommit(Commit):
-    """Objects that were found by a search."""
-
-    answers: tuple[FoundObject, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Committed:
-    """What was written.
-
-    Parameters
-    ----------
-    commit : Commit
-    labels : Labels
-    new_ids : mapping of int to int
-        Label by obj_id, of the objects that were written.
-    areas : mapping of int to int
-        Pixels by label.
-    """
-
-    commit: Commit
-    labels: Labels
-    new_ids: Mapping[int, int] = field(default_factory=dict)
-    areas: Mapping[int, int] = field(default_factory=dict)
 
 
 class _Scan:
@@ -109,10 +33,14 @@ class _Scan:
         self.is_stale = False
 
     def run(self) -> None:
-        """Find the largest label, if it is not known, and the objects to replace."""
+        """Find the largest label, of the plane alone if it was known, and what is replaced."""
         data, commit = self.labels.data, self.commit
         if self.largest is None:
             self.largest = largest_label(data, lambda: self.is_cancelled)
+        elif isinstance(data, np.ndarray):
+            # It may have been changed in place since.
+            here = largest_on_plane(data, commit.plane, lambda: self.is_cancelled)
+            self.largest = max(self.largest, here)
         self.replaced = cut_objects(data, commit.replaced, commit.plane, lambda: self.is_cancelled)
 
 
@@ -227,11 +155,13 @@ class Committer:
         labels = self._target or self._new_target(commit.image)
         if problem := targets.fit_problem(labels, commit.image):
             raise InputError(problem)
-        largest = self._largest
-        if largest is not None and targets.largest_in_memory(labels, commit.plane) > largest:
+        largest, plane = self._largest, commit.plane
+        is_quick = targets.is_quick_to_read(labels, plane)
+        if is_quick and largest is not None and largest_on_plane(labels.data, plane) > largest:
             largest = None
-        is_in_memory = isinstance(labels.data, np.ndarray)
-        if scan is None and (largest is None or (commit.replaced and not is_in_memory)):
+        # What lies in memory may have been changed in place, of which nothing tells.
+        must_read = not is_quick and (commit.replaced or isinstance(labels.data, np.ndarray))
+        if scan is None and (largest is None or must_read):
             self._start_scan(_Scan(labels, commit, largest))
             return
         if largest is None:
@@ -239,7 +169,7 @@ class Committer:
         replaced = (
             scan.replaced if scan else cut_objects(labels.data, commit.replaced, commit.plane)
         )
-        ids = _free_ids(commit, largest)
+        ids = free_ids(commit, largest)
         cuts = [(ids[answer.obj_id], answer.mask) for answer in commit.answers]
         self._is_writing = True
         try:
@@ -313,16 +243,3 @@ class Committer:
         if not isinstance(error, Sam2Error):
             raise error
         self.failed.emit(error)
-
-
-def _free_ids(commit: Commit, largest: int) -> dict[int, int]:
-    """Return a label for each object: the one that it has, its own number, or a free one."""
-    ids = {}
-    for answer in commit.answers:
-        label = commit.labels.get(answer.obj_id, answer.obj_id)
-        if answer.obj_id not in commit.labels and label <= largest:
-            # Above the ids of all objects in hand, so that none loses its number to this one.
-            label = max(largest, commit.largest_in_hand) + 1
-        ids[answer.obj_id] = label
-        largest = max(largest, label)
-    return ids

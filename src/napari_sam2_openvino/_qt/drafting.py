@@ -56,6 +56,10 @@ class Drafting:
         self._labels: dict[int, int] = {}
         # A plane that each object was drawn on: a point lies on planes of other directions too.
         self._drawn_on: dict[int, PlaneIndex] = {}
+        if last := max(layers.obj_ids, default=0):
+            # Layers that were there already: go on where they end.
+            self.objects = self.objects.select(last)
+            self._show_current()
         self._history.record(self._moment())
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
@@ -69,11 +73,12 @@ class Drafting:
         self.layers.adopt_boxes(self.objects.current)
         if self.mode is Mode.EACH_PROMPT:
             self._separate()
+        self._leave_other_directions(plane)
         marks = self.layers.read(plane)
         self.objects = self.objects.seen(marks.keys())
         for obj_id in marks:
             self._drawn_on.setdefault(obj_id, plane)
-        return self.objects.prompts(marks, plane)
+        return self.objects.prompts(self._theirs(marks, plane), plane)
 
     def planes(self) -> Iterator[tuple[PlaneIndex, dict[int, tuple[Mark, ...]]]]:
         """Give what is drawn on each plane, seen as it was drawn.
@@ -91,12 +96,23 @@ class Drafting:
                 except InputError:
                     # The user was told when it was drawn.
                     continue
-                theirs = {
-                    key: each
-                    for key, each in marks.items()
-                    if self._drawn_on.get(key, plane).displayed == plane.displayed
-                }
-                yield plane, theirs
+                yield plane, self._theirs(marks, plane)
+
+    def _theirs(
+        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex
+    ) -> dict[int, tuple[Mark, ...]]:
+        """Leave out points of objects that were drawn on planes of another direction."""
+        return {key: each for key, each in marks.items() if self._is_drawn_along(key, plane)}
+
+    def _is_drawn_along(self, obj_id: int, plane: PlaneIndex) -> bool:
+        on = self._drawn_on.get(obj_id)
+        return on is None or on.displayed == plane.displayed
+
+    def _leave_other_directions(self, plane: PlaneIndex) -> None:
+        """Go on to a new object where the current one was drawn from another direction."""
+        if not self._is_drawn_along(self.objects.current, plane):
+            self.objects = self.objects.next()
+            self._show_current()
 
     def label_of(self, obj_id: int) -> int | None:
         """Return the label under which an object is in the target; None if it is not there."""
@@ -121,7 +137,12 @@ class Drafting:
             self._history.record(self._moment())
 
     def undo(self) -> bool:
-        """Take back the last change of the prompts; False if there is none."""
+        """Take back the last change of the prompts; False if there is none.
+
+        While a shape is being drawn that is the last change.
+        """
+        if self.layers.is_drawing:
+            return self._restore(self._history.current)
         self.record()
         return self._restore(self._history.undo())
 

@@ -32,6 +32,8 @@ class Feedback:
         self.has_image = False
         self.problem = ""
         """What is wrong with what is drawn."""
+        self.is_unasked = False
+        """Whether something is drawn that no mask was asked for."""
         self._notice = ""
         self._last_error = ""
         self._is_scanning = False
@@ -40,7 +42,10 @@ class Feedback:
     def show(self) -> None:
         """Say what is going on."""
         text = self.problem or status.describe(
-            self._session, focus=self._find_focus(), has_image=self.has_image
+            self._session,
+            focus=self._find_focus(),
+            has_image=self.has_image,
+            is_unasked=self.is_unasked,
         )
         is_resting = self._session.state in (State.READY, State.ENCODING_AHEAD)
         if self._notice and is_resting and not self.problem:

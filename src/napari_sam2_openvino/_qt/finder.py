@@ -11,7 +11,7 @@ from psygnal import Signal
 from napari_sam2_openvino._layers import preview, targets
 from napari_sam2_openvino._layers.label_parts import read_labels
 from napari_sam2_openvino._qt.annotator import Annotator
-from napari_sam2_openvino._qt.committing import FoundCommit
+from napari_sam2_openvino._qt.commits import FoundCommit
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._session.object_search import Found, ObjectSearch, SearchJob
 from napari_sam2_openvino._session.places import View

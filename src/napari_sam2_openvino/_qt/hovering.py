@@ -32,6 +32,7 @@ class Hover:
         # Made once: a bound method is another object each time.
         self._callback = self._on_mouse_move
         viewer.mouse_move_callbacks.append(self._callback)
+        viewer.events.mouse_over_canvas.connect(self._on_canvas)
 
     def set_on(self, is_on: bool) -> None:
         """Begin or stop."""
@@ -58,10 +59,16 @@ class Hover:
         """Stop following."""
         if self._callback in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._callback)
+        self._viewer.events.mouse_over_canvas.disconnect(self._on_canvas)
 
     def _in_image(self, image: Any) -> Any:
         position = np.asarray(self._position, float)[-image.ndim :]
         return np.atleast_2d(image.world_to_data(position))
+
+    def _on_canvas(self, _event: Any = None) -> None:
+        if not self._viewer.mouse_over_canvas and self._position is not None:
+            self._position = None
+            self._on_move()
 
     def _on_mouse_move(self, _viewer: Any, event: Any) -> None:
         if self.is_on:

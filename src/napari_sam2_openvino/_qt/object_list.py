@@ -12,7 +12,7 @@ from napari_sam2_openvino._layers.features import ObjectRow as StoredRow
 from napari_sam2_openvino._layers.label_parts import cut_object, object_areas
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.commit_history import CommitHistory
-from napari_sam2_openvino._qt.committing import Committed, DrawnCommit, FoundCommit
+from napari_sam2_openvino._qt.commits import Committed, DrawnCommit, FoundCommit
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
 from napari_sam2_openvino._session.objects import Draft
@@ -121,7 +121,7 @@ class ObjectList:
         image, plane = annotator.image, annotator.plane
         if image is None or plane is None or annotator.drafting is None:
             return
-        if labels != annotator.target and (problem := targets.fit_problem(labels, image)):
+        if labels != annotator.target and (problem := targets.place_problem(labels, image)):
             annotator.feedback.report(InputError(problem))
             return
         try:

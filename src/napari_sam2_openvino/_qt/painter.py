@@ -1,14 +1,34 @@
 """Keeps the preview in step with the answers: outlines are drawn in a worker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from napari_sam2_openvino._layers.coordinates import plane_hw
-from napari_sam2_openvino._layers.outlines import NOTHING, Drawing, Outline, draw_outlines
+from napari_sam2_openvino._layers.outlines import (
+    NOTHING,
+    Drawing,
+    Outline,
+    OutlineKind,
+    draw_outlines,
+)
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._session.answers import ObjectAnswer
+from napari_sam2_openvino._session.objects import HOVER
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
+
+
+def outlines_of(answers: Mapping[int, ObjectAnswer], focus: int | None) -> list[Outline]:
+    """Return the outlines of objects by obj_id, that of the object in focus in its own look."""
+    outlines = []
+    for obj_id, answer in answers.items():
+        kind: OutlineKind = "current" if obj_id == focus else "other"
+        if obj_id == HOVER:
+            kind = "hover"
+        outlines.append(Outline(kind, answer.outline, Box.of(answer.mask)))
+    return outlines
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ class PromptLayers:
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.preview: Labels | None = None
+        self._adopt()
 
     def draw(self, tool: Tool) -> Points | Shapes:
         """Select the layer of a tool, ready to draw."""
@@ -140,6 +141,11 @@ class PromptLayers:
             shapes.features = features
 
     @property
+    def is_drawing(self) -> bool:
+        """Whether a shape is being drawn."""
+        return self.shapes is not None and drawing.is_drawing(self.shapes)
+
+    @property
     def obj_ids(self) -> frozenset[int]:
         """The objects that have prompts on any plane."""
         columns = [
@@ -220,10 +226,14 @@ class PromptLayers:
 
     def _need_points(self) -> Points:
         if self.points is None:
+            self._adopt()
+        if self.points is None:
             self.points = self._add(drawing.new_points_layer(self.image))
         return self.points
 
     def _need_shapes(self) -> Shapes:
+        if self.shapes is None:
+            self._adopt()
         if self.shapes is None:
             self.shapes = self._add(drawing.new_shapes_layer(self.image))
         return self.shapes
@@ -234,22 +244,47 @@ class PromptLayers:
         if drawing.polarity(layer) != polarity:
             drawing.set_polarity(layer, polarity)
 
+    def _adopt(self) -> None:
+        """Go on with layers that a widget before this one has left."""
+        left = [each for each in self._viewer.layers if drawing.is_left(each, self.image)]
+        for layer in left:
+            if isinstance(layer, Points) and self.points is None:
+                self.points = layer
+            elif isinstance(layer, Shapes) and self.shapes is None:
+                self.shapes = layer
+            else:
+                continue
+            self._apply_current(layer)
+            self._connect(layer)
+        if self.obj_ids:
+            self._add_preview()
+
     def _add_preview(self) -> None:
         if self.preview is None:
+            active = self._viewer.layers.selection.active
             self.preview = preview.new_preview_layer(self.image)
-            self._viewer.add_layer(self.preview)
+            layers = self._viewer.layers
+            # Below the prompts.
+            first = min((layers.index(each) for each in self._drawn_layers()), default=len(layers))
+            layers.insert(first, self.preview)
+            layers.selection.active = active
 
     def _add(self, layer: Any) -> Any:
         self._apply_current(layer)
-        for name in _EDIT_EVENTS:
-            layer.events[name].connect(self._on_edit)
-        self._keys.bind(layer)
+        self._connect(layer)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active
         return layer
 
+    def _connect(self, layer: Points | Shapes) -> None:
+        for name in _EDIT_EVENTS:
+            layer.events[name].connect(self._on_edit)
+        self._keys.bind(layer)
+        drawing.set_in_use(layer, True)
+
     def _disconnect(self, layer: Layer) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].disconnect(self._on_edit)
         self._keys.release(layer)
+        drawing.set_in_use(layer, False)

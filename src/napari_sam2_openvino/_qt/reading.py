@@ -10,6 +10,7 @@ from napari.viewer import Viewer
 from napari_sam2_openvino._layers.planes import plane_in_view
 from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.network_view import NetworkView
+from napari_sam2_openvino._session.answers import ObjectAnswer
 from napari_sam2_openvino._session.objects import Objects
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import ObjectPrompts
@@ -44,6 +45,11 @@ class Reading:
     def is_as(self, other: "Reading") -> bool:
         """Whether the same was drawn on the same plane."""
         return self.plane == other.plane and _content(self.drawn) == _content(other.drawn)
+
+    def has_others(self, answers: Mapping[int, ObjectAnswer]) -> bool:
+        """Whether anything is drawn that is not what was answered."""
+        answered = {key: each.prompts for key, each in answers.items() if key in self.drawn}
+        return _content(self.drawn) != _content(answered)
 
     def regions(self, objects: Objects) -> dict[int, Region]:
         """Return where objects that were brought back were decoded before."""

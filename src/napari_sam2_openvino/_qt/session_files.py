@@ -1,45 +1,36 @@
 """Sessions as files: saved by command and by themselves, and opened again."""
 
-import re
-import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import planes
-from napari_sam2_openvino._layers.marks_io import PlacedMark
 from napari_sam2_openvino._layers.targets import new_labels_layer
 from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.autosaves import autosave_path, write_autosaved
 from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
 from napari_sam2_openvino._qt.object_list import ObjectList
-from napari_sam2_openvino._session.objects import FOR_ALL, Draft
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error, times
+from napari_sam2_openvino._qt.session_opening import ReplayJob, check_image, drawn_of
+from napari_sam2_openvino._session.objects import FOR_ALL
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.marks import ObjectPrompts
-from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.progress import Progress
-from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.records import (
     ImageRecord,
     ModelRecord,
     ObjectRecord,
     PromptsRecord,
 )
-from napari_sam2_openvino.core.replay import Replay
 from napari_sam2_openvino.core.session_file import SessionFile, read_session, write_session
-from napari_sam2_openvino.core.types import PlaneIndex
 
 AUTOSAVE_MS = 2000
-# Sessions that were saved by themselves; the oldest go first.
-MOST_AUTOSAVED = 50
-_AUTOSAVED = re.compile(r"\d{4}-\d\d-\d\d \d\d-\d\d-\d\d .* [0-9a-f]{4}\.json")
 
 
 class SessionFiles:
@@ -158,8 +149,9 @@ class SessionFiles:
         if session is None or session == self._saved or not (session.objects or self._saved):
             return
         self._saved = session
-        path = self._path = self._path or _autosave_path(session.images[0].name)
-        self._worker(lambda: _write(path, session), lambda _: None, self._on_autosave_error)
+        path = self._path = self._path or autosave_path(session.images[0].name)
+        write = partial(write_autosaved, path, session)
+        self._worker(write, lambda _: None, self._on_autosave_error)
 
     def _on_autosave_error(self, error: Exception) -> None:
         # Said once: it would be the same each time.
@@ -182,13 +174,13 @@ class SessionFiles:
         try:
             if image is None:
                 raise InputError("Open the image of the session first, then the session.")
-            _check_image(session, image)
+            check_image(session, image)
             layers = self._find_channels(session, image)
             annotator.view.set_channels(layers if len(layers) > 1 else ())
             if not any(record.committed for record in session.objects):
                 self._finish(session)
                 return
-            job = _ReplayJob(session, [planes.image_arrays(layer) for layer in layers])
+            job = ReplayJob(session, [planes.image_arrays(layer) for layer in layers])
         except Sam2Error as error:
             annotator.feedback.report(error)
             return
@@ -235,60 +227,9 @@ class SessionFiles:
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
             annotator.set_target(layer)
             self._objects.restore([each for each in session.objects if each.committed], areas)
-        placed, drafts = _drawn([each for each in session.objects if not each.committed])
+        placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         annotator.feedback.announce("The session is open.")
-
-
-class _ReplayJob:
-    """Makes the committed objects of a session again."""
-
-    def __init__(self, session: SessionFile, images: list[ImageArrays]) -> None:
-        self._replay = Replay(session, images)
-        dtype = np.uint16 if self._replay.largest_id < 2**16 else np.uint32
-        self.labels = np.zeros(self._replay.shape, dtype)
-        self._is_cancelled = False
-
-    @property
-    def areas(self) -> dict[int, int]:
-        """Pixels of each object, as it was committed last."""
-        return {each.obj_id: each.n_pixels for each in self._replay.objects}
-
-    def run(self) -> Iterator[Progress]:
-        """Do it."""
-        for progress in self._replay.run(self.labels):
-            if self._is_cancelled:
-                raise JobCancelledError("Opening the session was cancelled.")
-            yield progress
-
-    def cancel(self) -> None:
-        """Stop before the next step."""
-        self._is_cancelled = True
-
-
-def _drawn(
-    records: list[ObjectRecord],
-) -> tuple[list[PlacedMark], dict[tuple[int, PlaneIndex], Draft]]:
-    """Return what drafts were drawn with; marks for all are in each record, and are drawn once."""
-    for_all = {record.plane: record.prompts.marks for record in records if record.obj_id == FOR_ALL}
-    placed, drafts = [], {}
-    for record in records:
-        prompts, shared = record.prompts.value(), for_all.get(record.plane, ())
-        own = [mark for mark in prompts.marks if record.obj_id == FOR_ALL or mark not in shared]
-        placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in own]
-        if record.obj_id != FOR_ALL:
-            draft = Draft(prompts.choices, prompts.mask, record.region)
-            drafts[record.obj_id, record.plane] = draft
-    return placed, drafts
-
-
-def _check_image(session: SessionFile, image: Image) -> None:
-    shape, expected = planes.image_shape(image), session.images[0].shape
-    if shape != expected:
-        raise InputError(
-            f"The session was made on {times(expected)} pixels, but {image.name} "
-            f"has {times(shape)}: choose the image it belongs to."
-        )
 
 
 def _image_record(image: Image) -> ImageRecord:
@@ -304,18 +245,3 @@ def _image_record(image: Image) -> ImageRecord:
         n_levels=len(image.data) if image.multiscale else 1,
         source=None if source is None else str(source),
     )
-
-
-def _autosave_path(name: str) -> Path:
-    moment = datetime.now().strftime("%Y-%m-%d %H-%M-%S")
-    readable = re.sub(r"[^\w .-]+", "_", name)[:80].strip(" .") or "image"
-    # Two windows may begin in the same second.
-    return sessions_dir() / f"{moment} {readable} {uuid.uuid4().hex[:4]}.json"
-
-
-def _write(path: Path, session: SessionFile) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_session(path, session)
-    ours = (each for each in path.parent.glob("*.json") if _AUTOSAVED.match(each.name))
-    for old in sorted(ours)[:-MOST_AUTOSAVED]:
-        old.unlink(missing_ok=True)

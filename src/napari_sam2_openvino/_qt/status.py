@@ -8,11 +8,14 @@ from napari_sam2_openvino._session.jobs import State
 NO_IMAGE = "Open an image, then choose it above."
 NOTHING = "Nothing to commit: click on an object first."
 WAIT = "It is committed as soon as its mask is there, unless you draw on."
+_NOT_LIVE = "Not live: {key} shows the mask, and commits it when it is pressed again."
 _HINT = "Ready: press Points, Box, Lasso or Scribble, then draw on an object."
 _AGAIN = "The next change of the prompts starts again."
 
 
-def describe(session: AnnotationSession, *, focus: int | None, has_image: bool) -> str:
+def describe(
+    session: AnnotationSession, *, focus: int | None, has_image: bool, is_unasked: bool = False
+) -> str:
     """Return what a session does; nothing where there is nothing to say.
 
     Parameters
@@ -22,6 +25,8 @@ def describe(session: AnnotationSession, *, focus: int | None, has_image: bool) 
         The object that the sentence is about.
     has_image : bool
         Whether an image is chosen.
+    is_unasked : bool, optional
+        Whether something is drawn that no mask was asked for.
     """
     state, name = session.state, session.model_name
     if state is State.LOADING:
@@ -30,7 +35,8 @@ def describe(session: AnnotationSession, *, focus: int | None, has_image: bool) 
         seconds = session.encode_seconds.get(name or "")
         return f"Encoding the image (about {seconds:.1f} s) …" if seconds else "Encoding …"
     if state in (State.READY, State.ENCODING_AHEAD):
-        return _describe_objects(session, focus)
+        not_live = _NOT_LIVE.format(key=find_action("commit").key_text)
+        return not_live if is_unasked else _describe_objects(session, focus)
     if state is State.CANCELLED and session.is_loading:
         return f"Cancelled: the model ends loading and is dropped. {_AGAIN}"
     if state is State.CANCELLED:

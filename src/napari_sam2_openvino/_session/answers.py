@@ -1,7 +1,7 @@
 """What a session answers: the mask of an object, and the answers it remembers."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,7 +104,7 @@ class AnswerMemory:
     Parameters
     ----------
     max_bytes : int, optional
-        Budget for the arrays of all answers together.
+        Budget for the arrays of all answers together, those in view included.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
@@ -126,6 +126,21 @@ class AnswerMemory:
         self._nbytes += answer.nbytes
         while self._answers and self._nbytes > self.max_bytes:
             self._nbytes -= self._answers.popitem(last=False)[1].nbytes
+
+    def trim(self, in_view: Iterable[ObjectAnswer]) -> None:
+        """Drop old ones until they and those in view are within the budget together.
+
+        What is in view is held anyway, be it remembered or not: it counts once.
+        """
+        mine = {id(each) for each in self._answers.values()}
+        beside = {id(each): each.nbytes for each in in_view}
+        total = self._nbytes + sum(size for key, size in beside.items() if key not in mine)
+        for key, answer in list(self._answers.items()):
+            if total <= self.max_bytes:
+                break
+            if id(answer) not in beside:
+                self._nbytes -= self._answers.pop(key).nbytes
+                total -= answer.nbytes
 
     def clear(self) -> None:
         """Forget every answer."""

@@ -201,6 +201,7 @@ class PlaneObjects:
             self._put(answer)
             if not (answer.touches_border and each.grow(self.source, self._image_size)):
                 self._memory.put((view, each.digest), answer)
+        self._memory.trim(self.answers.values())
 
     def refuse(self, view: View, refused: Sequence[tuple[int, ObjectPrompts, InputError]]) -> None:
         """Note which prompts cannot be decoded: they are not tried again."""
