@@ -8,6 +8,7 @@ it should ends the walk with a sentence.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2_openvino._qt.commands import export_objects
+from napari_sam2_openvino._qt.export_dialog import ExportDialog
 from napari_sam2_openvino._sample_data import example_prompts
 
 PLUGIN = "napari-sam2-openvino"
@@ -316,12 +319,82 @@ def all_objects(folder: Path) -> None:
     user.viewer.close()
 
 
+def batch(folder: Path) -> None:
+    """Segment a z-stack in the window for batches: try a plane, then all, then export objects."""
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(1280, 960)
+    image, truth = viewer.open_sample(PLUGIN, "stack")
+    truth.visible = False
+    viewer.layers.selection.active = image
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "SAM 2 Batch")
+        wait(2)
+        widget.output_edit.setText("stack labels.zarr")
+        widget.forms.filter_form.entries["pred_iou_thresh"].value = 0.6
+        widget.forms.filter_form.entries["stability_score_thresh"].value = 0.6
+        widget.forms.generator_form.entries["points_per_side"].value = 12
+        widget.forms.linking_form.entries["link"].value = "none"
+        viewer.dims.set_current_step(0, image.data.shape[0] // 2)
+        widget.try_button.click()
+        check(
+            wait(ANSWER_SECONDS, lambda: not widget.progress.is_running),
+            "one plane is tried: " + widget.progress.message_label.text(),
+        )
+        check(any("one plane" in each.name for each in viewer.layers), "and shown")
+        widget.run_button.click()
+        check(
+            wait(ANSWER_SECONDS, lambda: "per minute" in widget.progress.message_label.text()),
+            "the batch tells how fast it is",
+        )
+        check(
+            wait(ANSWER_SECONDS, lambda: "stack labels" in viewer.layers), "its labels are a layer"
+        )
+        wait(
+            ANSWER_SECONDS,
+            lambda: (
+                not widget.progress.is_running
+                or widget.progress.progress_bar.value() > widget.progress.progress_bar.maximum() / 2
+            ),
+        )
+        viewer.reset_view()
+        wait(0.5)
+        folder.mkdir(parents=True, exist_ok=True)
+        viewer.screenshot(str(folder / "batch.png"), canvas_only=False, flash=False)
+        check(
+            wait(10 * ANSWER_SECONDS, lambda: not widget.progress.is_running),
+            "the batch ends: " + widget.progress.message_label.text(),
+        )
+        labels = viewer.layers["stack labels"]
+        check(bool(np.asarray(labels.data).any()), "with objects")
+        export(viewer, labels, folder, Path(place))
+        viewer.close()
+
+
+def export(viewer: napari.Viewer, labels: Any, folder: Path, place: Path) -> None:
+    """Write the objects of a layer as measurements."""
+    viewer.layers.selection.active = labels
+    export_objects(viewer)
+    (dialog,) = (each for each in QApplication.topLevelWidgets() if isinstance(each, ExportDialog))
+    wait(0.5)
+    dialog.format_combo.setCurrentText("Measurements (CSV)")
+    dialog.file_edit.setText("objects.csv")
+    wait(0.5)
+    dialog.grab().save(str(folder / "export.png"))
+    dialog.export_button.click()
+    check(
+        wait(ANSWER_SECONDS, (place / "objects.csv").exists), "objects are exported as measurements"
+    )
+    wait(ANSWER_SECONDS, lambda: not dialog.progress.is_running)
+    dialog.reject()
+
+
 WALKS = {
     "segment": segment,
     "tools": tools,
     "many": many,
     "planes": planes,
     "all_objects": all_objects,
+    "batch": batch,
 }
 
 

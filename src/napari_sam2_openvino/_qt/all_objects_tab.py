@@ -15,10 +15,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_sam2_openvino._qt.actions import tooltip, wrapped
 from napari_sam2_openvino._qt.finder import Finder
+from napari_sam2_openvino._qt.folding import folded
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino.core.object_parameters import (
     AllObjectsParameters,
@@ -92,12 +92,12 @@ class AllObjectsTab(QScrollArea):
 
     def _lay_out(self) -> None:
         search = QWidget()
-        folded = QVBoxLayout(search)
-        folded.setContentsMargins(0, 0, 0, 0)
+        inner = QVBoxLayout(search)
+        inner.setContentsMargins(0, 0, 0, 0)
         for form in (self.generator_form, self.tiling_form):
-            folded.addWidget(form)
-        folded.addWidget(self.remember_box)
-        self.search_section = _section("How it is searched", search)
+            inner.addWidget(form)
+        inner.addWidget(self.remember_box)
+        self.search_section = folded("How it is searched", search)
         self._content = QWidget()
         layout = QVBoxLayout(self._content)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -105,8 +105,8 @@ class AllObjectsTab(QScrollArea):
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.progress_label)
         layout.addWidget(self.search_section)
-        layout.addWidget(_section("Which are shown", self.filter_form, is_open=True))
-        layout.addWidget(_section("Where they overlap", self.labels_form))
+        layout.addWidget(folded("Which are shown", self.filter_form, is_open=True))
+        layout.addWidget(folded("Where they overlap", self.labels_form))
         layout.addWidget(self.count_label)
         last = QHBoxLayout()
         last.addWidget(self.commit_button, 1)
@@ -220,12 +220,3 @@ def _time_left(seconds: float) -> str:
         return ""
     minutes = round(seconds / 60)
     return f"about {minutes} min left" if minutes > 1 else f"about {math.ceil(seconds)} s left"
-
-
-def _section(title: str, content: QWidget, *, is_open: bool = False) -> QCollapsible:
-    section = QCollapsible(title)
-    section.setDuration(0)
-    section.addWidget(content)
-    if is_open:
-        section.expand(animate=False)
-    return section
