@@ -104,7 +104,8 @@ def judge(labels: NDArray[Any], example: Example) -> Judgement:
     is_match = iou >= FOUND
     asked = np.bincount(example.labels.ravel())[1:] >= LEAST_AREA
     is_found = is_match.any(axis=1) & asked
-    is_right = is_match.any(axis=0)
+    # A number that no pixel has is no label.
+    is_right = is_match.any(axis=0) | (np.bincount(labels.ravel())[1:] == 0)
     if example.parts is not None:
         is_right |= (_iou(example.parts, labels) >= FOUND).any(axis=0)
     return Judgement(
