@@ -1,5 +1,7 @@
 """The automatic mask generator against SAM 2's own, and what it promises beside it."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -217,3 +219,30 @@ def test_bad_parameters_are_refused_in_a_sentence(generator_of, options, sentenc
 def test_an_image_that_is_not_rgb_is_refused(micro_model):
     with pytest.raises(InputError, match="make it with to_rgb"):
         next(generate_candidates(micro_model, IMAGE[..., 0], GeneratorParameters()))
+
+
+def test_memory_does_not_hold_masks_at_full_size(micro_model):
+    import tracemalloc
+
+    side = 3000
+    image = np.repeat(np.repeat(IMAGE, 43, axis=0), 28, axis=1)[:side, :side]
+    embedding = micro_model.encode(image)
+    parameters = GeneratorParameters(**LOOSE | {"points_per_side": 5, "pred_iou_thresh": 0.0})
+    tracemalloc.start()
+    found = finish(generate_candidates(micro_model, image, parameters, embedding=embedding))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    logits_of_one_mask = 4 * image.shape[0] * image.shape[1]
+    assert len(found) > 10
+    assert peak < 3 * logits_of_one_mask
+
+
+def test_a_search_that_is_closed_leaves_no_thread_at_work(micro_model):
+    side = 3000
+    image = np.zeros((side, side, 3), np.uint8)
+    parameters = GeneratorParameters(points_per_side=9, pred_iou_thresh=0.0)
+    job = generate_candidates(micro_model, image, parameters, embedding=micro_model.encode(image))
+    next(job)
+    started = time.perf_counter()
+    job.close()
+    assert time.perf_counter() - started < 1

@@ -51,7 +51,7 @@ class _LowRes(NamedTuple):
 
 
 class CropSearch:
-    """The search of one crop.
+    """The search of one crop, once.
 
     Parameters
     ----------
@@ -82,6 +82,7 @@ class CropSearch:
         self.parameters = parameters
         self.cancelled = cancelled
         self.decoder: GridDecoder = grid_decoder(model, embedding)
+        self._is_over = False
 
     def run(
         self, grid: NDArray[np.float64], report: Callable[[int], Progress]
@@ -109,13 +110,17 @@ class CropSearch:
         batch = min(self.decoder.batch, self.parameters.points_per_batch)
         found, resizing = [Candidates.none(self.image_hw)], deque[Future[Candidates]]()
         with ThreadPoolExecutor(_RESIZING_THREADS) as pool:
-            for first in range(0, len(points), batch):
-                low_res = self._search(points[first : first + batch])
-                resizing.append(pool.submit(self._full_size, low_res))
-                if len(resizing) > _RESIZED_AT_ONCE:
-                    found.append(resizing.popleft().result())
-                yield report(min(first + batch, len(points)))
-            found += [each.result() for each in resizing]
+            try:
+                for first in range(0, len(points), batch):
+                    low_res = self._search(points[first : first + batch])
+                    resizing.append(pool.submit(self._full_size, low_res))
+                    if len(resizing) > _RESIZED_AT_ONCE:
+                        found.append(resizing.popleft().result())
+                    yield report(min(first + batch, len(points)))
+                found += [each.result() for each in resizing]
+            finally:
+                # The pool waits for its threads: a job that ends early has them leave their work.
+                self._is_over = True
         return Candidates.joined(found)
 
     def _search(self, points: Float) -> _LowRes:
@@ -187,6 +192,8 @@ class CropSearch:
         logits = fill_holes_and_remove_sprinkles(low_res.logits, _CLEANING_THRESHOLD, area, area)
         masks, stabilities, kept = [], [], []
         for index, mask in enumerate(logits):
+            if self._is_over:
+                break
             judged = judge_mask(
                 mask, self.crop.hw, parameters.mask_threshold, parameters.stability_score_offset
             )
