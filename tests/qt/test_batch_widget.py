@@ -269,3 +269,40 @@ def test_the_starter_segments_a_stack_from_the_window(
     widget.output_edit.setText(str(tmp_path / "labels.zarr"))
     assert "on 2 planes" in finish(widget, qtbot, widget.run_button.click)
     assert min(counts(layer_of(viewer, "labels").data)) > 3
+
+
+@pytest.mark.usefixtures("sam2_home")
+@pytest.mark.parametrize("is_table", [True, False])
+def test_the_same_box_is_segmented_on_every_plane(
+    make_napari_viewer: Any, qtbot: Any, tmp_path: Path, is_table: bool
+) -> None:
+    stack = np.full((6, 60, 80), 20, np.uint8)
+    stack[:, 10:30, 15:45] = 200
+    viewer = make_napari_viewer()
+    viewer.add_image(stack, name="stack")
+    widget = BatchWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="SAM 2 Batch")
+    settle(widget, qtbot)
+    assert widget.prompts.combo.count() == 1
+    box = [[2, 8, 13], [2, 8, 47], [2, 32, 47], [2, 32, 13]]
+    viewer.add_shapes([box], shape_type="rectangle", name="my box")
+    table = tmp_path / "prompts.csv"
+    table.write_text("x0,y0,x1,y1\n13,8,47,32\n")
+    if is_table:
+        widget.prompts.choose_table(table)
+    else:
+        widget.prompts.combo.setCurrentText("what my box points at")
+    assert widget.prompts.own_check.isHidden() == is_table
+    widget.output_edit.setText(str(tmp_path / "labels.zarr"))
+    assert "6 objects on 6 planes" in finish(widget, qtbot, widget.run_button.click)
+    labels = np.asarray(layer_of(viewer, "labels").data)
+    assert set(np.unique(labels).tolist()) == {0, 1}
+    truth = stack > 100
+    overlap = [(a & b).sum() / (a | b).sum() for a, b in zip(labels > 0, truth, strict=True)]
+    assert min(overlap) > 0.8
+    if not is_table:
+        widget.prompts.own_check.setChecked(True)
+        widget.output_edit.setText(str(tmp_path / "one plane.zarr"))
+        finish(widget, qtbot, widget.run_button.click)
+        labels = np.asarray(layer_of(viewer, "one plane").data)
+        assert labels.any(axis=(1, 2)).tolist() == [False, False, True, False, False, False]

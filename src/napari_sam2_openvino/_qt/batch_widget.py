@@ -25,10 +25,12 @@ from qtpy.QtWidgets import (
 from napari_sam2_openvino._qt.batch_forms import BatchForms
 from napari_sam2_openvino._qt.batch_input import BatchInput
 from napari_sam2_openvino._qt.batch_jobs import BatchRun, TrialRun, place_in_view
+from napari_sam2_openvino._qt.batch_prompts import BatchPrompts
 from napari_sam2_openvino._qt.batch_results import BatchResults
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
+from napari_sam2_openvino.batch.prompted import PromptedObjects
 from napari_sam2_openvino.batch.segmenter import ModelRecipe, PlaneRecipe
 from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
@@ -72,6 +74,7 @@ class BatchWidget(QWidget):
 
     def _build(self) -> None:
         self.input = BatchInput(self._viewer, self._worker)
+        self.prompts = BatchPrompts(self._viewer, self.input)
         self.results = BatchResults(self._viewer, self._worker)
         self.forms = BatchForms()
         self.model_combo = QComboBox()
@@ -117,6 +120,7 @@ class BatchWidget(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.input)
+        layout.addWidget(self.prompts)
         layout.addLayout(rows)
         layout.addWidget(scrolled, 1)
         layout.addWidget(self.try_button)
@@ -185,7 +189,12 @@ class BatchWidget(QWidget):
         parameters, planes = self.forms.parameters, self.forms.planes
         overwrite = self.replace_check.isChecked() and not resume
         assert parameters.objects is not None
-        recipe = partial(self._make_recipe, self.model_combo.currentText(), parameters.objects)
+        model, table = self.model_combo.currentText(), self.prompts.table()
+        recipe: Callable[[], PlaneRecipe]
+        if table is None:
+            recipe = partial(self._make_recipe, model, parameters.objects)
+        else:
+            recipe = partial(_prompted, model, table)
         return lambda: StackSettings(
             recipe(), parameters, planes, resume=resume, overwrite=overwrite
         )
@@ -244,9 +253,9 @@ class BatchWidget(QWidget):
 
     def _show_running(self, is_running: bool) -> None:
         self.cancel_button.setEnabled(is_running)
-        inputs = (self.input, self.model_combo, self.format_combo, self.output_edit, self.forms)
+        inputs = (self.input, self.prompts, self.model_combo, self.format_combo)
         buttons = (self.browse_button, self.try_button, self.run_button, self.resume_button)
-        for widget in (*inputs, *buttons, self.replace_check):
+        for widget in (*inputs, self.output_edit, self.forms, *buttons, self.replace_check):
             widget.setEnabled(not is_running)
 
     def _suggest_output(self) -> None:
@@ -302,6 +311,7 @@ class BatchWidget(QWidget):
         """Read the viewer's layers anew; napari calls this when they change."""
         if not self._closed and not self.progress.is_running:
             self.input.reset_choices()
+            self.prompts.reset_choices()
 
     def event(self, event: Any) -> bool:
         """Let go of everything when the dock is closed: napari then takes the widget out of it."""
@@ -325,6 +335,10 @@ class BatchWidget(QWidget):
 
 def _every_object(model: str, parameters: AllObjectsParameters) -> PlaneRecipe:
     return EveryObject(ModelRecipe.of(model), parameters)
+
+
+def _prompted(model: str, table: Callable[[], Any]) -> PlaneRecipe:
+    return PromptedObjects(ModelRecipe.of(model), table())
 
 
 def _recommendation(model: str) -> AllObjectsParameters:
