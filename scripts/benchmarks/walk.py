@@ -2,6 +2,7 @@
 
 import shutil
 import statistics
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -212,12 +213,15 @@ def walk(n_steps: int, seed: int = 0) -> None:
     for _ in range(N_ROUNDS):
         for side in (Alone, Plugged):
             gaps[side.__name__].append(_take(side, script))
-    # The least of the rounds: what other programs did at that moment counts for nobody.
+    # The least of the rounds: what happens by chance, such as garbage collection, does not count.
     alone, plugged = (np.min(gaps[name], axis=0) for name in ("Alone", "Plugged"))
     by_name: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for step, without, with_it in zip(script, alone, plugged, strict=True):
         by_name[step.name].append((1e3 * without, 1e3 * with_it))
-    print(f"{n_steps} random edits on {N_PLANES} x {SIDE} x {SIDE}, longest gap of a 10 ms timer")
+    print(
+        f"{n_steps} random edits on {N_PLANES} x {SIDE} x {SIDE}: processor time of the main "
+        "thread between two ticks of a 10 ms timer, the longest of each edit"
+    )
     for name, pairs in sorted(by_name.items(), key=lambda each: -max(b for _, b in each[1])):
         without, with_it = zip(*pairs, strict=True)
         print(
@@ -235,7 +239,7 @@ def _take(make: Callable[[np.ndarray], Alone], script: list[Step]) -> list[float
     plane = np.tile(scene, (4, 4)).astype(np.uint16)
     stack = np.stack([np.roll(plane, 50 * number, axis=1) for number in range(N_PLANES)])
     side = make(stack)
-    meter = GapMeter()
+    meter = GapMeter(time.thread_time)
     meter.watch_for(4)
     # To make a layer for the first time is napari's business.
     side.need("points")

@@ -41,7 +41,7 @@ from napari_sam2_openvino.core.session_file import SessionFile
 
 _GB = 10**9
 # Lines of the status that there is always room for, so that what is below stays where it is.
-_STATUS_LINES = 2
+_STATUS_LINES = 3
 _BAR_HEIGHT = 6
 
 
