@@ -39,7 +39,9 @@ def main() -> int:
         )
         info = read_model_info(folder)
         source = replace(info.source, licence=LICENCE)
-        write_model_info(folder, replace(info, name=STARTER, source=source))
+        # How every object is found stays as it is until tune_generator.py has run again.
+        tuned = read_model_info(starter_dir()).all_objects
+        write_model_info(folder, replace(info, name=STARTER, source=source, all_objects=tuned))
         starter_dir().mkdir(exist_ok=True)
         for file in folder.iterdir():
             shutil.copyfile(file, starter_dir() / file.name)

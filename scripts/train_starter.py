@@ -9,8 +9,12 @@ The network learns to follow prompts only where it cannot do without them: train
 four images and many prompts on each, and the pool of images doubles each time they are learnt; then
 every image is new and they get harder by the same rule. After a fifth of the time the three
 masks, the predicted IoU, corrections and mask prompts are trained as well; after a third the
-objects are as fine as in images of twice the side, of which tiles are seen; in the end whole ones.
-With `--start` a checkpoint is trained further, on tiles with all heads from the first step.
+objects are as fine as in images of twice the side, of which tiles are seen, and in one of four
+steps whole ones; in the last tenth whole ones only. With `--start` a checkpoint is trained further,
+in this way and with all heads from the first step.
+
+A small network gains little from a second thread: `--processes 2` shares the work of each step
+between two processes instead, with the mean of their gradients.
 
 Needs the package with its extra `convert` (PyTorch, sam2). Uses a GPU where there is one.
 """
@@ -20,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,7 +32,9 @@ import torch
 from starter.evaluation import as_markdown, evaluate, report
 from starter.held_out import IMAGES_PER_KIND
 from starter.network import CONFIG, build_network, load_weights
-from starter.trainer import Settings, Trainer
+from starter.settings import Settings
+from starter.team import ALONE, Team, run_together
+from starter.trainer import Trainer
 
 
 def print_evaluation(checkpoint: Path, config: Path, images_per_kind: int, as_json: bool) -> None:
@@ -38,6 +45,12 @@ def print_evaluation(checkpoint: Path, config: Path, images_per_kind: int, as_js
     print(json.dumps(report(evaluation), indent=2) if as_json else as_markdown(evaluation))
 
 
+def train(settings: Settings, team: Team) -> None:
+    """Train in this process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    Trainer(settings, team).run()
+
+
 def main() -> None:
     """Read the command line; train or evaluate."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -45,15 +58,16 @@ def main() -> None:
     what.add_argument("--out", type=Path, help="train; folder of the run")
     what.add_argument("--evaluate", type=Path, metavar="CHECKPOINT", help="print its figures")
     parser.add_argument("--config", type=Path, default=CONFIG, help="the network's configuration")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch, of each process")
+    parser.add_argument("--processes", type=int, default=1, help="that train together, on a CPU")
     parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to go on from")
     parser.add_argument("--minutes", type=float, default=240, help="time to train, in all")
     parser.add_argument("--steps", type=int, help="number of steps, in all, instead of a time")
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images-per-kind", type=int, default=IMAGES_PER_KIND, help="evaluation")
     parser.add_argument("--json", action="store_true", help="evaluation as JSON")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.evaluate:
@@ -64,10 +78,15 @@ def main() -> None:
         options.minutes,
         options.steps,
         options.seed,
+        options.learning_rate,
         config=options.config,
         start=options.start,
     )
-    Trainer(settings).run()
+    if options.processes == 1:
+        train(settings, ALONE)
+    else:
+        work = partial(train, settings)
+        run_together(options.processes, options.threads or 1, work)
 
 
 if __name__ == "__main__":

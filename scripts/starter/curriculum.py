@@ -67,8 +67,8 @@ class Batch:
 SMALL = Batch(image_size=256, tile=256, images=4, clicks=5, boxes=4)
 """Steps until the prompts are followed."""
 
-TILES = Batch(image_size=512, tile=256, images=4, clicks=5, boxes=4)
+TILES = Batch(image_size=512, tile=256, images=4, clicks=6, boxes=5)
 """Steps after that: fine detail, at a quarter of the cost of whole images."""
 
-LARGE = Batch(image_size=512, tile=512, images=2, clicks=8, boxes=5)
-"""The last steps: as the network is used."""
+WHOLE = Batch(image_size=512, tile=512, images=2, clicks=9, boxes=6)
+"""One in four of these steps, and the last ones: as the network is used."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.normalize import to_rgb
-from napari_sam2_openvino.synthetic import KINDS, Scene, SceneParameters, make_scene
+from napari_sam2_openvino.synthetic import KINDS, SceneParameters, make_scene, make_volume
 
 FIRST_TRAINING_SEED = 1_000_000
 """Seeds below are kept for evaluation and are never trained on."""
@@ -21,7 +21,13 @@ FIRST_TRAINING_SEED = 1_000_000
 _VARIED = 0.6
 """Part of the examples whose light differs from what the scene's renderer gave."""
 
-_USES = 3
+_COLOURED = 0.35
+"""Part of the examples that come in other colours."""
+
+_STACKS = 0.04
+"""Part of the examples that are a plane of a z-stack."""
+
+_USES = 6
 _APART = 64
 """How often a scene is used, and the number of examples between."""
 
@@ -66,28 +72,48 @@ def make_example(number: int, difficulty: float, size: int, whole: int) -> Examp
     """
     rng = np.random.default_rng([number, 77])
     scene = _scene(number // (_USES * _APART) * _APART + number % _APART, difficulty, size, whole)
-    image = to_rgb(scene.image)
-    image = vary_light(image, rng) if rng.random() < _VARIED else image
-    parts = np.zeros_like(scene.labels) if scene.parts is None else scene.parts
+    image = vary_light(scene.image, rng) if rng.random() < _VARIED else scene.image
+    image = vary_colour(image, rng) if rng.random() < _COLOURED else image
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
 
     def turned(pixels: NDArray[Any]) -> NDArray[Any]:
         pixels = np.rot90(pixels, turns)
         return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
 
-    return Example(turned(image), turned(scene.labels), turned(parts))
+    return Example(turned(image), turned(scene.labels), turned(scene.parts))
 
 
-@lru_cache(maxsize=_APART)
-def _scene(number: int, difficulty: float, size: int, whole: int) -> Scene:
+@lru_cache(maxsize=2 * _APART)
+def _scene(number: int, difficulty: float, size: int, whole: int) -> Example:
+    """Draw a scene of any kind, or a plane of a stack."""
     seed = FIRST_TRAINING_SEED + number
     rng = np.random.default_rng([seed, 78])
+    if rng.random() < _STACKS:
+        return _plane(seed, size, whole, rng)
     kind = KINDS[int(rng.integers(len(KINDS)))]
     harder = float(difficulty * np.sqrt(rng.random()))
     parameters = SceneParameters.at_difficulty(kind, harder, (whole, whole), rng)
     fewest, most = (math.ceil(count * (size / whole) ** 2) for count in parameters.object_count)
     parameters = replace(parameters, shape=(size, size), object_count=(fewest, most))
-    return make_scene(kind, seed, parameters=parameters)
+    scene = make_scene(kind, seed, parameters=parameters)
+    parts = np.zeros_like(scene.labels) if scene.parts is None else scene.parts
+    return Example(to_rgb(scene.image), scene.labels, parts)
+
+
+def _plane(seed: int, size: int, whole: int, rng: np.random.Generator) -> Example:
+    """Draw a plane of a stack of nuclei, most of which are larger in other planes."""
+    radius = max(4.0, whole / 512 * float(rng.uniform(14, 50)))
+    count = math.ceil(rng.uniform(0.2, 0.7) * size**2 / (math.pi * radius**2))
+    volume = make_volume(
+        seed,
+        shape=(int(radius / 2) + 3, size, size),
+        object_count=count,
+        radius=(0.7 * radius, 1.2 * radius),
+    )
+    plane = int((volume.labels > 0).sum(axis=(1, 2)).argmax())
+    numbers = np.unique(volume.labels[plane], return_inverse=True)[1]
+    labels = np.asarray(numbers.reshape(size, size), np.int32)
+    return Example(to_rgb(volume.image[plane]), labels, np.zeros_like(labels))
 
 
 def vary_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -104,6 +130,17 @@ def vary_light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return np.asarray(np.rint(np.clip(varied, 0, 1) * 255), np.uint8)
 
 
+def vary_colour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Swap the channels, weaken some of them, or turn the image grey: colours mean nothing."""
+    if rng.random() < 0.3:
+        grey = image @ rng.dirichlet(np.ones(3)).astype(np.float32)
+        return np.asarray(np.rint(grey[..., None].repeat(3, axis=2)), np.uint8)
+    strengths = rng.random(3) ** 0.5
+    strengths[rng.random(3) < 0.3] = 0
+    strengths[rng.integers(3)] = 1
+    return np.asarray(np.rint(image[..., rng.permutation(3)] * strengths), np.uint8)
+
+
 class ExampleSource:
     """Examples by number, made ahead of time in another process.
 
@@ -113,7 +150,7 @@ class ExampleSource:
         How many examples are made before they are asked for.
     """
 
-    def __init__(self, ahead: int = 24) -> None:
+    def __init__(self, ahead: int = 8) -> None:
         self._ahead = ahead
         self._executor = ProcessPoolExecutor(max_workers=1)
         self._waiting: deque[tuple[tuple[int, float, int, int], Future[Example]]] = deque()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,13 +15,15 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import interpolate
 
 CONFIG = Path(__file__).with_name("starter.yaml")
 
 Origin: TypeAlias = tuple[int, int]
 
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 def build_network(config: Path = CONFIG, **overrides: Any) -> nn.Module:
@@ -93,8 +96,8 @@ class Features:
     def at(self, indices: Tensor) -> Features:
         """Features of some of the images."""
         indices = indices.to(self.image_embed.device)
-        levels = [level[indices] for level in self.high_res_feats]
-        return Features(self.image_embed[indices], levels, self.origin)
+        levels = [level.index_select(0, indices) for level in self.high_res_feats]
+        return Features(self.image_embed.index_select(0, indices), levels, self.origin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +142,8 @@ def encode(
     Features
     """
     batch = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
-    mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(_STD, device=device).view(1, 3, 1, 1)
+    mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
     with _positions_from(network, origin):
         levels = network.forward_image((batch - mean) / std)["backbone_fpn"]
     embed = levels[2] + network.no_mem_embed.view(1, -1, 1, 1)
@@ -151,18 +154,49 @@ def encode(
 def _positions_from(network: Any, origin: Origin) -> Iterator[None]:
     """Let the encoder's position embedding be that of a tile of the input."""
     trunk, side = network.image_encoder.trunk, network.image_size // 4
-    of_whole = trunk._get_pos_embed
     top, left = (start // 4 for start in origin)
 
     def of_tile(hw: tuple[int, int]) -> Tensor:
-        whole: Tensor = of_whole((side, side))
-        return whole[:, top : top + hw[0], left : left + hw[1]]
+        # Hiera resizes with PyTorch's bicubic filter, of which training would take a sixth.
+        coarse = trunk.pos_embed.float()
+        rows = _bicubic_weights(coarse.shape[2], side)[top : top + hw[0]].to(coarse.device)
+        columns = _bicubic_weights(coarse.shape[3], side)[left : left + hw[1]].to(coarse.device)
+        window = trunk.pos_embed_window
+        repeats = (1, 1, hw[0] // window.shape[2], hw[1] // window.shape[3])
+        return (rows @ coarse @ columns.T + window.tile(repeats)).permute(0, 2, 3, 1)
 
     trunk._get_pos_embed = of_tile
     try:
         yield
     finally:
         del trunk._get_pos_embed
+
+
+@lru_cache
+def _bicubic_weights(low: int, high: int) -> Tensor:
+    """Weights of `low` samples in each of `high` resized ones, shape (high, low)."""
+    alone = torch.eye(low)[None, None]
+    return interpolate(alone, (high, low), mode="bicubic")[0, 0]
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Let attention be two matrix products and a softmax.
+
+    On a CPU, in bfloat16 and for the few channels of a small network's heads, PyTorch's own ways
+    take twice as long or more. SAM 2 asks for dropout and for masks only where there are memories.
+    """
+    replaced = functional.scaled_dot_product_attention
+
+    def attend(query: Tensor, key: Tensor, value: Tensor, **_: float) -> Tensor:
+        likeness = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        return likeness.softmax(dim=-1) @ value
+
+    functional.scaled_dot_product_attention = attend
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = replaced
 
 
 def decode(

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from starter.curriculum import LARGE, LAST_POOL, SMALL, TILES, Batch, Curriculum
+from starter.curriculum import LAST_POOL, Batch, Curriculum
 from starter.dense import DenseHead, dense_loss, dense_targets
 from starter.examples import Example, ExampleSource
 from starter.network import (
-    CONFIG,
     build_network,
     encode,
     learn_positions,
     load_weights,
+    plain_attention,
     set_image_size,
 )
 from starter.objective import full_objective, mask_objective
+from starter.settings import Progress, Settings
 from starter.targets import box_targets, click_targets
+from starter.team import ALONE, Team
 
 log = logging.getLogger("train_starter")
+
+_BLOCK = 12
+"""Steps between changes of the size of images: what is drawn ahead is dropped at each."""
+
+_NUMBERS = 10_000_000
+"""Numbers of examples that each process of a team has for itself."""
 
 DENSE_WEIGHT = 0.5
 """Weight of what the image encoder learns without prompts."""
@@ -40,67 +46,12 @@ _NOT_TRAINED = ("memory_", "mask_downsample", "obj_ptr", "maskmem", "no_obj")
 """Beginnings of the names of parameters that only volumes use."""
 
 
-@dataclass(slots=True)
-class Progress:
-    """Everything but tensors that a resumed run needs."""
-
-    step: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    heads: bool = False
-    curriculum: Curriculum = field(default_factory=Curriculum)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run is asked to do.
-
-    Attributes
-    ----------
-    out : Path
-        Folder of the run.
-    minutes : float
-        Time to train, in all.
-    steps : int, optional
-        Number of steps, in all, instead of a time.
-    seed : int
-    learning_rate : float
-    heads_after, tiles_after, large_after : float
-        Parts of the run, from 0 to 1, after which all heads are trained, on tiles of large images,
-        and on whole large images.
-    falls_after : float
-        Part of the run after which the learning rate falls.
-    save_every : float
-        Seconds between checkpoints.
-    config : Path
-        The network's configuration.
-    start : Path, optional
-        A checkpoint to go on from, with all heads and on tiles of any difficulty.
-    small, tiles, large : Batch
-    """
-
-    out: Path
-    minutes: float = 240
-    steps: int | None = None
-    seed: int = 0
-    learning_rate: float = 5e-4
-    heads_after: float = 0.2
-    tiles_after: float = 0.35
-    large_after: float = 0.7
-    falls_after: float = 0.7
-    save_every: float = 60
-    config: Path = CONFIG
-    start: Path | None = None
-    small: Batch = SMALL
-    tiles: Batch = TILES
-    large: Batch = LARGE
-
-
 class Trainer:
     """One training run: the network, its averaged weights, the optimizer and the progress."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, team: Team = ALONE) -> None:
         self.settings = settings
+        self.team = team
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(settings.seed)
         self.network: Any = build_network(settings.config).to(self.device).train()
@@ -122,18 +73,18 @@ class Trainer:
             fused=True,
         )
         self.progress = Progress()
+        self._began = time.monotonic()
         self.source = ExampleSource()
         self.resume()
 
     def run(self) -> None:
         """Train until the time or the steps are used up, saving now and then."""
-        saved = started = time.monotonic()
-        before = self.progress.seconds
+        saved = time.monotonic()
+        self._began = saved - self.progress.seconds
         while self.share_used() < 1:
             loss, iou = self.step()
             now = time.monotonic()
-            self.progress.seconds = before + now - started
-            if self.progress.step % 20 == 0:
+            if self.team.rank == 0 and self.progress.step % 20 == 0:
                 log.info(self._line(loss, iou))
             if now - saved > self.settings.save_every:
                 self.save()
@@ -155,9 +106,11 @@ class Trainer:
         """
         progress = self.progress
         torch.manual_seed(self.settings.seed * 1_000_003 + progress.step)
-        rng = np.random.default_rng([self.settings.seed, progress.step])
         if not progress.heads and self.share_used() >= self.settings.heads_after:
             self._start_heads()
+        if self.team.rank:  # what is trained on differs, what is trained does not
+            torch.manual_seed(torch.initial_seed() + 500_000 * self.team.rank)
+        rng = np.random.default_rng([self.settings.seed, progress.step, self.team.rank])
         batch = self._batch()
         examples = self._examples(rng, batch)
         origin = rng.integers(0, batch.image_size // batch.tile, 2) * batch.tile
@@ -172,46 +125,50 @@ class Trainer:
                 loss, iou = mask_objective(self.network, features, clicks, boxes)
             answers = self.dense_head(features).float()
         loss = loss + DENSE_WEIGHT * dense_loss(answers, dense_targets(examples, self.device))
-        self._descend(loss)
+        iou = self._descend(loss, iou)
         progress.step += 1
-        progress.images += batch.images
+        progress.images[batch.tile] = progress.images.get(batch.tile, 0) + batch.images
         progress.curriculum.update(iou)
         return float(loss.detach()), iou
 
     @contextmanager
     def _mixed_precision(self) -> Iterator[None]:
-        """Compute in bfloat16 where the device can; a third faster on a CPU.
-
-        There PyTorch's fused attention is slower in bfloat16 than matrix products are.
-        """
+        """Compute in bfloat16 where the device can; a third faster on a CPU."""
         on_cpu = self.device.type == "cpu"
         enabled = not on_cpu or torch.cpu._is_avx512_bf16_supported()
-        attention = sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext()
+        attention = plain_attention() if on_cpu else nullcontext()
         with torch.autocast(self.device.type, torch.bfloat16, enabled), attention:
             yield
 
-    def _descend(self, loss: torch.Tensor) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+    def _descend(self, loss: torch.Tensor, iou: float) -> float:
+        """Take the step; return the mean of the IoU over the team."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        learnt = [*self.trained, *self.dense_head.parameters()]
+        # The clocks are averaged as well: all must agree on what comes next, and on the end.
+        seconds = time.monotonic() - self._began
+        self.progress.seconds, iou = self.team.average(learnt, seconds, iou)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
         self.optimizer.step()
         keep = min(0.998, (self.progress.step + 1) / (self.progress.step + 21))
         with torch.no_grad():
             for averaged, parameter in zip(self.averaged, self.trained, strict=True):
                 averaged.lerp_(parameter, 1 - keep)
+        return iou
 
     def _batch(self) -> Batch:
         settings, share = self.settings, self.share_used()
-        if share >= settings.large_after:
-            batch = settings.large
+        if share >= settings.whole_after:
+            batch = settings.whole
         elif share >= settings.tiles_after or settings.start:
-            batch = settings.tiles
+            block = self.progress.step // _BLOCK
+            batch = settings.whole if block % 4 == 3 else settings.tiles
         else:
             batch = settings.small
         set_image_size(self.network, batch.image_size)
-        return batch
+        return replace(batch, images=max(1, batch.images // self.team.size))
 
     def _examples(self, rng: np.random.Generator, batch: Batch) -> list[Example]:
         curriculum = self.progress.curriculum
@@ -219,7 +176,8 @@ class Trainer:
         if curriculum.pool:
             numbers = rng.choice(curriculum.pool, batch.images, replace=False)
             return self.source.from_pool(numbers.tolist(), *sizes)
-        first = LAST_POOL + self.progress.images
+        seen = self.progress.images.get(batch.tile, 0)
+        first = LAST_POOL + seen + self.team.rank * _NUMBERS
         return self.source.fresh(first, batch.images, curriculum.difficulty, *sizes)
 
     def _start_heads(self) -> None:
@@ -235,11 +193,11 @@ class Trainer:
         self.progress.heads = True
 
     def _learning_rate(self) -> float:
-        """Warm up for 50 steps, stay, and go down to nearly nothing in the end."""
-        warm = min(1.0, (self.progress.step + 1) / 50)
+        """Warm up for 100 steps, stay, and go down to nearly nothing in the end."""
+        warm = min(1.0, (self.progress.step + 1) / 100)
         falls_after = self.settings.falls_after
         tail = max(0.0, min(1.0, (self.share_used() - falls_after) / (1 - falls_after)))
-        fall = 0.02 + 0.98 * (1 + math.cos(math.pi * tail)) / 2
+        fall = 1 - 0.99 * tail
         return self.settings.learning_rate * warm * fall
 
     def _line(self, loss: float, iou: float) -> str:
@@ -253,6 +211,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the whole state, and the averaged weights in half precision, each in one stroke."""
+        if self.team.rank:
+            return
         state = {
             "network": self.network.state_dict(),
             "averaged": self.averaged,

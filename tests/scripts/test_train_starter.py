@@ -1,6 +1,7 @@
 """The training script, with a network of a few thousand weights where it counts."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,30 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.nn import functional
 
 from napari_sam2_openvino.synthetic import make_scene
-from starter import automatic, dense, evaluation, losses, objective, targets
+from starter import dense, evaluation, examples, losses, objective, targets
 from starter.curriculum import Batch, Curriculum
 from starter.examples import Example, make_example
 from starter.held_out import DIFFICULTIES
-from starter.network import Prediction, build_network, encode, load_weights
-from starter.trainer import Settings, Trainer
+from starter.network import (
+    MEAN,
+    STD,
+    Prediction,
+    build_network,
+    encode,
+    load_weights,
+    plain_attention,
+)
+from starter.settings import Settings
+from starter.team import Team, run_together
+from starter.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = Batch(image_size=64, tile=64, images=2, clicks=3, boxes=2)
 TILES = Batch(image_size=512, tile=256, images=1, clicks=2, boxes=1)
-LARGE = Batch(image_size=128, tile=128, images=1, clicks=3, boxes=2)
+WHOLE = Batch(image_size=128, tile=128, images=1, clicks=3, boxes=2)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +63,11 @@ def settings(out: Path, config: Path) -> Settings:
         steps=6,
         heads_after=0.3,
         tiles_after=0.5,
-        large_after=0.8,
+        whole_after=0.8,
         config=config,
         small=SMALL,
         tiles=TILES,
-        large=LARGE,
+        whole=WHOLE,
     )
 
 
@@ -136,8 +148,41 @@ def test_scenes_come_again_turned_but_with_the_same_objects() -> None:
     assert first.labels.max() == again.labels.max()
     np.testing.assert_array_equal(np.bincount(first.labels.flat), np.bincount(again.labels.flat))
     assert not np.array_equal(first.image, again.image)
-    other = make_example(3 + 3 * 64, 0.5, 64, 64)
+    other = make_example(3 + 6 * 64, 0.5, 64, 64)
     assert not np.array_equal(np.bincount(first.labels.flat), np.bincount(other.labels.flat))
+
+
+def test_planes_of_stacks_number_their_objects_without_gaps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examples._scene.cache_clear()
+    monkeypatch.setattr(examples, "_STACKS", 1.0)
+    plane = make_example(1, 1.0, 96, 256)
+    examples._scene.cache_clear()
+    assert plane.image.shape == (96, 96, 3)
+    assert plane.labels.max() >= 1
+    assert (np.bincount(plane.labels.flat) > 0).all()
+
+
+def test_colours_change_but_not_what_is_seen() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    image[..., 2] = image[..., 0] // 2  # so that no channel is like another
+    grey = swapped = 0
+    for seed in range(60):
+        varied = examples.vary_colour(image, np.random.default_rng(seed))
+        if (varied == varied[..., :1]).all():
+            grey += 1
+            continue
+        for channel in range(3):
+            likeness = [
+                np.corrcoef(varied[..., channel].flat, image[..., other].flat)[0, 1]
+                for other in range(3)
+                if varied[..., channel].any()
+            ]
+            assert not likeness or max(likeness) > 0.99
+        swapped += bool(varied[..., 0].any() and (varied[..., 0] <= image[..., 1]).all())
+    assert 5 < grey < 40
+    assert swapped > 3
 
 
 def nested() -> Example:
@@ -263,6 +308,55 @@ def test_a_tile_is_the_part_of_the_input_that_it_would_be(micro_config: Path) ->
     assert right < 0.1 * min(wrong)
 
 
+def test_positions_and_attention_are_those_of_sam2(micro_config: Path) -> None:
+    network = build_network(micro_config, image_size=256).eval()
+    trunk = network.image_encoder.trunk
+    image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    with torch.no_grad():
+        for name in ("pos_embed", "pos_embed_window"):
+            torch.nn.init.normal_(getattr(trunk, name))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+        expected = network.forward_image((pixels - mean) / std)["backbone_fpn"][0]
+        torch.testing.assert_close(
+            encode(network, [image], CPU).high_res_feats[0], expected, rtol=1e-4, atol=1e-4
+        )
+        query, key, value = torch.randn(3, 2, 4, 9, 8)
+        of_torch = functional.scaled_dot_product_attention
+        with plain_attention():
+            assert functional.scaled_dot_product_attention is not of_torch
+            plain = functional.scaled_dot_product_attention(query, key, value, dropout_p=0.0)
+        assert functional.scaled_dot_product_attention is of_torch
+        torch.testing.assert_close(plain, of_torch(query, key, value), rtol=1e-5, atol=1e-6)
+
+
+def work_in_team(folder: Path, config: Path, team: Team) -> None:
+    """Write the means of gradients that differ between processes, and the weights after a run."""
+    first, second = torch.zeros(2, 3, requires_grad=True), torch.zeros(4, requires_grad=True)
+    first.grad = torch.full((2, 3), float(team.rank))
+    if team.rank:
+        second.grad = torch.arange(4.0)
+    numbers = team.average([first, second], 10.0 * team.rank, 1.0)
+    trainer = Trainer(replace(settings(folder / "run", config), steps=2, save_every=0), team)
+    trainer.run()
+    weights = [weight.detach() for weight in trainer.trained]
+    images = trainer.progress.images
+    torch.save([first.grad, second.grad, numbers, images, weights], folder / f"{team.rank}.pt")
+
+
+def test_a_team_shares_the_mean_gradients(tmp_path: Path, micro_config: Path) -> None:
+    run_together(2, 1, partial(work_in_team, tmp_path, micro_config))
+    results = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for first, second, numbers, images, _ in results:
+        assert torch.equal(first, torch.full((2, 3), 0.5))
+        assert torch.equal(second, torch.arange(4.0) / 2)
+        assert numbers == [5.0, 1.0]
+        assert images == {64: 1, 256: 1}  # half of two, and one that cannot be halved
+    for one, other in zip(results[0][-1], results[1][-1], strict=True):
+        assert torch.equal(one, other)
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
 def test_dense_targets_tell_what_every_pixel_is() -> None:
     right = dense.dense_targets([nested()], CPU)
     inside, border, inner = right.covered[0]
@@ -309,44 +403,3 @@ def test_evaluation_reports_each_difficulty_and_kind(
 def few_scenes(difficulty: str, count: int) -> Any:
     for kind in ("tissue", "membrane")[: 2 * count]:
         yield make_scene(kind, 0, shape=(128, 128), difficulty=DIFFICULTIES[difficulty])
-
-
-def test_objects_that_are_found_are_counted_once_and_parts_do_not_count() -> None:
-    scene = make_scene("tissue", 0, shape=(64, 64), difficulty=0.0)
-    labels = np.zeros((64, 64), np.int32)
-    labels[5:25, 5:25], labels[30:50, 30:50], labels[60:62, 60:64] = 1, 2, 3
-    parts = np.zeros_like(labels)
-    parts[10:18, 10:18] = 1
-    scene = replace(scene, labels=labels, parts=parts)
-    first, part, nowhere = labels == 1, parts == 1, np.zeros((64, 64), bool)
-    nowhere[40:60, 2:20] = True
-    shifted = np.roll(first, 3, axis=1)
-    count = automatic.count_matches
-    assert count([], scene) == automatic.Counts(found=0, missed=2, wrong=0)
-    assert count([first, part], scene) == automatic.Counts(found=1, missed=1, wrong=0)
-    assert count([first, shifted, nowhere], scene) == automatic.Counts(found=1, missed=1, wrong=2)
-    assert count([labels == 3], scene) == automatic.Counts(found=0, missed=2, wrong=0)
-    assert automatic.Counts(3, 1, 1).f1 == 0.75
-
-
-class _Exact:
-    """A generator that knows the answer to its first image."""
-
-    def __init__(self, labels: Any) -> None:
-        self.labels = labels
-
-    def generate(self, image: Any) -> list[dict[str, Any]]:
-        assert image.dtype == np.uint8
-        assert image.shape[2] == 3
-        ids = range(1, self.labels.max() + 1)
-        return [{"segmentation": self.labels == obj_id} for obj_id in ids]
-
-
-def test_a_generator_is_judged_over_all_scenes() -> None:
-    first, second = (
-        make_scene("fluorescence", seed, shape=(128, 128), difficulty=0.2) for seed in (0, 1)
-    )
-    counts = automatic.judge_generator(_Exact(first.labels), [first, second])
-    assert counts.found >= 1
-    assert counts.found + counts.missed > first.object_count
-    assert 0 < counts.f1 < 1
