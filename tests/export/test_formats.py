@@ -104,7 +104,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no full disk to be had")
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "ome-zarr"])
+@each_format
 def test_a_disk_that_is_full_is_one_sentence(name, tmp_path):
     """A limit on the size of files, in a process of its own, stands in for the disk."""
     code = f"""

@@ -73,7 +73,11 @@ def test_a_stack_becomes_labels_that_open_while_they_grow(
     open_batch: Any, qtbot: Any, tmp_path: Path
 ) -> None:
     viewer, widget = open_batch(
-        squares(), seconds=0.4, scale=(2, 0.5, 0.5), units=("um", "um", "um")
+        squares(),
+        seconds=0.4,
+        scale=(2, 0.5, 0.5),
+        units=("um", "um", "um"),
+        translate=(6, 1, 2),
     )
     assert "z 6, y 40, x 90" in widget.input.axes_label.text()
     widget.run_button.click()
@@ -83,6 +87,7 @@ def test_a_stack_becomes_labels_that_open_while_they_grow(
     layer = layer_of(viewer, "lábels")
     assert counts(layer.data)[-1] == 0
     assert layer.scale.tolist() == [2, 0.5, 0.5]
+    assert layer.translate.tolist() == [6, 1, 2]
     assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
     qtbot.waitUntil(lambda: "planes per minute" in said(widget), timeout=WAIT_MS)
     assert "left" in said(widget)
@@ -190,6 +195,23 @@ def test_files_and_folders(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:
     text = finish(widget, qtbot, widget.try_button.click)
     assert text.startswith("z=0: 1 object in")
     assert layer_of(viewer, "SAM 2 Batch, one plane").data.shape == (40, 90)
+
+
+def test_labels_of_a_file_lie_where_the_file_says(
+    open_batch: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    viewer, widget = open_batch()
+    path = tmp_path / "image.ome.tif"
+    about = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeZ": 2}
+    tifffile.imwrite(path, squares(), ome=True, metadata={"axes": "ZYX", **about})
+    widget.input.choose_paths([path])
+    qtbot.waitUntil(lambda: widget.input.described is not None, timeout=WAIT_MS)
+    assert widget.output_edit.text() == str(tmp_path / "image labels.zarr")
+    finish(widget, qtbot, widget.run_button.click)
+    qtbot.waitUntil(lambda: "image labels" in viewer.layers, timeout=WAIT_MS)
+    layer = layer_of(viewer, "image labels")
+    assert layer.scale.tolist() == [2, 1, 0.25]
+    assert layer.axis_labels == ("z", "y", "x")
 
 
 def test_selected_layers_go_into_a_folder(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:

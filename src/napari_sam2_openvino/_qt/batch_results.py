@@ -1,6 +1,7 @@
 """Layers that show what a batch makes: labels that grow, and one plane that was tried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino._files.images import ImageFile, open_image
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.batch.images import StackImage
@@ -35,23 +36,35 @@ class BatchResults:
     def __init__(self, viewer: Any, worker: ComputeWorker) -> None:
         self._viewer = viewer
         self._worker = worker
-        self._images: dict[Path, StackImage | None] = {}
+        self._images: dict[Path, tuple[StackImage, Image] | None] = {}
         self._layers: dict[Path, Labels] = {}
         self._is_asking = False
         self._trial: Labels | None = None
 
-    def begin(self, outputs: Sequence[tuple[StackImage | None, Path]], *, anew: bool) -> None:
+    def begin(
+        self,
+        outputs: Sequence[tuple[StackImage | None, Path]],
+        layers: Sequence[Image],
+        *,
+        anew: bool,
+    ) -> None:
         """Say which labels are going to be made.
 
         Parameters
         ----------
         outputs : sequence of (StackImage or None, Path)
             The labels, with their image where it is a layer.
+        layers : sequence of Image
+            These layers, in the same order; none where files are segmented.
         anew : bool
             Whether labels of the same names are replaced; layers that show them go then. Otherwise
             they stay, and show what is added.
         """
-        self._images = {path: image for image, path in outputs}
+        found = [*layers, *[None] * (len(outputs) - len(layers))]
+        self._images = {
+            path: None if image is None or layer is None else (image, layer)
+            for (image, path), layer in zip(outputs, found, strict=True)
+        }
         for path, layer in list(self._layers.items()):
             is_there = layer in self._viewer.layers
             if path in self._images and is_there and anew:
@@ -102,14 +115,15 @@ class BatchResults:
             self._viewer.layers.remove(self._trial)
         self._trial = None
 
-    def _on_opened(self, opened: tuple[Path, Any] | None) -> None:
+    def _on_opened(self, opened: "_Opened | None") -> None:
         self._is_asking = False
-        if opened is None or opened[0] in self._layers or opened[0] not in self._images:
+        if opened is None or opened.path in self._layers or opened.path not in self._images:
             return
-        path, data = opened
-        image = self._images[path]
-        about = {} if image is None else _sizes(image)
-        self._layers[path] = self._viewer.add_labels(data, name=path.stem, **about)
+        path, source = opened.path, self._images[opened.path]
+        about = dict(opened.about)
+        if source is not None:
+            about = {**_sizes(source[0]), "translate": _translation(*source)}
+        self._layers[path] = self._viewer.add_labels(opened.data, name=path.stem, **about)
 
     def _on_error(self, error: Exception) -> None:
         self._is_asking = False
@@ -117,15 +131,25 @@ class BatchResults:
             raise error
 
 
-def _open_first(paths: Sequence[Path]) -> tuple[Path, Any] | None:
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """Labels, and how their file says that they lie in the world."""
+
+    path: Path
+    data: Any
+    about: Mapping[str, Any]
+
+
+def _open_first(paths: Sequence[Path]) -> _Opened | None:
     """Open the first labels that are there."""
     for path in paths:
         if path.is_dir():
-            return path, LabelsStore(path).array
+            with open_image(path) as file:
+                return _Opened(path, LabelsStore(path).array, _said_by(file))
     return None
 
 
-def _read_whole(path: Path) -> tuple[Path, Any] | None:
+def _read_whole(path: Path) -> _Opened | None:
     """Read labels unless they are too large for memory, or not there."""
     if not path.exists():
         return None
@@ -133,7 +157,15 @@ def _read_whole(path: Path) -> tuple[Path, Any] | None:
         labels = file.levels[0]
         if prod(labels.shape) * np.dtype(labels.dtype).itemsize > _MOST_BYTES:
             return None
-        return path, np.array(labels)
+        return _Opened(path, np.array(labels), _said_by(file))
+
+
+def _said_by(file: ImageFile) -> dict[str, Any]:
+    about: dict[str, Any] = {"axis_labels": tuple(file.axes.lower())} if file.axes else {}
+    if file.scale:
+        about["scale"] = file.scale
+        about["units"] = tuple(unit or "pixel" for unit in file.units)
+    return about
 
 
 def _sizes(image: StackImage) -> dict[str, Any]:

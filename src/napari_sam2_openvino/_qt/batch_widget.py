@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
@@ -61,6 +62,7 @@ class BatchWidget(QWidget):
         self._make_recipe = make_recipe or _every_object
         self._was_docked = self._closed = self._is_told = False
         self._refreshed = 0.0
+        self._layers: tuple[Image, ...] = ()
         self._run: BatchRun | None = None
         self._trial: TrialRun | None = None
         self._worker = ComputeWorker()
@@ -201,6 +203,8 @@ class BatchWidget(QWidget):
 
     def _begin(self, *, run: BatchRun | None = None, trial: TrialRun | None = None) -> None:
         self._run, self._trial, self._is_told = run, trial, False
+        # Others may be selected by the time that something is to be shown.
+        self._layers = self.input.layers
         self.report_label.setText("")
         self._show_running(True)
 
@@ -213,7 +217,7 @@ class BatchWidget(QWidget):
             return
         if self._run.outputs is not None and not self._is_told:
             self._is_told = True
-            self.results.begin(self._run.outputs, anew=self.replace_check.isChecked())
+            self.results.begin(self._run.outputs, self._layers, anew=self.replace_check.isChecked())
         if self._is_told and monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = monotonic()
             self.results.follow()
@@ -229,8 +233,7 @@ class BatchWidget(QWidget):
 
     def _show_trial(self, trial: TrialRun) -> None:
         self.progress.say(str(trial.result))
-        layers = self.input.layers
-        layer = layers[0] if layers else None
+        layer = self._layers[0] if self._layers else None
         if trial.labels is not None:
             self.results.show_trial(trial.image, layer, trial.place, trial.labels)
 
