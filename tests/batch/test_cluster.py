@@ -1,5 +1,7 @@
 """The same planes on workers of Dask: a real cluster of processes on this computer."""
 
+import time
+
 import distributed
 import numpy as np
 import pytest
@@ -75,6 +77,24 @@ def test_a_client_of_ones_own_is_used_and_cancelled(cluster, tmp_path):
             list(reports)
         assert 4 <= job.report.stacks[0].n_finished < 20
         assert client.status == "running"
+
+
+def test_workers_that_are_busy_are_not_waited_for(tmp_path):
+    job = BatchJob(
+        [(spots((9, 48, 64)), tmp_path / "labels.zarr")],
+        settings(BrightSpots(seconds=20)),
+        runner=DaskRunner("local", 2),
+    )
+    reports = job.run()
+    started = time.perf_counter()
+    while time.perf_counter() < started + 6:
+        next(reports)
+    job.cancel()
+    cancelled = time.perf_counter()
+    with pytest.raises(JobCancelledError):
+        list(reports)
+    assert time.perf_counter() < cancelled + 2
+    assert not list((tmp_path / "labels.zarr.partial" / "planes").iterdir())
 
 
 def test_a_scheduler_that_is_not_there_is_told(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """The same planes as tasks of Dask: on this computer or on a cluster."""
 
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -139,11 +141,23 @@ class DaskRunner:
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         )
         with cluster, distributed.Client(cluster, set_as_default=False) as client:
-            yield client, self.threads or max(1, CPU_COUNT // n_workers)
+            try:
+                yield client, self.threads or max(1, CPU_COUNT // n_workers)
+            except BaseException:
+                _kill_workers(cluster)
+                raise
+
+
+def _kill_workers(cluster: Any) -> None:
+    """End processes at once whose planes nobody waits for; what they leave is not trusted."""
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(nanny.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def segment_on_worker(task: StackTask, number: int, threads: int | None) -> PlaneOutcome:
