@@ -282,7 +282,7 @@ class MemoryFeatures:
         return self._nbytes
 
 
-def with_shapes(
+def group_by_shape(
     selections: Mapping[int, tuple[list[Memory], list[tuple[float, FrameOutput]]]],
 ) -> Iterator[list[int]]:
     """Group objects that have as many memories and pointers: they can be recalled together."""

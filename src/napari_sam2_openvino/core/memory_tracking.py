@@ -10,9 +10,9 @@ from napari_sam2_openvino.core.memory import (
     Memory,
     MemoryFeatures,
     ObjectState,
+    group_by_shape,
     select_memories,
     select_pointers,
-    with_shapes,
 )
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.transforms import blank_tokens
@@ -129,7 +129,7 @@ class MemoryTracker:
     def _batches(self, selections: dict[int, Selection]) -> Iterator[list[int]]:
         """Group objects that can be recalled together, as many as memory allows."""
         positions = (self._model.image_size // 16) ** 2
-        for group in with_shapes(selections):
+        for group in group_by_shape(selections):
             n_memories = len(selections[group[0]][0])
             weights = 8 * positions * positions * n_memories
             size = max(1, min(_LARGEST_BATCH, _BATCH_BYTES // weights))
