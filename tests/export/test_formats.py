@@ -155,8 +155,8 @@ def test_memory_does_not_grow_with_the_stack(name, tmp_path):
 
     peak(2, tmp_path / "warm")
     few, many = peak(2, tmp_path / "few"), peak(40, tmp_path / "many")
-    # A fifth of what thirty-eight planes take.
-    assert many - few < 38 * 400 * 400 * 2 / 5
+    # Of thirty-eight planes; the masks and intensities of their objects alone are a fifteenth.
+    assert many - few < 38 * 400 * 400 * 2 / (20 if name == "csv" else 5)
 
 
 def test_contours_are_the_outermost_pixels_and_the_image_stays(tmp_path):

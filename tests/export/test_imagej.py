@@ -51,6 +51,8 @@ def test_rois_are_the_masks_whatever_their_form(tmp_path):
         assert (roi.top, roi.left) == box[:2]
         if roi.composite:
             assert (roi.bottom, roi.right) == box[2:]
+            # The last ring is closed (java.awt.geom.PathIterator.SEG_CLOSE).
+            assert roi.multi_coordinates[-1] == 4
     kinds = {int(roi.name): roi.composite for roi in rois}
     assert [kinds[each] for each in (RING, TWINS, CORNER)] == [True, True, False]
 

@@ -124,3 +124,15 @@ def test_reports_say_which_plane_is_written(tmp_path):
     assert [each.detail for each in reports][:2] == ["plane 1 of 6", "plane 2 of 6"]
     assert reports[-1].done == 1
     assert tricky().middle == ()
+
+
+def test_sizes_of_imagej_are_read_as_lengths_of_a_pixel(tmp_path):
+    path = tmp_path / "labels.tif"
+    about = {"axes": "ZYX", "unit": "\\u00B5m", "spacing": 2.0}
+    labels = stack_of_planes()[0].astype(np.uint16)
+    tifffile.imwrite(path, labels, imagej=True, resolution=(4, 5), metadata=about)
+    with open_image(path) as file:
+        assert file.axes == "ZYX"
+        assert file.scale == pytest.approx((2.0, 0.2, 0.25))
+        labelled = LabelledImage(labels, file.axes, file.scale, file.units)
+    assert labelled.units == ("um", "um", "um")

@@ -68,13 +68,15 @@ def measure(labelled: LabelledImage) -> Generator[Progress, None, "pd.DataFrame"
     import pandas as pd
 
     labelled = labelled.with_features_by_label()
-    tables: list[pd.DataFrame] = []
+    # A frame for each would take a hundred times what its numbers do.
+    rows: list[dict[Any, Any]] = []
     for progress, objects in solids(labelled):
-        tables += [_table(solid, labelled) for solid in objects]
+        for solid in objects:
+            rows += _table(solid, labelled).to_dict("records")
         yield progress
-    if not tables:
+    if not rows:
         return pd.DataFrame(columns=["label", *_other_axes(labelled)])
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.DataFrame(rows)
     return table.sort_values([*_other_axes(labelled), "label"], kind="stable")
 
 
