@@ -21,6 +21,8 @@ from napari_sam2_openvino.core.paths import models_dir, starter_dir
 MICRO_CONFIG = Path(__file__).parent / "conversion" / "micro.yaml"
 COMMANDS = [
     *(("models", name) for name in ("list", "path", "download", "convert", "check", "remove")),
+    ("models", "quantize"),
+    ("models", "compare"),
     ("recipe", "run"),
     ("recipe", "show"),
 ]

@@ -19,6 +19,7 @@ MODEL_FILES = (
     "mask_decoder.xml",
     "model.json",
     "parameters.npz",
+    "self_test.npz",
 )
 
 pytestmark = pytest.mark.slow

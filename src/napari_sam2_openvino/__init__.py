@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.batch.segment import segment_stack
-    from napari_sam2_openvino.conversion import convert
+    from napari_sam2_openvino.comparison import compare_models
+    from napari_sam2_openvino.conversion import convert, quantize
     from napari_sam2_openvino.core.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2_openvino.core.image_predictor import SAM2ImagePredictor
     from napari_sam2_openvino.core.models import list_models, load_model
@@ -21,9 +22,11 @@ _HOMES = {
     "SAM2AutomaticMaskGenerator": "napari_sam2_openvino.core.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2_openvino.core.image_predictor",
     "SAM2VideoPredictor": "napari_sam2_openvino.core.video_predictor",
+    "compare_models": "napari_sam2_openvino.comparison",
     "convert": "napari_sam2_openvino.conversion",
     "list_models": "napari_sam2_openvino.core.models",
     "load_model": "napari_sam2_openvino.core.models",
+    "quantize": "napari_sam2_openvino.conversion",
     "segment_stack": "napari_sam2_openvino.batch.segment",
 }
 
@@ -31,9 +34,11 @@ __all__ = [
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
+    "compare_models",
     "convert",
     "list_models",
     "load_model",
+    "quantize",
     "segment_stack",
 ]
 

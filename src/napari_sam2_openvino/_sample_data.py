@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.masks import innermost_point
 from napari_sam2_openvino.core.types import FOREGROUND, Prompts
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -69,23 +70,14 @@ def example_prompts(labels: NDArray[Any], count: int = 8) -> dict[int, Prompts]:
     dict of int to Prompts
         For each object's label one foreground click, at the pixel that is farthest from its edge.
     """
-    from scipy import ndimage
-
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     by_size = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
     steps = np.linspace(0, len(by_size) - 1, min(count, len(by_size))).astype(int)
     prompts = {}
-    windows = ndimage.find_objects(labels)
     for obj_id in by_size[steps]:
-        rows, columns = windows[obj_id - 1]
-        depth = ndimage.distance_transform_edt(np.pad(labels[rows, columns] == obj_id, 1))
-        y, x = np.unravel_index(np.argmax(depth), depth.shape) + np.array(
-            [rows.start - 1, columns.start - 1]
-        )
-        prompts[int(obj_id)] = Prompts(
-            np.array([[x, y]], np.float32), np.array([FOREGROUND], np.int32)
-        )
+        click = innermost_point(labels == obj_id)
+        prompts[int(obj_id)] = Prompts(click[None], np.array([FOREGROUND], np.int32))
     return prompts
 
 

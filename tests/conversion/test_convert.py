@@ -8,10 +8,10 @@ import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from tests.conversion.children import left_behind, on_linux, run_until, workers
 
 from napari_sam2_openvino.conversion import ConvertJob, convert
 from napari_sam2_openvino.conversion.pipeline import require_extra
@@ -34,42 +34,14 @@ FILES = {
     "memory_encoder.bin",
     "parameters.npz",
     "model.json",
+    "self_test.npz",
 }
 pytestmark = pytest.mark.usefixtures("sam2_home")
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
-def workers():
-    """Return the processes that convert, of this test run."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        ours = os.environ["NAPARI_SAM2_HOME"].encode() in environment
-        if b"conversion.worker" in command and ours:
-            found.add(int(folder.name))
-    return found
-
-
-def left_behind():
-    return sorted(path.name for path in models_dir().glob("*")) if models_dir().is_dir() else []
 
 
 @pytest.fixture
 def job(micro_checkpoint, micro_config):
     return ConvertJob(micro_checkpoint, "micro", micro_config)
-
-
-def run_until(job, stage):
-    """Start a job, and return its generator at a stage."""
-    reports = job.run()
-    for progress in reports:
-        if progress.stage == stage:
-            return reports
-    raise AssertionError(f"{stage} was never reported")
 
 
 def test_convert_gives_a_whole_model(micro_checkpoint, micro_config):
@@ -286,11 +258,12 @@ def test_what_libraries_print_does_not_disturb_the_reports(tmp_path):
         """
     )
     (tmp_path / "noisy.py").write_text(script)
-    request = {"request": {"checkpoint": "c", "name": "n"}, "folder": str(tmp_path / "f")}
+    request = {"checkpoint": "c", "name": "n"}
+    message = {"task": "convert", "request": request, "folder": str(tmp_path / "f")}
     with subprocess.Popen(
         [sys.executable, tmp_path / "noisy.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
-        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.write(json.dumps(message).encode() + b"\n")
         child.stdin.flush()
         lines = [json.loads(line) for line in child.stdout]
     assert [next(iter(line)) for line in lines] == ["progress", "finished"]

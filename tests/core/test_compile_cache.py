@@ -74,3 +74,34 @@ def test_a_second_load_compiles_nothing():
     assert len(blobs) == 2
     encode(starter_dir())
     assert {path: path.stat().st_mtime_ns for path in cache_dir().rglob("*.blob")} == blobs
+
+
+def damage(blob, kind):
+    content = bytearray(blob.read_bytes())
+    third = len(content) // 3
+    if kind == "cut off":
+        content = content[:third]
+    elif kind == "weights":
+        content[third : third + 200_000] = bytes(200_000)
+    else:
+        content = bytearray(b"no blob")
+    blob.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["cut off", "weights", "something else"])
+@pytest.mark.usefixtures("sam2_home")
+def test_a_damaged_cache_is_made_again(kind):
+    before = encode(starter_dir())
+    blobs = list(cache_dir().rglob("*.blob"))
+    for blob in blobs:
+        damage(blob, kind)
+    np.testing.assert_array_equal(encode(starter_dir()), before)
+    assert {blob.stat().st_size > 100_000 for blob in blobs} == {True}
+
+
+@pytest.mark.usefixtures("sam2_home")
+def test_damaged_checksums_cost_a_compile_and_no_more():
+    before = encode(starter_dir())
+    for noted in cache_dir().rglob("*.crc"):
+        noted.write_bytes(b"\xff\xfe")
+    np.testing.assert_array_equal(encode(starter_dir()), before)

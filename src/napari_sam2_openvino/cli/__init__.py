@@ -5,6 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from napari_sam2_openvino.cli.benchmark_command import benchmark_command
 from napari_sam2_openvino.cli.export_command import export_command
 from napari_sam2_openvino.cli.model_commands import models_app
 from napari_sam2_openvino.cli.propagate_command import propagate_command
@@ -54,6 +55,7 @@ app.command(
     epilog="Examples: napari-sam2 propagate stack.tif --prompts prompts.json -o out.zarr; "
     "napari-sam2 propagate stack.tif --labels plane.tif --plane 12 -o out.zarr --resume",
 )(propagate_command)
+app.command("benchmark", epilog="Example: napari-sam2 benchmark starter --tune")(benchmark_command)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
+from napari_sam2_openvino.cli.quantize_commands import compare_command, quantize_command
 from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
 from napari_sam2_openvino.core.models import find_model_folder, list_models, load_model
 from napari_sam2_openvino.core.paths import models_dir
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 models_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List, download, convert, check and remove models.",
+    help="List, download, convert, quantize, compare, check and remove models.",
     epilog="Example: napari-sam2 models convert model.pt --name mine --image-size 1024",
 )
 
@@ -98,12 +99,25 @@ def convert_command(
     typer.echo(job.folder)
 
 
+models_app.command(
+    "quantize",
+    epilog="Example: napari-sam2 models quantize tiny --images cells/ --name tiny-int8",
+)(quantize_command)
+models_app.command(
+    "compare",
+    epilog="Example: napari-sam2 models compare tiny tiny-int8 --images cells/ -o report",
+)(compare_command)
+
+
 @models_app.command("check", epilog="Example: napari-sam2 models check starter --json")
 def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
     """Load a model, segment a small image with it, and print what it is."""
+    from napari_sam2_openvino.core.self_test import run_self_test
+
     folder = find_model_folder(name)
     model = load_model(folder)
     seconds = _segment_disc(model)
+    mask_iou = run_self_test(model).mask_iou
     info = model.info
     if as_json:
         report = {
@@ -112,6 +126,7 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
             "device": model.device,
             "precision": model.precision,
             "seconds": seconds,
+            "self_test_mask_iou": mask_iou,
         }
         print_json(report)
         return
@@ -120,7 +135,9 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
     typer.echo(f"folder: {folder}")
     typer.echo(f"weights: {info.weights} of {info.source.checkpoint}")
     typer.echo(f"runs on {model.device} in {model.precision}: {_seconds_text(seconds)}")
-    typer.echo(f"differences from PyTorch at conversion, {check.prompt_sets} prompt sets:")
+    typer.echo(f"self-test: IoU {mask_iou:.3f} with the masks that it must give")
+    other = info.quantization.original if info.quantization else "PyTorch at conversion"
+    typer.echo(f"differences from {other}, {check.prompt_sets} prompt sets:")
     typer.echo(f"  {_differences_text(check.differences)}")
     typer.echo(f"  {_memory_text(check.memory)}")
     if check.random_weights:

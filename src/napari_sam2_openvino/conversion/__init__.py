@@ -1,8 +1,9 @@
-"""SAM 2 checkpoints to OpenVINO: the only part that needs torch and sam2.
+"""What makes model folders: the only part that needs torch, sam2 and NNCF.
 
-What needs them is imported by the child process that converts; importing this package is cheap.
+What needs them is imported by the child process of a job; importing this package is cheap.
 """
 
-from napari_sam2_openvino.conversion.child import ConvertJob, convert
+from napari_sam2_openvino.conversion.checkpoint_conversion import ConvertJob, convert
+from napari_sam2_openvino.conversion.quantization import QuantizeJob, quantize
 
-__all__ = ["ConvertJob", "convert"]
+__all__ = ["ConvertJob", "QuantizeJob", "convert", "quantize"]

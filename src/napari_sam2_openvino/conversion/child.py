@@ -1,4 +1,7 @@
-"""Convert in a child process: nothing else can interrupt the long calls into torch and OpenVINO."""
+"""Jobs in a child process: nothing else can interrupt the long calls into torch, OpenVINO and NNCF.
+
+A job fills a folder that appears whole or not at all.
+"""
 
 import contextlib
 import json
@@ -9,71 +12,57 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from napari_sam2_openvino.conversion import staging
-from napari_sam2_openvino.conversion.pipeline import Request
-from napari_sam2_openvino.core.catalogue import find_entry
 from napari_sam2_openvino.core.errors import (
     ConversionError,
+    InputError,
     JobCancelledError,
     MissingExtraError,
+    ModelFormatError,
     Sam2Error,
 )
 from napari_sam2_openvino.core.models import STARTER
-from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir
+from napari_sam2_openvino.core.paths import models_dir
 from napari_sam2_openvino.core.progress import Progress
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _WORKER = "napari_sam2_openvino.conversion.worker"
 _ERRORS: dict[str, type[Sam2Error]] = {
-    "ConversionError": ConversionError,
-    "MissingExtraError": MissingExtraError,
+    kind.__name__: kind
+    for kind in (ConversionError, InputError, MissingExtraError, ModelFormatError)
 }
 _LAST_LINES = 20
 
 
-class ConvertJob:
-    """One conversion; `run` drives it, `cancel` ends it from any thread.
+class FolderJob:
+    """A model folder that a child process makes; `run` drives it, `cancel` ends it from any thread.
+
+    A subclass names its task and says what the child is asked for.
 
     Parameters
     ----------
-    checkpoint : str or path-like
-        A checkpoint's file, or the name of a model of the catalogue that was downloaded.
     name : str
         Name of the model.
-    config : str or path-like, optional
-        YAML file in SAM 2's form, or a config of the sam2 package. Not needed for the
-        architectures of Meta's models.
-    image_size : int, optional
-        Side of the square image that the network sees, in pixels. Not needed for Meta's own
-        checkpoints, or where a config tells it.
-    overwrite : bool, optional
+    overwrite : bool
         Whether a model of that name may be replaced.
-    memory : bool, optional
-        Whether the graphs are converted that remember objects from plane to plane.
-    destination : Path, optional
-        The model folder; by default it lies among the user's models.
+    destination : Path or None
+        The model folder; None for one among the user's models.
     """
 
-    def __init__(
-        self,
-        checkpoint: str | os.PathLike[str],
-        name: str,
-        config: str | os.PathLike[str] | None = None,
-        image_size: int | None = None,
-        *,
-        overwrite: bool = False,
-        memory: bool = True,
-        destination: Path | None = None,
-    ) -> None:
-        self._checkpoint = checkpoint
-        self._config = None if config is None else os.fspath(config)
-        self._image_size = image_size
+    TASK = ""
+    """Which of the worker's tasks the child does."""
+    CALLED = ""
+    """What the job is called in sentences."""
+
+    def __init__(self, name: str, *, overwrite: bool, destination: Path | None) -> None:
         self._overwrite = overwrite
-        self._memory = memory
         self._name = name
         self._destination = destination
         self._lock = threading.Lock()
@@ -86,25 +75,26 @@ class ConvertJob:
     def folder(self) -> Path:
         """The model folder, after `run` has ended."""
         if self._folder is None:
-            raise RuntimeError("the conversion has not ended")
+            raise RuntimeError(f"the {self.CALLED} has not ended")
         return self._folder
 
     def run(self) -> Generator[Progress, None, None]:
-        """Convert; the model folder is there when the generator ends, and not before.
+        """Do it; the model folder is there when the generator ends, and not before.
 
-        Closing the generator ends the conversion and leaves nothing behind.
+        Closing the generator ends the job and leaves nothing behind.
 
         Raises
         ------
-        ConversionError, MissingExtraError, JobCancelledError
+        ConversionError, InputError, MissingExtraError, ModelFormatError, JobCancelledError
         """
         destination = self._checked_destination()
-        request = self._request()
         with staging.staged_folder(destination) as staged:
+            self._begin(staged.folder)
             try:
-                process = self._start(staged.folder)
-                yield from _attend(process, request, staged.folder)
-            except ConversionError:
+                request = yield from self._prepare(staged.folder)
+                process = self._start()
+                yield from self._attend(process, request, staged.folder)
+            except (ConversionError, OSError):
                 self._raise_if_cancelled()
                 raise
             finally:
@@ -116,7 +106,7 @@ class ConvertJob:
                 self._folder = destination
 
     def cancel(self) -> None:
-        """End the conversion and remove what it wrote; without effect once the model is there."""
+        """End the job and remove what it wrote; without effect once the model is there."""
         with self._lock:
             if self._folder is not None:
                 return
@@ -124,6 +114,13 @@ class ConvertJob:
         self._end()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _prepare(self, temporary: Path) -> "Generator[Progress, None, DataclassInstance]":
+        """Check what was given, write what the child needs, and return its request.
+
+        The request is a frozen dataclass of values that JSON holds.
+        """
+        raise NotImplementedError
 
     def _checked_destination(self) -> Path:
         staging.check_name(self._name)
@@ -135,25 +132,12 @@ class ConvertJob:
         staging.check_free(destination, overwrite=self._overwrite)
         return destination
 
-    def _request(self) -> Request:
-        if self._image_size is not None and self._image_size <= 0:
-            raise ConversionError(
-                f"image_size must be a positive number of pixels, but is {self._image_size}."
-            )
-        name = os.fspath(self._checkpoint)
-        entry = find_entry(name)
-        if entry is None:
-            # The child has the same working folder, but a later chdir must not matter.
-            path, sha256 = Path(name).expanduser().absolute(), None
-        else:
-            path, sha256 = checkpoints_dir() / entry.file_name, entry.sha256
-            if not path.is_file():
-                raise ConversionError(
-                    f"{name} is not downloaded yet: run `napari-sam2 models download {name}` first."
-                )
-        return Request(str(path), self._name, self._config, self._image_size, sha256, self._memory)
+    def _begin(self, temporary: Path) -> None:
+        with self._lock:
+            self._raise_if_cancelled()
+            self._temporary = temporary
 
-    def _start(self, temporary: Path) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes]":
         environment = {
             # Threads that wait by spinning take the cores from the window (and from each other).
             "OMP_WAIT_POLICY": "PASSIVE",
@@ -163,7 +147,6 @@ class ConvertJob:
         }
         with self._lock:
             self._raise_if_cancelled()
-            self._temporary = temporary
             self._process = subprocess.Popen(
                 # -P: a folder named sam2 or torch in the working folder must not be imported.
                 [sys.executable, "-P", "-m", _WORKER],
@@ -175,6 +158,33 @@ class ConvertJob:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
             return self._process
+
+    def _attend(
+        self,
+        process: "subprocess.Popen[bytes]",
+        request: "DataclassInstance",
+        temporary: Path,
+    ) -> Iterator[Progress]:
+        """Hand a child its request and pass on its reports."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        errors: deque[str] = deque(maxlen=_LAST_LINES)
+        drain = threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True)
+        drain.start()
+        message = {"task": self.TASK, "request": asdict(request), "folder": str(temporary)}
+        _send(process.stdin, message)
+        for line in process.stdout:
+            message = json.loads(line)
+            if "progress" in message:
+                yield Progress(**message["progress"])
+            elif "error" in message:
+                raise self._as_error(**message["error"])
+            elif "finished" in message:
+                return
+        process.wait()
+        drain.join(timeout=1)
+        raise self._died(process.returncode, errors)
 
     def _end(self) -> None:
         process = self._process
@@ -192,105 +202,23 @@ class ConvertJob:
 
     def _raise_if_cancelled(self) -> None:
         if self._is_cancelled:
-            raise JobCancelledError("The conversion was cancelled.")
+            raise JobCancelledError(f"The {self.CALLED} was cancelled.")
 
+    def _as_error(self, kind: str, message: str) -> Sam2Error:
+        if kind in _ERRORS:
+            return _ERRORS[kind](message)
+        return ConversionError(f"The {self.CALLED} failed ({kind}: {message}): please report this.")
 
-def convert(
-    checkpoint: str | os.PathLike[str],
-    name: str,
-    *,
-    config: str | os.PathLike[str] | None = None,
-    image_size: int | None = None,
-    overwrite: bool = False,
-    memory: bool = True,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Path:
-    """Convert a SAM 2 or 2.1 checkpoint to a model that `load_model` finds by its name.
-
-    Parameters
-    ----------
-    checkpoint : str or path-like
-        A checkpoint's file, or the name of a model of the catalogue that was downloaded. It is read
-        without running any code inside it.
-    name : str
-        Name of the new model.
-    config : str or path-like, optional
-        YAML file in SAM 2's form, or a config of the sam2 package. Not needed for the
-        architectures of Meta's models, which are recognised from the weights.
-    image_size : int, optional
-        Side of the square image that the network sees, in pixels; it is in no checkpoint. Not
-        needed for Meta's own checkpoints, or where a config tells it.
-    overwrite : bool, optional
-        Whether a model of that name may be replaced.
-    memory : bool, optional
-        Whether the graphs are converted that remember objects from plane to plane, which
-        `SAM2VideoPredictor` uses. They make the folder larger by about 20 MB in half precision.
-    on_progress : callable, optional
-        Called with each `Progress`.
-
-    Returns
-    -------
-    Path
-        The model folder.
-
-    Raises
-    ------
-    ConversionError
-        If the checkpoint cannot be converted; nothing is left behind.
-    MissingExtraError
-        If torch or sam2 is not installed.
-
-    Examples
-    --------
-    >>> from napari_sam2_openvino import convert, load_model
-    >>> convert("MedSAM2_latest.pt", "medsam2", image_size=512)  # doctest: +SKIP
-    >>> model = load_model("medsam2")  # doctest: +SKIP
-    """
-    job = ConvertJob(checkpoint, name, config, image_size, overwrite=overwrite, memory=memory)
-    for progress in job.run():
-        if on_progress is not None:
-            on_progress(progress)
-    return job.folder
-
-
-def _attend(
-    process: "subprocess.Popen[bytes]", request: Request, temporary: Path
-) -> Iterator[Progress]:
-    """Hand a child its request and pass on its reports."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    errors: deque[str] = deque(maxlen=_LAST_LINES)
-    drain = threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True)
-    drain.start()
-    _send(process.stdin, {"request": asdict(request), "folder": str(temporary)})
-    for line in process.stdout:
-        message = json.loads(line)
-        if "progress" in message:
-            yield Progress(**message["progress"])
-        elif "error" in message:
-            raise _as_error(**message["error"])
-        elif "finished" in message:
-            return
-    process.wait()
-    drain.join(timeout=1)
-    raise _died(process.returncode, errors)
-
-
-def _as_error(kind: str, message: str) -> Sam2Error:
-    if kind in _ERRORS:
-        return _ERRORS[kind](message)
-    return ConversionError(f"The conversion failed ({kind}: {message}): please report this.")
-
-
-def _died(returncode: int, errors: "deque[str]") -> ConversionError:
-    if sys.platform != "win32" and returncode == -signal.SIGKILL:
+    def _died(self, returncode: int, errors: "deque[str]") -> ConversionError:
+        if sys.platform != "win32" and returncode == -signal.SIGKILL:
+            return ConversionError(
+                f"The system ended the {self.CALLED}, most often because memory ran out: close "
+                "other programs or take a smaller model."
+            )
+        reason = errors[-1] if errors else f"exit code {returncode}"
         return ConversionError(
-            "The system ended the conversion, most often because memory ran out: close other "
-            "programs or convert a smaller model."
+            f"The {self.CALLED} ended unexpectedly ({reason}): please report this."
         )
-    reason = errors[-1] if errors else f"exit code {returncode}"
-    return ConversionError(f"The conversion ended unexpectedly ({reason}): please report this.")
 
 
 def _send(pipe: IO[bytes], message: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from napari_sam2_openvino.core.model_folder import (
     write_model_info,
 )
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.self_test import write_self_test
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -95,6 +96,9 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
         versions=_versions(),
     )
     write_model_info(folder, info)
+    del model
+    yield Progress("Writing the self-test", 0.9)
+    write_self_test(folder, folder)
     yield Progress("Done", 1.0)
 
 

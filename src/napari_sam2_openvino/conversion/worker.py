@@ -1,4 +1,4 @@
-"""The child process that converts: a request on stdin, reports as JSON lines on stdout.
+"""The child process of a job: a request on stdin, reports as JSON lines on stdout.
 
 Runs as ``python -m napari_sam2_openvino.conversion.worker``. It ends when stdin is closed, so it
 never outlives the process that started it. Whatever libraries print goes to stderr.
@@ -12,12 +12,15 @@ import threading
 import traceback
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
-from napari_sam2_openvino.conversion import pipeline, staging
+from napari_sam2_openvino.conversion import pipeline, quantize_pipeline, staging
 from napari_sam2_openvino.core.errors import Sam2Error
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
+# Each module has a Request and fills a folder by it.
+_TASKS: dict[str, ModuleType] = {"convert": pipeline, "quantize": quantize_pipeline}
 
 
 def main() -> None:
@@ -28,10 +31,11 @@ def main() -> None:
     channel = _take_stdout()
     message = json.loads(_read_line(_STDIN))
     folder = Path(message["folder"])
-    request = pipeline.Request(**message["request"])
+    task = _TASKS[message["task"]]
+    request = task.Request(**message["request"])
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
-        for progress in pipeline.fill_folder(request, folder):
+        for progress in task.fill_folder(request, folder):
             _send(channel, {"progress": asdict(progress)})
         _send(channel, {"finished": True})
     except Exception as error:

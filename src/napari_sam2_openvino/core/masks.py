@@ -135,3 +135,25 @@ def smooth(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
     share = gaussian_filter(mask.astype(np.float32), radius / 2, mode="nearest", radius=radius)
     return np.asarray(share > 0.5)
+
+
+def innermost_point(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the pixel of an object that is farthest from its edge; the first of equal ones.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (H, W)
+        With at least one pixel. The border of the array is an edge.
+
+    Returns
+    -------
+    ndarray of float32, shape (2,)
+        (x, y).
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    y, x = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    cut = np.pad(mask[y[0] : y[-1] + 1, x[0] : x[-1] + 1], 1)
+    depth = distance_transform_edt(cut)
+    row, column = np.unravel_index(np.argmax(depth), depth.shape)
+    return np.array([x[0] + column - 1, y[0] + row - 1], np.float32)

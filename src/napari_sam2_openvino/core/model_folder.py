@@ -17,6 +17,9 @@ PARAMETERS_FILE = "parameters.npz"
 # Only in folders of models that remember objects from plane to plane.
 MEMORY_ATTENTION_FILE = "memory_attention.xml"
 MEMORY_ENCODER_FILE = "memory_encoder.xml"
+# Not in every folder: what the model must answer, and how it compares with its original.
+SELF_TEST_FILE = "self_test.npz"
+REPORT_FOLDER = "report"
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class MemoryDifferences:
 class SelfCheck:
     """The saved graphs on the CPU in f32, compared with PyTorch on the same inputs.
 
+    Those of a quantized model are compared with the model that it was made from, in f32.
+
     Parameters
     ----------
     prompt_sets : int
@@ -131,6 +136,38 @@ class SelfCheck:
     differences: Differences
     random_weights: bool = False
     memory: MemoryDifferences | None = None
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a model was made smaller, and what its report says; the report has all figures.
+
+    Parameters
+    ----------
+    preset : str
+        "safe", "balanced" or "fast".
+    original, original_content : str
+        Name and content hash of the model that it was made from.
+    calibration_images : int
+    precision : str
+        What both were run in when they were compared, such as "bf16".
+    mean_mask_iou, lowest_mask_iou : float
+        Of its masks with those of the original in f32, for the same prompts.
+    is_advised : bool
+        Whether the report advises to use it.
+    advice : str
+        The same as a sentence.
+    """
+
+    preset: str
+    original: str
+    original_content: str
+    calibration_images: int
+    precision: str
+    mean_mask_iou: float
+    lowest_mask_iou: float
+    is_advised: bool
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -160,6 +197,7 @@ class ModelInfo:
     weights: str = "f16"
     versions: dict[str, str] = field(default_factory=dict)
     all_objects: AllObjectsParameters | None = None
+    quantization: Quantization | None = None
     format_version: int = FORMAT_VERSION
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
 from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
 from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info
-from napari_sam2_openvino.core.paths import cache_dir, models_dir, starter_dir
+from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.model import Sam2Model
@@ -106,11 +106,12 @@ def load_model(
     device : str, optional
         A device that OpenVINO lists, such as "CPU" or "GPU".
     precision : {"auto", "f32", "bf16", "f16"}, optional
-        What the device computes in; "auto" is its own default. ``Sam2Model.precision`` tells what
-        it became.
+        What the device computes in. "auto" is what `napari-sam2 benchmark --tune` found to be best,
+        otherwise the device's own default if it gives the right masks, and else f32.
+        ``Sam2Model.precision`` tells what it became.
     threads : int, optional
         Processor threads that inference may use: for several processes on one computer. By default
-        OpenVINO takes all.
+        it is what was found to be best, or OpenVINO takes all.
 
     Returns
     -------
@@ -126,10 +127,12 @@ def load_model(
     >>> load_model("starter", precision="f32")
     Sam2Model('starter', device='CPU', precision='f32')
     """
-    from napari_sam2_openvino.core.model import Sam2Model
+    from napari_sam2_openvino.core.tuning import Choice, load_choice, load_tuned
 
     folder = find_model_folder(model)
-    return Sam2Model(folder, device, precision, cache_dir() / "compiled", threads)
+    if precision == "auto":
+        return load_tuned(folder, device, threads)
+    return load_choice(folder, Choice(device, precision, threads))
 
 
 def _model_folders() -> list[Path]:
@@ -143,8 +146,11 @@ def _describe(folder: Path) -> ModelListing | None:
         info = read_model_info(folder)
     except ModelFormatError:
         return None
-    entry = find_entry(info.name)
+    entry, quantization = find_entry(info.name), info.quantization
     description = entry.description if entry else info.config.architecture
+    if quantization is not None:
+        advice = "use it" if quantization.is_advised else f"keep {quantization.original}"
+        description = f"{quantization.original} in 8 bits; its report says: {advice}"
     return ModelListing(
         name=folder.name,
         folder=folder,

@@ -1,7 +1,7 @@
 """OpenVINO: compile a graph for a device, run it, cancel it.
 
-The only module of the core that imports openvino, but for `graph_ops`, which makes graphs of its
-operations. Each graph has one class, which alone spells its tensor names.
+Of the core only `devices` imports openvino too, and `graph_ops` and `attention`, which make graphs
+of its operations. Each graph has one class, which alone spells its tensor names.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.compile_cache import note_checksums, remove_damaged
 from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Runtime:
         except OSError as error:
             _LOGGER.warning("Each load compiles anew: no cache in %s (%s)", folder, error)
         else:
+            remove_damaged(folder)
             self._properties["CACHE_DIR"] = str(folder)
 
     def compile(self, path: Path) -> "openvino.CompiledModel":
@@ -88,7 +90,10 @@ class Runtime:
         DeviceError
             If OpenVINO refuses the file on this device.
         """
-        return self._compile(str(path), path.name, self._properties)
+        compiled = self._compile(str(path), path.name, self._properties)
+        if "CACHE_DIR" in self._properties:
+            note_checksums(Path(self._properties["CACHE_DIR"]))
+        return compiled
 
     def read(self, path: Path) -> "openvino.Model":
         """Read a graph from its file, to derive another one from it.

@@ -1,0 +1,196 @@
+"""From a model to its quantized twin, step by step, in this process."""
+
+import shutil
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2_openvino.comparison.compare import compare_folders
+from napari_sam2_openvino.comparison.figures import ComparisonReport
+from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
+from napari_sam2_openvino.conversion.recipes import PRESETS
+from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
+from napari_sam2_openvino.core.model import content_hash
+from napari_sam2_openvino.core.model_folder import (
+    MEMORY_ATTENTION_FILE,
+    MEMORY_ENCODER_FILE,
+    PARAMETERS_FILE,
+    REPORT_FOLDER,
+    SELF_TEST_FILE,
+    ModelInfo,
+    Quantization,
+    read_model_info,
+    write_model_info,
+)
+from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.self_test import write_self_test
+
+IMAGES_FOLDER = ".images"
+# Of so many images one is kept for judging, if there are enough.
+_ONE_IN = 4
+_QUANTIZED_AT, _COMPARED_FROM = 0.55, 0.6
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to quantize.
+
+    Parameters
+    ----------
+    source : str
+        Folder of the model.
+    name : str
+        Name of the new model.
+    preset : str
+        One of `PRESETS`.
+    images : int
+        How many images lie in the folder `IMAGES_FOLDER`: ``0.rgb.npy`` and, if there are labels,
+        ``0.labels.npy`` and so on.
+    has_labels : bool
+    """
+
+    source: str
+    name: str
+    preset: str
+    images: int
+    has_labels: bool
+
+
+def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
+    """Write all files of the quantized model into a folder that holds the images.
+
+    Raises
+    ------
+    ConversionError
+        If the result computes numbers that are not finite.
+    MissingExtraError
+        If NNCF is not installed.
+    ModelFormatError
+        If the model is not whole.
+    """
+    require_nncf()
+    source, images = Path(request.source), folder / IMAGES_FOLDER
+    info = read_model_info(source)
+    calibration, judging = split_images(request.images)
+    paths = [images / f"{number}.rgb.npy" for number in calibration]
+    steps = write_quantized_graphs(
+        source,
+        folder,
+        PRESETS[request.preset],
+        [partial(np.load, path, allow_pickle=False) for path in paths],
+        info.config.image_size,
+    )
+    for progress in steps:
+        yield replace(progress, done=_QUANTIZED_AT * progress.done)
+    _copy_the_rest(source, folder)
+    quantized = replace(
+        info,
+        name=request.name,
+        weights="int8",
+        versions={**info.versions, "nncf": version("nncf"), "openvino": version("openvino")},
+    )
+    # The graphs can be loaded with it; the figures follow.
+    write_model_info(folder, quantized)
+    yield Progress("Writing the self-test", _QUANTIZED_AT)
+    _write_self_test(source, folder)
+    report = yield from _compare(request, folder, judging)
+    write_model_info(folder, _with_figures(quantized, report, request, len(calibration)))
+    report.save(folder / REPORT_FOLDER)
+    shutil.rmtree(images)
+    yield Progress("Done", 1.0)
+
+
+def require_nncf() -> None:
+    """Check that what quantizes is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not; the message says what to install.
+    """
+    try:
+        import nncf  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            "Quantizing a model needs NNCF, which is not installed: run "
+            'pip install "napari-sam2-openvino[convert]".'
+        ) from error
+
+
+def split_images(count: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of the images to calibrate with and of those to judge with.
+
+    Every fourth is kept for judging. Of fewer than four all serve both.
+    """
+    numbers = list(range(count))
+    if count < _ONE_IN:
+        return numbers, numbers
+    judging = numbers[_ONE_IN - 1 :: _ONE_IN]
+    return [number for number in numbers if number not in judging], judging
+
+
+def _copy_the_rest(source: Path, folder: Path) -> None:
+    """Copy what is not quantized: small tensors, and the graphs that remember objects."""
+    for path in source.iterdir():
+        is_graph = path.stem in (Path(MEMORY_ATTENTION_FILE).stem, Path(MEMORY_ENCODER_FILE).stem)
+        if is_graph or path.name == PARAMETERS_FILE:
+            shutil.copyfile(path, folder / path.name)
+
+
+def _write_self_test(source: Path, folder: Path) -> None:
+    """Hold the new model to what the original answers."""
+    if (source / SELF_TEST_FILE).is_file():
+        shutil.copyfile(source / SELF_TEST_FILE, folder / SELF_TEST_FILE)
+    else:
+        write_self_test(source, folder)
+
+
+def _compare(
+    request: Request, folder: Path, judging: list[int]
+) -> Generator[Progress, None, ComparisonReport]:
+    def load(kind: str) -> Iterator[NDArray[np.integer]]:
+        for number in judging:
+            yield np.load(folder / IMAGES_FOLDER / f"{number}.{kind}.npy", allow_pickle=False)
+
+    labels = load("labels") if request.has_labels else None
+    steps = compare_folders((Path(request.source), folder), load("rgb"), labels)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            report: ComparisonReport = end.value
+            return report
+        share = _COMPARED_FROM + (0.99 - _COMPARED_FROM) * progress.done
+        yield replace(progress, done=share)
+
+
+def _with_figures(
+    info: ModelInfo, report: ComparisonReport, request: Request, calibration_images: int
+) -> ModelInfo:
+    differences = report.b.differences
+    if differences is None or not np.isfinite(differences.mask_logits):
+        raise ConversionError(
+            "The quantized model gives results that are not numbers, so it was removed: choose "
+            "another preset or other images."
+        )
+    source = Path(request.source)
+    return replace(
+        info,
+        self_check=replace(info.self_check, prompt_sets=report.prompts, differences=differences),
+        quantization=Quantization(
+            preset=request.preset,
+            original=read_model_info(source).name,
+            original_content=content_hash(source),
+            calibration_images=calibration_images,
+            precision=report.b.precision,
+            mean_mask_iou=report.b.masks.mean,
+            lowest_mask_iou=report.b.masks.lowest,
+            is_advised=report.advice.use_b,
+            advice=report.advice.sentence,
+        ),
+    )
