@@ -28,6 +28,8 @@ PROBE_PROMPTS = 16
 # Objects that are there three times out of four.
 OBJECT_LOGIT_MEAN, OBJECT_LOGIT_STD = 2.0, 3.0
 MAX_OBJECT_GAIN = 1000.0
+# How much sharper attention to memories is, and when pointers are from counts.
+ATTENTION_GAIN, POINTER_TIME_GAIN = 4.0, 5.0
 
 
 def perturbed_model(
@@ -61,16 +63,30 @@ def perturbed_model(
 
 
 @torch.no_grad()
-def spread_object_scores(model: Any, seed: int) -> Any:
-    """Let objects of a `perturbed_model` be there on most planes and be gone on some.
+def let_memory_count(model: Any, seed: int) -> Any:
+    """Make a video of a `perturbed_model` depend on all that SAM 2 remembers.
 
-    Otherwise all scores are alike and, where they are negative, all masks of a video are empty.
+    Otherwise all object scores are alike and, where they are negative, all masks are empty;
+    attention to memories is nearly uniform; and when a memory is from changes too little to see.
 
     Returns
     -------
     sam2.modeling.sam2_base.SAM2Base
         The same model.
     """
+    for tensor in (model.maskmem_tpos_enc, model.no_obj_ptr, model.no_obj_embed_spatial):
+        if tensor is not None:
+            tensor.div_(tensor.std())
+    if model.proj_tpos_enc_in_obj_ptrs:
+        model.obj_ptr_tpos_proj.weight.mul_(POINTER_TIME_GAIN)
+    for layer in model.memory_attention.layers:
+        layer.cross_attn_image.q_proj.weight.mul_(ATTENTION_GAIN)
+    _spread_object_scores(model, seed)
+    return model
+
+
+def _spread_object_scores(model: Any, seed: int) -> None:
+    """Let objects be there on most planes and gone on some."""
     head = model.sam_mask_decoder.pred_obj_score_head
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -84,7 +100,6 @@ def spread_object_scores(model: Any, seed: int) -> Any:
     gain = (OBJECT_LOGIT_STD / scores.std()).clamp(max=MAX_OBJECT_GAIN)
     last.weight.mul_(gain)
     last.bias.copy_(gain * (last.bias - scores.mean()) + OBJECT_LOGIT_MEAN)
-    return model
 
 
 def build_model(config_file_or_yaml: str | Path, image_size: int | None = None) -> Any:

@@ -1,7 +1,7 @@
 """Whether our videos are those of PyTorch, and how long both take."""
 
 import numpy as np
-from tests.reference import spread_object_scores
+from tests.reference import let_memory_count
 from tests.video_parity import SCENES, compare_videos
 
 from benchmarks.models import SEED, model_folder, reference_model
@@ -11,7 +11,7 @@ from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 def video(name: str) -> bool:
     """Compare a model of the catalogue with PyTorch on all scenes; return whether all passed."""
-    reference = spread_object_scores(reference_model(name), SEED)
+    reference = let_memory_count(reference_model(name), SEED)
     engine = load_model(model_folder(name, reference), precision="f32")
     parameters = VolumeParameters(method="memory", fill_hole_area=0)
     results = []

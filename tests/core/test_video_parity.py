@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.core.conftest import MICRO_CONFIG
-from tests.reference import perturbed_model, spread_object_scores
+from tests.reference import perturbed_model, let_memory_count
 from tests.video_parity import SCENES, compare_videos
 
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
@@ -43,7 +43,7 @@ CHANGES = {"2.1": {}, "2.0": VERSION_2_0, "rare rules": RARE_RULES}
 def converted(tmp_path_factory):
     """Return the reference of 2.1 and its model folder."""
     folder = tmp_path_factory.mktemp("video")
-    reference = spread_object_scores(perturbed_model(MICRO_CONFIG, seed=SEED), SEED)
+    reference = let_memory_count(perturbed_model(MICRO_CONFIG, seed=SEED), SEED)
     torch.save({"model": reference.state_dict()}, folder / "micro.pt")
     (folder / "model").mkdir()
     request = Request(str(folder / "micro.pt"), "micro", str(MICRO_CONFIG))
