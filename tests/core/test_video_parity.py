@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.core.conftest import MICRO_CONFIG
-from tests.reference import perturbed_model, let_memory_count
+from tests.reference import let_memory_count, perturbed_model
 from tests.video_parity import SCENES, compare_videos
 
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
