@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.image_graphs import DecoderOutput
 from napari_sam2_openvino.core.model_folder import ModelConfig
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.types import ImageEmbedding
 
 

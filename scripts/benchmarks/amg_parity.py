@@ -18,15 +18,15 @@ MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 # Random masks overlap so much that suppression would leave one: it keeps all of them.
 RANDOM: dict[str, Any] = {"box_nms_thresh": 1.0, "crop_nms_thresh": 1.0}
 RANDOM_RUNS: tuple[dict[str, Any], ...] = (
-    {"points_per_side": 12},
-    {"points_per_side": 12},
-    {"points_per_side": 12},
-    {"points_per_side": 12},
-    {"points_per_side": 12, "mask_threshold": 1.0},
-    {"points_per_side": 12, "stability_score_offset": 0.5},
-    {"points_per_side": 8, "use_m2m": True},
-    {"points_per_side": 6, "crop_n_layers": 1},
-    {"points_per_side": 6, "crop_n_layers": 1, "crop_overlap_ratio": 0.1},
+    {"points_per_side": 13},
+    {"points_per_side": 13},
+    {"points_per_side": 13},
+    {"points_per_side": 13},
+    {"points_per_side": 13, "mask_threshold": 1.0},
+    {"points_per_side": 13, "stability_score_offset": 0.5},
+    {"points_per_side": 12, "use_m2m": True},
+    {"points_per_side": 9, "crop_n_layers": 1},
+    {"points_per_side": 9, "crop_n_layers": 1, "crop_overlap_ratio": 0.1},
     {"points_per_side": 20, "multimask_output": False},
 )
 STARTER_THRESHOLDS = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.8}

@@ -8,8 +8,8 @@ import pytest
 
 from napari_sam2_openvino import load_model
 from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
+from napari_sam2_openvino.core.image_graphs import ImageEncoder
 from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info, write_model_info
-from napari_sam2_openvino.core.runtime import ImageEncoder
 
 RGB = np.zeros((8, 8, 3), np.uint8)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 
-from napari_sam2_openvino.core.runtime import DecoderOutput, ImageEncoder
+from napari_sam2_openvino.core.image_graphs import DecoderOutput, ImageEncoder
 
 # The engine's classes own the names; the inputs are the parameters of ``forward`` below.
 IMAGE_ENCODER_OUTPUTS = ImageEncoder.OUTPUTS

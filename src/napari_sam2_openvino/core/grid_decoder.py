@@ -5,9 +5,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.image_graphs import DecoderOutput
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.point_decoder import PointDecoder
-from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.transforms import build_tokens
 from napari_sam2_openvino.core.types import ImageEmbedding
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.runtime import ImageEncoder, run
+from napari_sam2_openvino.core.image_graphs import ImageEncoder
+from napari_sam2_openvino.core.runtime import run
 
 if TYPE_CHECKING:
     import openvino

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError, ModelFormatError
+from napari_sam2_openvino.core.image_graphs import DecoderOutput, ImageEncoder, MaskDecoder
 from napari_sam2_openvino.core.memory_model import MemoryModel
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
@@ -21,13 +22,7 @@ from napari_sam2_openvino.core.model_folder import (
     read_model_info,
 )
 from napari_sam2_openvino.core.point_decoder import PointGraphs, derive_point_graphs
-from napari_sam2_openvino.core.runtime import (
-    DecoderOutput,
-    ImageEncoder,
-    MaskDecoder,
-    Runtime,
-    effective_precision,
-)
+from napari_sam2_openvino.core.runtime import Runtime, effective_precision
 from napari_sam2_openvino.core.transforms import preprocess
 from napari_sam2_openvino.core.types import ImageEmbedding
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.image_graphs import DecoderOutput
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.object_masks import LogitsCut
 from napari_sam2_openvino.core.prompt_building import build_stages
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.stage_masks import StageMasks
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,

@@ -28,7 +28,7 @@ from napari_sam2_openvino.core.decoder_weights import (
     Linear,
 )
 from napari_sam2_openvino.core.graph_ops import GraphOps
-from napari_sam2_openvino.core.runtime import MaskDecoder
+from napari_sam2_openvino.core.image_graphs import MaskDecoder
 
 if TYPE_CHECKING:
     import openvino

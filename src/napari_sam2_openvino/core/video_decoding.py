@@ -11,12 +11,12 @@ from PIL import Image
 
 from napari_sam2_openvino.core.embeddings import EmbeddingCache, embedding_key
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.image_graphs import DecoderOutput
 from napari_sam2_openvino.core.masks import fill_holes_in_logits
 from napari_sam2_openvino.core.memory import NO_OBJ_SCORE, FrameOutput
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.model_folder import ModelConfig
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.runtime import DecoderOutput
 from napari_sam2_openvino.core.transforms import best_of_three, blank_tokens, single_token
 from napari_sam2_openvino.core.types import ImageEmbedding
 from napari_sam2_openvino.core.video_state import VideoState
