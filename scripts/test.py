@@ -19,6 +19,10 @@ from bootstrap import (
 )
 
 
+# Windows stay in one process, see tests/conftest.py.
+PROCESSES = ("--numprocesses=2", "--dist=loadgroup")
+
+
 def main(arguments: list[str]) -> int:
     """Run the checks and return the exit status: 0 only if every one of them passed."""
     if arguments in (["-h"], ["--help"]):
@@ -30,7 +34,7 @@ def main(arguments: list[str]) -> int:
         "ruff check": [python, "-m", "ruff", "check"],
         "ruff format": [python, "-m", "ruff", "format", "--check"],
         "mypy": [python, "-m", "mypy"],
-        "pytest": [*display_command(), python, "-m", "pytest", *arguments],
+        "pytest": [*display_command(), python, "-m", "pytest", *PROCESSES, *arguments],
     }
     failed = []
     for name, command in checks.items():

@@ -18,6 +18,18 @@ os.environ["NAPARI_SAM2_HOME"] = str(Path(_HOME.name, "sam2"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep files together where tests run in several processes, and windows all in one.
+
+    Two windows would take the focus from each other. They come first, since they take longest.
+    """
+    windows = Path(__file__).parent / "qt"
+    for item in items:
+        group = windows if item.path.is_relative_to(windows) else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
+    items.sort(key=lambda item: not item.path.is_relative_to(windows))
+
+
 @pytest.fixture
 def sam2_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder that models, checkpoints and caches of this test go to."""

@@ -26,7 +26,7 @@ RANDOM_RUNS: tuple[dict[str, Any], ...] = (
     {"points_per_side": 13, "stability_score_offset": 0.5},
     {"points_per_side": 12, "use_m2m": True},
     {"points_per_side": 9, "crop_n_layers": 1},
-    {"points_per_side": 9, "crop_n_layers": 1, "crop_overlap_ratio": 0.1},
+    {"points_per_side": 11, "crop_n_layers": 1, "crop_overlap_ratio": 0.1},
     {"points_per_side": 20, "multimask_output": False},
 )
 STARTER_THRESHOLDS = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.8}
