@@ -18,7 +18,6 @@ from bootstrap import (
     say,
 )
 
-
 # Windows stay in one process, see tests/conftest.py.
 PROCESSES = ("--numprocesses=2", "--dist=loadgroup")
 
