@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_sam2_openvino._qt.actions import tooltip, wrapped
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.folding import folded
+from napari_sam2_openvino._qt.object_forms import FILTER_NAMES, GENERATOR_NAMES
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino.core.object_parameters import (
     AllObjectsParameters,
@@ -29,24 +30,6 @@ from napari_sam2_openvino.core.object_parameters import (
 from napari_sam2_openvino.core.parameters import GeneratorParameters
 from napari_sam2_openvino.core.progress import Progress
 
-# Thresholds between crops are for whoever asks for crops; scores are in the filter.
-_FILTER = (
-    "pred_iou_thresh",
-    "stability_score_thresh",
-    "box_nms_thresh",
-    "max_overlap",
-    "min_area",
-    "max_area",
-    "exclude_border",
-    "remove_background",
-)
-_GENERATOR = (
-    "points_per_side",
-    "crop_n_layers",
-    "min_mask_region_area",
-    "multimask_output",
-    "use_m2m",
-)
 _REMEMBER = (
     "Keeps what was found on disk, so that the same plane shows it at once another day. It takes "
     "about a tenth of what the image takes."
@@ -74,9 +57,9 @@ class AllObjectsTab(QScrollArea):
         self.progress_label.setWordWrap(True)
         self.count_label = QLabel()
         self.count_label.setWordWrap(True)
-        self.filter_form = ParameterForm(CandidateFilter, names=_FILTER, is_live=True)
+        self.filter_form = ParameterForm(CandidateFilter, names=FILTER_NAMES, is_live=True)
         self.labels_form = ParameterForm(LabelsParameters, is_live=True)
-        self.generator_form = ParameterForm(GeneratorParameters, names=_GENERATOR)
+        self.generator_form = ParameterForm(GeneratorParameters, names=GENERATOR_NAMES)
         self.tiling_form = ParameterForm(TilingParameters)
         self.reset_button = QPushButton("Recommended values")
         self.reset_button.setToolTip(wrapped("Puts all values of this tab as the model advises."))

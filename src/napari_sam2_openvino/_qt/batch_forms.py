@@ -3,6 +3,7 @@
 from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.folding import folded
+from napari_sam2_openvino._qt.object_forms import FILTER_NAMES, GENERATOR_NAMES
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.core.errors import InputError
@@ -15,23 +16,6 @@ from napari_sam2_openvino.core.object_parameters import (
 from napari_sam2_openvino.core.parameters import GeneratorParameters, Normalization
 
 # Thresholds of the grid of points do not count: those of the filter do.
-_GENERATOR = (
-    "points_per_side",
-    "crop_n_layers",
-    "min_mask_region_area",
-    "multimask_output",
-    "use_m2m",
-)
-_FILTER = (
-    "pred_iou_thresh",
-    "stability_score_thresh",
-    "box_nms_thresh",
-    "max_overlap",
-    "min_area",
-    "max_area",
-    "exclude_border",
-    "remove_background",
-)
 
 
 class BatchForms(QWidget):
@@ -39,8 +23,8 @@ class BatchForms(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.generator_form = ParameterForm(GeneratorParameters, names=_GENERATOR)
-        self.filter_form = ParameterForm(CandidateFilter, names=_FILTER)
+        self.generator_form = ParameterForm(GeneratorParameters, names=GENERATOR_NAMES)
+        self.filter_form = ParameterForm(CandidateFilter, names=FILTER_NAMES)
         self.labels_form = ParameterForm(LabelsParameters)
         self.tiling_form = ParameterForm(TilingParameters)
         self.planes_form = ParameterForm(PlaneParameters)
