@@ -13,6 +13,7 @@ import pytest
 from tests.disc_engine import DiscEngine
 
 from napari_sam2_openvino._layers.features import ObjectTable
+from napari_sam2_openvino._session.jobs import State
 
 # Far longer than anything takes, so that a busy machine does not fail a test.
 WAIT_MS = 30_000
@@ -96,6 +97,10 @@ class Window:
 
     def wait(self, condition: Callable[[], Any], timeout: int = WAIT_MS) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
+
+    def wait_for_encode(self) -> None:
+        """Wait until the engine encodes; the state tells only that it is about to."""
+        self.wait(lambda: self.session.state is State.ENCODING and self.engine.n_encodes)
 
     def settle(self) -> None:
         """Wait until the newest edit is answered."""

@@ -383,7 +383,7 @@ def test_a_widget_that_is_opened_again_goes_on_with_the_prompts(
 def test_the_image_is_removed_in_the_middle_of_an_encode(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
     window.do("draw_points")
-    window.wait(lambda: window.session.state is State.ENCODING)
+    window.wait_for_encode()
     window.viewer.layers.remove("cells")
     window.settle()
     assert names(window) == ["cells points"]
@@ -396,7 +396,7 @@ def test_the_image_is_removed_in_the_middle_of_an_encode(open_window: Any) -> No
 
 def test_cancel_ends_an_encode_at_once(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
-    window.wait(lambda: window.session.state is State.ENCODING)
+    window.wait_for_encode()
     assert window.widget.cancel_button.isVisibleTo(window.widget)
     window.widget.cancel_button.click()
     # By itself it would go on for a minute.
@@ -407,7 +407,7 @@ def test_cancel_ends_an_encode_at_once(open_window: Any) -> None:
 def test_closing_the_dock_ends_everything(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
     window.do("draw_points")
-    window.wait(lambda: window.session.state is State.ENCODING)
+    window.wait_for_encode()
     layers = window.layers
     points, engine = layers.points, window.engine
     window.viewer.window.remove_dock_widget(window.widget)
@@ -424,7 +424,7 @@ def test_closing_the_dock_ends_everything(open_window: Any) -> None:
 def test_closing_the_viewer_in_the_middle_of_an_encode(open_window: Any) -> None:
     window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=60)
     window.click(30, 40)
-    window.wait(lambda: window.session.state is State.ENCODING)
+    window.wait_for_encode()
     engine = window.engine
     window.viewer.close()
     window.wait(lambda: engine.n_cancelled == 1)
