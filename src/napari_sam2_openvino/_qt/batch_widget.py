@@ -8,7 +8,6 @@ from typing import Any
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,7 +19,6 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_sam2_openvino._qt.batch_forms import BatchForms
@@ -28,6 +26,7 @@ from napari_sam2_openvino._qt.batch_input import BatchInput
 from napari_sam2_openvino._qt.batch_jobs import BatchRun, TrialRun, place_in_view
 from napari_sam2_openvino._qt.batch_prompts import BatchPrompts
 from napari_sam2_openvino._qt.batch_results import BatchResults
+from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
@@ -46,7 +45,7 @@ _FORMATS = {"OME-Zarr (opens while it grows)": ".zarr", "TIFF": ".tif"}
 _REFRESH_SECONDS = 0.5
 
 
-class BatchWidget(QWidget):
+class BatchWidget(DockWidget):
     """Segments stacks, files and folders, plane by plane, in the background.
 
     Parameters
@@ -60,7 +59,7 @@ class BatchWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._make_recipe = make_recipe or _every_object
-        self._was_docked = self._closed = self._is_told = False
+        self._is_told = False
         self._refreshed = 0.0
         self._layers: tuple[Image, ...] = ()
         self._run: BatchRun | None = None
@@ -310,28 +309,12 @@ class BatchWidget(QWidget):
             raise error
         self.progress.say(str(error))
 
-    def reset_choices(self, _event: Any = None) -> None:
-        """Read the viewer's layers anew; napari calls this when they change."""
-        if not self._closed and not self.progress.is_running:
+    def _read_layers(self) -> None:
+        if not self.progress.is_running:
             self.input.reset_choices()
             self.prompts.reset_choices()
 
-    def event(self, event: Any) -> bool:
-        """Let go of everything when the dock is closed: napari then takes the widget out of it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._was_docked = True
-            elif self._was_docked:
-                self._close_down()
-        return bool(super().event(event))
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Let go of everything when the widget is a window of its own."""
-        self._close_down()
-        super().closeEvent(event)
-
-    def _close_down(self) -> None:
-        self._closed = True
+    def _let_go(self) -> None:
         self.progress.cancel()
         self._worker.close()
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -14,13 +13,13 @@ from qtpy.QtWidgets import (
     QPushButton,
     QTabWidget,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.choices import Choices
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
+from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.keys import Keys, bindings, rebind
 from napari_sam2_openvino._qt.object_list import ObjectList
@@ -45,7 +44,7 @@ _STATUS_LINES = 3
 _BAR_HEIGHT = 6
 
 
-class SegmentWidget(QWidget):
+class SegmentWidget(DockWidget):
     """Draw on objects of an image, see their masks, commit them to a Labels layer.
 
     Image, model and target on top count for every tab, and so does the line that says what is
@@ -62,7 +61,6 @@ class SegmentWidget(QWidget):
         self, napari_viewer: Viewer, *, load_engine: Callable[[str], Engine] = Sam2Engine
     ) -> None:
         super().__init__()
-        self._was_docked = self._closed = False
         self._store_problem: str | None = None
         self.convert_dialog: ConvertDialog | None = None
         self._preferences = read_preferences()
@@ -163,28 +161,11 @@ class SegmentWidget(QWidget):
         self.files.opened.connect(self._show_session)
         self.finder.running_changed.connect(self.overview.set_paused)
 
-    def reset_choices(self, _event: Any = None) -> None:
-        """Read the viewer's layers anew; napari calls this when they change."""
-        if not self._closed:
-            self.choices.reset_choices()
-            self.prompts_tab.image_panel.reset_choices()
+    def _read_layers(self) -> None:
+        self.choices.reset_choices()
+        self.prompts_tab.image_panel.reset_choices()
 
-    def event(self, event: Any) -> bool:
-        """Let go of everything when the dock is closed: napari then takes the widget out of it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._was_docked = True
-            elif self._was_docked:
-                self._close_down()
-        return bool(super().event(event))
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802
-        """Let go of everything when the widget is a window of its own."""
-        self._close_down()
-        super().closeEvent(event)
-
-    def _close_down(self) -> None:
-        self._closed = True
+    def _let_go(self) -> None:
         self._release()
         if self.convert_dialog is not None:
             # The viewer may have destroyed it already, which ends what it does as well.

@@ -1,0 +1,46 @@
+"""What every dock widget does: it lets go of everything when it is closed."""
+
+from typing import Any
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QWidget
+
+
+class DockWidget(QWidget):
+    """A widget that napari docks, and that knows when it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._was_docked = False
+        self._closed = False
+
+    def reset_choices(self, _event: Any = None) -> None:
+        """Read the viewer's layers anew; napari calls this when they change."""
+        if not self._closed:
+            self._read_layers()
+
+    def event(self, event: Any) -> bool:
+        """Notice that the dock is closed: napari then takes the widget out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._was_docked = True
+            elif self._was_docked:
+                self._close_down()
+        return bool(super().event(event))
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Notice that the widget is closed where it is a window of its own."""
+        self._close_down()
+        super().closeEvent(event)
+
+    def _close_down(self) -> None:
+        self._closed = True
+        self._let_go()
+
+    def _read_layers(self) -> None:
+        """Read the viewer's layers anew."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """End what runs and disconnect what would call back; may be called more than once."""
+        raise NotImplementedError
