@@ -20,6 +20,7 @@ from typing import Any
 
 import napari
 import numpy as np
+import psutil
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -370,6 +371,85 @@ def batch(folder: Path) -> None:
         viewer.close()
 
 
+def models(folder: Path) -> None:
+    """Quantize the starter on an open stack, look at the report, accept; cancel a second run."""
+    viewer = napari.Viewer(title="napari")
+    viewer.window.resize(1280, 960)
+    image, truth = viewer.open_sample(PLUGIN, "stack")
+    truth.visible = False
+    viewer.layers.selection.active = image
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "SAM 2 Models")
+    check(wait(ANSWER_SECONDS, lambda: widget.chosen is not None), "the models are in a table")
+    home = Path(os.environ["NAPARI_SAM2_HOME"])
+    quantize(widget)
+    check(
+        wait(10 * ANSWER_SECONDS, lambda: not widget.progress.is_running),
+        "the report is made: " + widget.progress.message_label.text(),
+    )
+    check(len(widget.report_view.pictures) > 0, "with the worst masks side by side")
+    kept = {path.name for path in (home / "models").iterdir()}
+    check(all(name.startswith(".proposed") for name in kept), "nothing is kept before it is asked")
+    wait(1)
+    save_window(viewer, folder / "models.png")
+    widget.decision.accept_button.click()
+    check(
+        wait(ANSWER_SECONDS, (home / "models" / "starter-int8").is_dir),
+        "it is accepted: " + widget.progress.message_label.text(),
+    )
+    wait(1)
+    before = files_in(home)
+    quantize(widget)
+    check(
+        wait(ANSWER_SECONDS, lambda: "Quantizing" in widget.progress.message_label.text()),
+        "a second run begins",
+    )
+    check(len(children()) > 0 or not Path("/proc").is_dir(), "in a child process")
+    started = perf_counter()
+    widget.cancel_button.click()
+    check(wait(1, lambda: not widget.progress.is_running and not children()), "Cancel ends it")
+    print(f"  after {1e3 * (perf_counter() - started):.0f} ms")
+    check(files_in(home) == before, "and nothing is left behind, no process and no file")
+    widget.table.choose("starter")
+    widget.buttons.by_name["tune"].click()
+    check(wait(10 * ANSWER_SECONDS, lambda: not widget.progress.is_running), "devices are tried")
+    title = widget.tuning_view.title_label.text()
+    check("is quickest with" in title, title)
+    wait(1)
+    save_window(viewer, folder / "tune.png")
+    viewer.close()
+
+
+def quantize(widget: Any) -> None:
+    """Press the buttons that quantize the starter on the open image."""
+    wait(0.5)
+    widget.table.choose("starter")
+    widget.buttons.by_name["quantize"].click()
+    form = widget.quantize_form
+    check(
+        wait(ANSWER_SECONDS, form.start_button.isEnabled),
+        "what it needs is told: " + form.need_label.text(),
+    )
+    form.start_button.click()
+
+
+def children() -> list[psutil.Process]:
+    """Return the processes that this one has started and that live."""
+    return psutil.Process().children(recursive=True)
+
+
+def files_in(home: Path) -> set[str]:
+    """Return what lies in the folders of models, checkpoints and reports."""
+    folders = [home / name for name in ("models", "checkpoints", "reports")]
+    return {str(path) for folder in folders for path in folder.rglob("*")}
+
+
+def save_window(viewer: napari.Viewer, path: Path) -> None:
+    """Save a picture of the whole window."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(path)
+
+
 def export(viewer: napari.Viewer, labels: Any, folder: Path, place: Path) -> None:
     """Write the objects of a layer as measurements."""
     viewer.layers.selection.active = labels
@@ -395,6 +475,7 @@ WALKS = {
     "planes": planes,
     "all_objects": all_objects,
     "batch": batch,
+    "models": models,
 }
 
 

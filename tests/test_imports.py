@@ -47,6 +47,7 @@ PARTS = {
         "_session",
         "_layers",
         "_settings",
+        "_sample_data",
     },
 }
 # Packages that the source of a part never names.

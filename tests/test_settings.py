@@ -23,6 +23,7 @@ CHANGED = {
     "encode_ahead": False,
     "memory_cache_gb": 2.5,
     "disk_cache_gb": 0.0,
+    "default_model": "tiny é",
 }
 
 

@@ -30,6 +30,8 @@ class Preferences:
         Planes are encoded while nothing else is to be done.
     memory_cache_gb, disk_cache_gb : float
         Budget for embeddings, in units of 10**9 bytes; 0 on disk keeps none.
+    default_model : str
+        The model that windows begin with.
     keys : dict
         Key by verb, for those that differ from the usual one.
     """
@@ -41,6 +43,7 @@ class Preferences:
     encode_ahead: bool = True
     memory_cache_gb: float = 1.0
     disk_cache_gb: float = 4.0
+    default_model: str = "starter"
     keys: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +57,7 @@ _PLACES = {
     "encode_ahead": ("embeddings", "encode_ahead"),
     "memory_cache_gb": ("embeddings", "memory_gb"),
     "disk_cache_gb": ("embeddings", "disk_gb"),
+    "default_model": ("models", "default"),
 }
 _KEYS_CATEGORY = "keys"
 

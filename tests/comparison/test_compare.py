@@ -9,6 +9,8 @@ from PIL import Image
 from napari_sam2_openvino import compare_models
 from napari_sam2_openvino.comparison.compare import compare_folders
 from napari_sam2_openvino.comparison.images import sample_images
+from napari_sam2_openvino.comparison.markdown import as_markdown
+from napari_sam2_openvino.comparison.saved_report import read_report
 from napari_sam2_openvino.core.errors import InputError
 
 
@@ -136,3 +138,24 @@ def test_of_large_images_the_middle_is_taken():
 def test_labels_must_fit(labels, said):
     with pytest.raises(InputError, match=said):
         list(sample_images([np.zeros((9, 9), np.uint8)], labels, 20))
+
+
+def test_a_report_is_read_as_it_was_saved(of_damaged, of_twin, tmp_path):
+    for number, report in enumerate((of_damaged[0], of_twin)):
+        report.save(tmp_path / f"{number} é")
+        again = read_report(tmp_path / f"{number} é")
+        assert again.as_dict() == report.as_dict()
+        assert again.a == report.a or np.isnan(report.reference_truth)
+        assert all(map(np.array_equal, again.pictures, report.pictures))
+        assert as_markdown(again) == as_markdown(report)
+
+
+def test_a_report_that_is_not_whole_is_one_sentence(of_twin, tmp_path):
+    of_twin.save(tmp_path)
+    values = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    del values["a"]["masks"]
+    (tmp_path / "report.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(InputError, match="not whole"):
+        read_report(tmp_path)
+    with pytest.raises(InputError, match="not whole"):
+        read_report(tmp_path / "nowhere")

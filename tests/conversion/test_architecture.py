@@ -8,7 +8,7 @@ import yaml
 from tests.reference import build_model
 
 from napari_sam2_openvino.conversion import architecture
-from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
+from napari_sam2_openvino.core.catalogue import CATALOGUE, downloads, find_entry
 from napari_sam2_openvino.core.errors import ConversionError
 
 
@@ -30,7 +30,7 @@ def without_weights(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", downloads(), ids=lambda entry: entry.name)
 @pytest.mark.usefixtures("without_weights")
 def test_each_of_metas_models_is_recognised(entry):
     weights = build_model(entry.config_file).state_dict()
@@ -145,9 +145,22 @@ def test_metas_training_config_is_refused():
 
 
 def test_catalogue_is_complete_and_safe():
-    assert len(CATALOGUE) == 8
-    assert len({entry.sha256 for entry in CATALOGUE}) == 8
-    for entry in CATALOGUE:
+    assert len({entry.name for entry in CATALOGUE}) == len(CATALOGUE) == 10
+    assert len({entry.sha256 for entry in downloads()}) == 8
+    for entry in downloads():
         assert entry.url.startswith("https://dl.fbaipublicfiles.com/segment_anything_2/")
         assert len(bytes.fromhex(entry.sha256)) == 32
+        assert entry.licence == "Apache-2.0"
         assert architecture.read_config(entry.config_file)["image_size"] == entry.image_size
+
+
+def test_checkpoints_without_a_published_hash_come_from_the_user():
+    from_user = {entry.name: entry for entry in CATALOGUE if not entry.can_be_downloaded}
+    assert {name: entry.image_size for name, entry in from_user.items()} == {
+        "hvit_t_cells": 1024,
+        "MedSAM2": 512,
+    }
+    for entry in from_user.values():
+        assert (entry.url, entry.sha256, entry.licence) == (None, None, "")
+        assert entry.page.startswith("https://github.com/")
+        architecture.read_config(entry.config_file)

@@ -5,12 +5,15 @@ import errno
 import hashlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from napari_sam2_openvino.conversion import download
+from napari_sam2_openvino.conversion import download, staging
+from napari_sam2_openvino.core import catalogue
 from napari_sam2_openvino.core.catalogue import CATALOGUE
 from napari_sam2_openvino.core.errors import ConversionError, InputError, JobCancelledError
 from napari_sam2_openvino.core.paths import checkpoints_dir
@@ -20,12 +23,17 @@ pytestmark = pytest.mark.usefixtures("sam2_home")
 
 
 class Server(ThreadingHTTPServer):
-    """Sends CONTENT; holds back what follows the first `held_after` bytes until it is released."""
+    """Sends CONTENT, or the end of it that is asked for.
+
+    Holds back what follows the first `held_after` bytes until it is released.
+    """
 
     def __init__(self):
         self.held_after = len(CONTENT)
         self.released = threading.Event()
+        self.knows_ranges = True
         self.requests = 0
+        self.sent = 0
         super().__init__(("127.0.0.1", 0), Handler)
 
 
@@ -35,10 +43,20 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/c.pt":
             self.send_error(404)
             return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
+        wanted = self.headers.get("Range") if self.server.knows_ranges else None
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            last = len(CONTENT) - 1
+            self.send_header("Content-Range", f"bytes {start}-{last}/{len(CONTENT)}")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
-        self.wfile.write(CONTENT[: self.server.held_after])
+        part = CONTENT[start : max(self.server.held_after, start)]
+        self.server.sent += len(part)
+        self.wfile.write(part)
         if self.server.held_after < len(CONTENT):
             self.server.released.wait(20)
 
@@ -69,7 +87,7 @@ def offer(server, monkeypatch):
             n_bytes=len(CONTENT),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
         )
-        monkeypatch.setattr(download, "CATALOGUE", (dataclasses.replace(entry, **changes),))
+        monkeypatch.setattr(catalogue, "CATALOGUE", (dataclasses.replace(entry, **changes),))
 
     return offer
 
@@ -132,13 +150,67 @@ def test_no_connection_is_one_sentence(offer):
     assert left_behind() == []
 
 
-def test_a_broken_connection_is_one_sentence(offer, server):
-    offer()
+def break_off(server):
+    """Download until the connection breaks in the middle, and return what the server sent."""
     server.held_after = len(CONTENT) // 2
     server.released.set()
-    with pytest.raises(ConversionError, match="cannot be downloaded"):
+    with pytest.raises(ConversionError, match=r"cannot be downloaded .* goes on where it was"):
         download.download("fake")
-    assert left_behind() == []
+    server.held_after = len(CONTENT)
+    return server.sent
+
+
+def test_a_broken_connection_is_one_sentence_and_the_next_download_goes_on(offer, server):
+    offer()
+    sent = break_off(server)
+    (part,) = left_behind()
+    assert part.endswith(".part")
+    reports = []
+    path = download.download("fake", on_progress=reports.append)
+    assert path.read_bytes() == CONTENT
+    assert left_behind() == ["c.pt"]
+    assert 0 < len(CONTENT) - (server.sent - sent) <= sent
+    shares = [progress.done for progress in reports]
+    assert shares == sorted(shares)
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(offer, server):
+    offer()
+    break_off(server)
+    server.knows_ranges = False
+    assert download.download("fake").read_bytes() == CONTENT
+    assert left_behind() == ["c.pt"]
+
+
+@pytest.mark.parametrize("spoil", [lambda part: part[::-1], lambda part: part + CONTENT])
+def test_a_damaged_beginning_is_not_used(offer, server, spoil):
+    offer()
+    break_off(server)
+    (part,) = checkpoints_dir().glob(".*.part")
+    part.write_bytes(spoil(part.read_bytes()))
+    is_too_long = part.stat().st_size >= len(CONTENT)
+    if not is_too_long:
+        with pytest.raises(ConversionError, match="SHA-256"):
+            download.download("fake")
+        assert left_behind() == []
+    assert download.download("fake").read_bytes() == CONTENT
+
+
+def test_what_came_before_the_process_ended_is_gone_on_with(offer, server):
+    offer()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    name = staging.propose(checkpoints_dir()).name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    (checkpoints_dir() / name).mkdir(parents=True)
+    (checkpoints_dir() / name / "c.pt").write_bytes(CONTENT[:1_000_000])
+    assert download.download("fake").read_bytes() == CONTENT
+    assert server.sent == len(CONTENT) - 1_000_000
+    assert left_behind() == ["c.pt"]
+
+
+def test_what_cannot_be_checked_is_not_downloaded():
+    with pytest.raises(InputError, match=r"no SHA-256 .* get the file from https://"):
+        download.DownloadJob("hvit_t_cells")
 
 
 def test_cancel_ends_a_download_that_hangs(offer, server):
@@ -176,7 +248,7 @@ def test_a_full_disk_is_told_from_the_network(offer, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(download._Transfer, "update", full)
+    monkeypatch.setattr(download._Transfer, "_count", full)
     with pytest.raises(ConversionError, match="is full"):
         download.download("fake")
     assert left_behind() == []

@@ -16,7 +16,7 @@ from tests.conversion.children import left_behind, on_linux, run_until, workers
 
 from napari_sam2_openvino import compare_models, list_models, load_model, quantize
 from napari_sam2_openvino.conversion import QuantizeJob
-from napari_sam2_openvino.conversion.memory_need import needed_memory
+from napari_sam2_openvino.conversion.needs import needed_memory
 from napari_sam2_openvino.conversion.quantize_pipeline import split_images
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import (

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from napari_sam2_openvino._qt.models_widget import ModelsWidget
 from napari_sam2_openvino.core.paths import models_dir
 
 MICRO_CONFIG = Path(__file__).parents[1] / "conversion" / "micro.yaml"
@@ -45,44 +47,71 @@ def left_behind() -> list[str]:
     return sorted(path.name for path in models_dir().glob("*")) if models_dir().is_dir() else []
 
 
-def begin(window: Any, checkpoint: Path) -> Any:
+@pytest.fixture
+def open_models(make_napari_viewer: Any, sam2_home: Path) -> Iterator[Callable[[], Any]]:
+    """Return a function that opens the dock for models in a viewer."""
+    assert not sam2_home.exists()
+    docks = []
+
+    def open_it() -> Any:
+        viewer = make_napari_viewer()
+        widget = ModelsWidget(viewer)
+        viewer.window.add_dock_widget(widget, name="SAM 2 Models")
+        docks.append(widget)
+        return viewer, widget
+
+    yield open_it
+    for widget in docks:
+        # Qt may have destroyed the widget already.
+        with suppress(RuntimeError):
+            widget.close()
+
+
+def begin(widget: Any, checkpoint: Path) -> Any:
     """Press the buttons that begin a conversion, and return the dialog."""
-    window.widget.prompts_tab.convert_button.click()
-    dialog = window.widget.convert_dialog
+    widget.buttons.by_name["convert"].click()
+    dialog = widget.convert_dialog
     dialog.checkpoint_combo.setCurrentText(str(checkpoint))
     dialog.config_edit.setText(str(MICRO_CONFIG))
     dialog.convert_button.click()
     return dialog
 
 
-def wait_for(window: Any, dialog: Any, words: str) -> None:
-    window.wait(lambda: words in dialog.progress.message_label.text(), timeout=LONG_MS)
+def wait_for(qtbot: Any, dialog: Any, words: str) -> None:
+    qtbot.waitUntil(lambda: words in dialog.progress.message_label.text(), timeout=LONG_MS)
 
 
-@pytest.mark.usefixtures("sam2_home")
 def test_a_conversion_is_cancelled_and_the_next_one_is_in_the_list(
-    open_window: Any, micro_checkpoint: Path
+    open_models: Any, qtbot: Any, micro_checkpoint: Path
 ) -> None:
-    window = open_window(np.zeros((60, 80), np.uint8))
-    dialog = begin(window, micro_checkpoint)
-    wait_for(window, dialog, "Converting the image encoder")
+    _, widget = open_models()
+    qtbot.waitUntil(lambda: widget.chosen is not None, timeout=LONG_MS)
+    dialog = begin(widget, micro_checkpoint)
+    wait_for(qtbot, dialog, "Converting the image encoder")
     assert len(workers()) == (sys.platform == "linux")
     dialog.cancel_button.click()
-    wait_for(window, dialog, "Cancelled: nothing was written.")
+    wait_for(qtbot, dialog, "Cancelled: nothing was written.")
     assert (workers(), left_behind()) == ([], [])
-    assert begin(window, micro_checkpoint) is dialog
-    wait_for(window, dialog, "micro é is ready")
+    assert begin(widget, micro_checkpoint) is dialog
+    wait_for(qtbot, dialog, "micro é is ready")
     assert (workers(), left_behind()) == ([], ["micro é"])
-    window.wait(lambda: window.widget.choices.model_combo.value == "micro é")
-    assert "starter" in window.widget.choices.model_combo.choices
+
+    def is_listed() -> bool:
+        widget.table.choose("micro é")
+        return widget.chosen.name == "micro é"
+
+    qtbot.waitUntil(is_listed, timeout=LONG_MS)
+    assert "micro é.pt, SHA-256 " in widget.about_label.text()
 
 
-@pytest.mark.usefixtures("sam2_home")
-def test_closing_the_dock_ends_a_conversion(open_window: Any, micro_checkpoint: Path) -> None:
-    window = open_window(np.zeros((60, 80), np.uint8))
-    dialog = begin(window, micro_checkpoint)
-    wait_for(window, dialog, "Reading the checkpoint")
-    window.viewer.window.remove_dock_widget(window.widget)
-    window.wait(lambda: not workers() and not left_behind(), timeout=LONG_MS)
-    window.wait(lambda: not dialog.is_running, timeout=LONG_MS)
-    window.widget.deleteLater()
+def test_closing_the_dock_ends_a_conversion(
+    open_models: Any, qtbot: Any, micro_checkpoint: Path
+) -> None:
+    viewer, widget = open_models()
+    qtbot.waitUntil(lambda: widget.chosen is not None, timeout=LONG_MS)
+    dialog = begin(widget, micro_checkpoint)
+    wait_for(qtbot, dialog, "Reading the checkpoint")
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: not workers() and not left_behind(), timeout=LONG_MS)
+    qtbot.waitUntil(lambda: not dialog.is_running, timeout=LONG_MS)
+    widget.deleteLater()

@@ -1,5 +1,7 @@
 """The widget in a real viewer, with a model that draws discs."""
 
+import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,13 @@ from napari.layers import Labels, Layer
 
 from napari_sam2_openvino._layers import preview
 from napari_sam2_openvino._session.jobs import State
+from napari_sam2_openvino._settings import save_preferences
+from napari_sam2_openvino.core.model_folder import (
+    Quantization,
+    read_model_info,
+    write_model_info,
+)
+from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
 STACK = np.random.default_rng(1).integers(0, 4000, (5, 60, 80)).astype(np.uint16)
 
@@ -457,3 +466,54 @@ def test_toggling_polarity_leaves_the_last_point_alone(window: Any) -> None:
     window.click(60, 50)
     window.settle()
     assert [sign for _, _, sign in window.marks] == [True, False]
+
+
+def add_starter(name: str) -> Any:
+    """Put a copy of the starter among the user's models."""
+    shutil.copytree(starter_dir(), models_dir() / name)
+    return models_dir() / name
+
+
+def test_a_model_that_appears_is_offered_and_one_that_goes_while_in_use_gives_way(
+    open_window: Any,
+) -> None:
+    window = open_window(np.zeros((40, 60), np.uint8))
+    combo = window.widget.choices.model_combo
+    window.wait(lambda: window.widget.choices.listings.value)
+    folder = add_starter("mine é")
+    window.wait(lambda: "mine é" in combo.choices)
+    assert combo.value == "starter"
+    combo.value = "mine é"
+    window.settle()
+    assert window.session.model_name == "mine é"
+    window.click(20, 30)
+    window.settle()
+    shutil.rmtree(folder)
+    window.wait(lambda: window.session.model_name == "starter")
+    assert "mine é" not in combo.choices
+    window.wait(lambda: window.status == "Model mine é was removed: starter is used from now on.")
+    window.settle()
+    # What was drawn is there still, and answered by the other one.
+    assert window.answer is not None
+
+
+@pytest.mark.parametrize("is_advised", [True, False])
+def test_a_window_begins_with_the_preferred_model_unless_its_report_advises_against_it(
+    open_window: Any, sam2_home: Any, is_advised: bool
+) -> None:
+    assert sam2_home is not None
+    folder = add_starter("mine")
+    quantization = Quantization(
+        *("fast", "starter", "0", 8, "f32", 0.9, 0.1), is_advised=is_advised, advice="Keep starter."
+    )
+    write_model_info(folder, replace(read_model_info(folder), quantization=quantization))
+    save_preferences(default_model="mine")
+    try:
+        window = open_window(np.zeros((40, 60), np.uint8))
+    finally:
+        save_preferences(default_model="starter")
+    window.wait(lambda: window.session.model_name is not None)
+    assert window.session.model_name == ("mine" if is_advised else "starter")
+    labels = dict(window.widget.choices._models)
+    assert ("mine (not advised)" in labels) != is_advised
+    assert "mine" in window.widget.choices.models

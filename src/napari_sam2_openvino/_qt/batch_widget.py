@@ -29,12 +29,14 @@ from napari_sam2_openvino._qt.batch_results import BatchResults
 from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_removed
+from napari_sam2_openvino._settings import read_preferences
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.prompted import PromptedObjects
 from napari_sam2_openvino.batch.segmenter import ModelRecipe, PlaneRecipe
 from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
-from napari_sam2_openvino.core.models import STARTER
+from napari_sam2_openvino.core.models import STARTER, ModelListing, choose_default
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 
 MakeRecipe = Callable[[str, AllObjectsParameters], PlaneRecipe]
@@ -65,13 +67,14 @@ class BatchWidget(DockWidget):
         self._run: BatchRun | None = None
         self._trial: TrialRun | None = None
         self._worker = ComputeWorker()
+        self._has_models = False
+        self.listings = ModelListings(self._worker)
         self._build()
         self._lay_out()
         self._connect()
         self._suggest_output()
         self._show_running(False)
-        self._read_models()
-        self._read_recommendation()
+        self.listings.refresh()
 
     def _build(self) -> None:
         self.input = BatchInput(self._viewer, self._worker)
@@ -79,7 +82,7 @@ class BatchWidget(DockWidget):
         self.results = BatchResults(self._viewer, self._worker)
         self.forms = BatchForms()
         self.model_combo = QComboBox()
-        self.model_combo.addItem(STARTER)
+        self.model_combo.addItem(STARTER, STARTER)
         self.format_combo = QComboBox()
         self.format_combo.addItems(list(_FORMATS))
         self.output_edit = QLineEdit()
@@ -130,6 +133,7 @@ class BatchWidget(DockWidget):
         layout.addWidget(self.report_label)
 
     def _connect(self) -> None:
+        self.listings.changed.connect(self._show_models)
         self.input.changed.connect(self._suggest_output)
         self.format_combo.currentIndexChanged.connect(self._suggest_output)
         self.model_combo.currentIndexChanged.connect(self._read_recommendation)
@@ -142,6 +146,7 @@ class BatchWidget(DockWidget):
         self.progress.succeeded.connect(self._on_success)
         self.progress.failed.connect(self._on_failure)
         # Not a slot of this widget: that would be gone before the widget is.
+        self.destroyed.connect(self.listings.close)
         self.destroyed.connect(self._worker.close)
 
     def run(self, *, resume: bool) -> None:
@@ -190,7 +195,7 @@ class BatchWidget(DockWidget):
         parameters, planes = self.forms.parameters, self.forms.planes
         overwrite = self.replace_check.isChecked() and not resume
         assert parameters.objects is not None
-        model, table = self.model_combo.currentText(), self.prompts.table()
+        model, table = self._model, self.prompts.table()
         recipe: Callable[[], PlaneRecipe]
         if table is None:
             recipe = partial(self._make_recipe, model, parameters.objects)
@@ -287,22 +292,32 @@ class BatchWidget(DockWidget):
         if chosen:
             self.output_edit.setText(chosen)
 
-    def _read_models(self) -> None:
-        from napari_sam2_openvino.core.models import list_models
+    def _show_models(self, listings: Sequence[ModelListing]) -> None:
+        """Offer the models that are there; what is chosen stays, unless it is gone."""
+        chosen = self._model if self._has_models else read_preferences().default_model
+        names = [name for _, name in labelled(listings)]
+        wanted = (
+            chosen if chosen in names and self._has_models else choose_default(listings, chosen)
+        )
+        self.model_combo.blockSignals(True)
+        self.model_combo.clear()
+        for text, name in labelled(listings):
+            self.model_combo.addItem(text, name)
+        self.model_combo.setCurrentIndex(names.index(wanted))
+        self.model_combo.blockSignals(False)
+        if wanted != chosen and self._has_models and not self.progress.is_running:
+            self.progress.say(say_removed(chosen, wanted))
+        if wanted != chosen or not self._has_models:
+            self._read_recommendation()
+        self._has_models = True
 
-        def on_done(listings: Sequence[Any]) -> None:
-            chosen = self.model_combo.currentText()
-            names = [each.name for each in listings if each.is_ready] or [STARTER]
-            self.model_combo.clear()
-            self.model_combo.addItems(names)
-            self.model_combo.setCurrentText(chosen)
-
-        self._worker(list_models, on_done, _raise)
+    @property
+    def _model(self) -> str:
+        return str(self.model_combo.currentData())
 
     def _read_recommendation(self) -> None:
-        name = self.model_combo.currentText()
-        if name:
-            self._worker(partial(_recommendation, name), self.forms.show_objects, self._on_problem)
+        job = partial(_recommendation, self._model)
+        self._worker(job, self.forms.show_objects, self._on_problem)
 
     def _on_problem(self, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
@@ -316,6 +331,7 @@ class BatchWidget(DockWidget):
 
     def _let_go(self) -> None:
         self.progress.cancel()
+        self.listings.close()
         self._worker.close()
 
 

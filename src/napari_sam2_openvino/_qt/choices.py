@@ -9,8 +9,9 @@ from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_sam2_openvino._layers import preview
 from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_removed
 from napari_sam2_openvino._qt.parameter_form import fit_to_dock
-from napari_sam2_openvino.core.models import STARTER
+from napari_sam2_openvino.core.models import STARTER, ModelListing, choose_default
 
 _NEW_LAYER = "new layer"
 
@@ -21,15 +22,20 @@ class Choices(QWidget):
     Parameters
     ----------
     annotator : Annotator
+    default_model : str, optional
+        The model to begin with, if it can be used.
     """
 
-    def __init__(self, annotator: Annotator) -> None:
+    def __init__(self, annotator: Annotator, default_model: str = STARTER) -> None:
         super().__init__()
         self._annotator = annotator
-        self.models: tuple[str, ...] = (STARTER,)
-        """Names of the models that can be loaded."""
+        self._default = default_model
+        self._has_begun = False
+        self._models: list[tuple[str, str]] = [(STARTER, STARTER)]
+        self.listings = ModelListings(annotator.worker)
+        self.listings.changed.connect(self._show_models)
         self.image_combo = _combo("Image", self._find_images)
-        self.model_combo = _combo("Model", lambda _: self.models)
+        self.model_combo = _combo("Model", lambda _: self._models)
         self.target_combo = _combo("Write to", self._find_targets)
         tips = {
             self.image_combo: "The image to segment; of a stack, the plane in view.",
@@ -61,17 +67,33 @@ class Choices(QWidget):
         self.image_combo.reset_choices()
         self.target_combo.reset_choices()
 
-    def refresh_models(self, chosen: str | None = None) -> None:
-        """Read the folder of models anew, in the worker, and choose one of them."""
-        from napari_sam2_openvino.core.models import list_models
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that can be loaded."""
+        return tuple(name for _, name in self._models)
 
-        def on_done(listings: Any) -> None:
-            self.models = tuple(each.name for each in listings if each.is_ready) or (STARTER,)
+    def begin(self) -> None:
+        """Load the model to begin with, and keep up with what models there are."""
+        if self._default == STARTER:
+            self._annotator.session.set_model(STARTER)
+        self.listings.refresh()
+
+    def _show_models(self, listings: tuple[ModelListing, ...]) -> None:
+        self._models = labelled(listings)
+        chosen: str = self.model_combo.value
+        fallback = choose_default(listings, self._default)
+        wanted = chosen if chosen in self.models and self._has_begun else fallback
+        with self.model_combo.changed.blocked():
             self.model_combo.reset_choices()
-            if chosen in self.models:
-                self.model_combo.value = chosen
-
-        self._annotator.worker(list_models, on_done, _raise)
+            self.model_combo.value = wanted
+        self._annotator.session.set_model(wanted)
+        if self._has_begun and wanted != chosen:
+            self._annotator.feedback.announce(say_removed(chosen, wanted))
+        elif not self._has_begun and wanted != self._default:
+            self._annotator.feedback.announce(
+                f"Model {self._default} cannot be begun with: {wanted} is used instead."
+            )
+        self._has_begun = True
 
     def _find_images(self, _combo: Any) -> list[tuple[str, Any]]:
         layers = self._annotator.viewer.layers
@@ -94,7 +116,3 @@ class Choices(QWidget):
 
 def _combo(label: str, choices: Callable[[Any], Any]) -> ComboBox:
     return fit_to_dock(ComboBox(label=label, choices=choices))
-
-
-def _raise(error: Exception) -> None:
-    raise error

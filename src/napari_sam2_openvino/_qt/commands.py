@@ -13,6 +13,7 @@ from napari_sam2_openvino._qt.actions import find_action
 
 _PLUGIN = "napari-sam2-openvino"
 _WIDGET = "SAM 2 Segment"
+_MODELS = "SAM 2 Models"
 
 
 def _command(verb: str) -> Callable[[Viewer], None]:
@@ -64,6 +65,13 @@ def export_objects(viewer: Viewer) -> None:
     dialog = ExportDialog(viewer, labels, _main_window())
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.show()
+
+
+def open_models(viewer: Any) -> None:
+    """Open the dock for models, or show the one that is open."""
+    dock, _ = viewer.window.add_plugin_dock_widget(_PLUGIN, _MODELS)
+    dock.show()
+    dock.raise_()
 
 
 def _main_window() -> QWidget | None:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import CancellableJob
-from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
+from napari_sam2_openvino.core.catalogue import CatalogueEntry, downloads, find_entry
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
@@ -56,7 +56,7 @@ class ConvertDialog(QDialog):
     def _build(self) -> None:
         self.checkpoint_combo = QComboBox()
         self.checkpoint_combo.setEditable(True)
-        self.checkpoint_combo.addItems([entry.name for entry in CATALOGUE])
+        self.checkpoint_combo.addItems([entry.name for entry in downloads()])
         self.checkpoint_combo.setCurrentText("")
         self.checkpoint_combo.currentTextChanged.connect(self._suggest_name)
         self.browse_button = QPushButton("Browse …")
@@ -102,6 +102,19 @@ class ConvertDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self.progress)
         layout.addLayout(buttons)
+
+    def suggest(self, entry: CatalogueEntry) -> None:
+        """Fill in what is known of a model of the catalogue."""
+        from_file = not entry.can_be_downloaded
+        self.checkpoint_combo.setCurrentText("" if from_file else entry.name)
+        self.size_spin.setValue(entry.image_size if from_file else 0)
+        self.name_edit.setText(entry.name)
+        self._name_is_typed = from_file
+        self.progress.say(
+            f"Get the file from {entry.page}, read its licence there, and choose it with Browse."
+            if from_file
+            else "A model from the catalogue is downloaded first."
+        )
 
     @property
     def is_running(self) -> bool:

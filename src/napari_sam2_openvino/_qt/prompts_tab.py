@@ -58,8 +58,10 @@ class PromptsTab(QScrollArea):
         self.image_panel = ImageSection(annotator)
         self.files_panel = FilesPanel(annotator, files)
         self.help_panel = HelpPanel(actions)
-        self.convert_button = QPushButton("Convert a checkpoint …")
-        self.convert_button.setToolTip("Turn a SAM 2 checkpoint into a model for the list above.")
+        self.models_button = QPushButton("Models …")
+        self.models_button.setToolTip(
+            "Download, convert, quantize and compare models, in a dock of their own."
+        )
         self.clear_cache_button = QPushButton("Delete stored embeddings")
         self.clear_cache_button.setToolTip(tooltip("clear_disk_cache"))
         self._lay_out()
@@ -85,7 +87,7 @@ class PromptsTab(QScrollArea):
             self.help_section,
         ):
             layout.addWidget(section)
-        layout.addWidget(self.convert_button)
+        layout.addWidget(self.models_button)
         layout.addWidget(self.clear_cache_button)
         layout.addStretch(1)
         self.setWidgetResizable(True)

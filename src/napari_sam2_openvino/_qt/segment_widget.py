@@ -1,7 +1,6 @@
 """The dock widget "SAM 2 Segment"."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,10 +17,11 @@ from qtpy.QtWidgets import (
 from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.choices import Choices
-from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
+from napari_sam2_openvino._qt.commands import open_models
 from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.keys import Keys, bindings, rebind
+from napari_sam2_openvino._qt.model_listings import ModelListings
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.prompts_tab import PromptsTab
@@ -35,7 +35,6 @@ from napari_sam2_openvino._settings import (
 )
 from napari_sam2_openvino.core.embedding_store import EmbeddingStore
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
-from napari_sam2_openvino.core.models import STARTER
 from napari_sam2_openvino.core.session_file import SessionFile
 
 _GB = 10**9
@@ -62,7 +61,6 @@ class SegmentWidget(DockWidget):
     ) -> None:
         super().__init__()
         self._store_problem: str | None = None
-        self.convert_dialog: ConvertDialog | None = None
         self._preferences = read_preferences()
         actions, key_problems = rebind(self._preferences.keys)
         self.verbs: dict[str, Callable[..., None]] = {}
@@ -77,7 +75,7 @@ class SegmentWidget(DockWidget):
         verbs = Verbs(self.annotator)
         self.verbs.update(verbs.table())
         self.verbs["edit_object"] = self.objects.edit_at_pointer
-        self.choices = Choices(self.annotator)
+        self.choices = Choices(self.annotator, self._preferences.default_model)
         self.prompts_tab = PromptsTab(
             self.annotator, self.objects, self.overview, self.files, verbs, self.verbs, actions
         )
@@ -87,12 +85,12 @@ class SegmentWidget(DockWidget):
         self._lay_out()
         self._connect()
         self.choices.choose_first_image()
-        self.annotator.session.set_model(STARTER)
-        self.choices.refresh_models()
+        self.choices.begin()
         self._apply(self._preferences, is_first=True)
         forget = on_preferences_changed(self._on_preferences)
+        listings = self.choices.listings
         self._release = partial(
-            _release, self.files, self.finder, self.objects, self.annotator, forget
+            _release, self.files, self.finder, self.objects, listings, self.annotator, forget
         )
         # Not a slot of this widget: that would be gone before the widget is.
         self.destroyed.connect(self._release)
@@ -153,7 +151,7 @@ class SegmentWidget(DockWidget):
     def _connect(self) -> None:
         annotator, tab = self.annotator, self.prompts_tab
         self.cancel_button.clicked.connect(annotator.cancel)
-        tab.convert_button.clicked.connect(self._on_convert)
+        tab.models_button.clicked.connect(partial(open_models, annotator.viewer))
         tab.clear_cache_button.clicked.connect(self._on_clear_disk_cache)
         annotator.session.ready_changed.connect(self._on_ready)
         annotator.feedback.status_changed.connect(self._show_status)
@@ -167,10 +165,6 @@ class SegmentWidget(DockWidget):
 
     def _let_go(self) -> None:
         self._release()
-        if self.convert_dialog is not None:
-            # The viewer may have destroyed it already, which ends what it does as well.
-            with suppress(RuntimeError):
-                self.convert_dialog.reject()
 
     def _apply(self, preferences: Preferences, *, is_first: bool = False) -> None:
         # What was switched in the window since stays as it is, but for what is changed now.
@@ -228,18 +222,12 @@ class SegmentWidget(DockWidget):
         self.tabs.setCurrentWidget(self.all_objects_tab)
         self.finder.toggle()
 
-    def _on_convert(self) -> None:
-        if self.convert_dialog is None:
-            self.convert_dialog = ConvertDialog(self)
-            self.convert_dialog.converted.connect(self.choices.refresh_models)
-        self.convert_dialog.show()
-        self.convert_dialog.raise_()
-
 
 def _release(
     files: SessionFiles,
     finder: Finder,
     objects: ObjectList,
+    listings: ModelListings,
     annotator: Annotator,
     forget: Callable[[], None],
 ) -> None:
@@ -249,6 +237,7 @@ def _release(
         files.close()
         finder.close()
         objects.close()
+        listings.close()
         annotator.close()
 
 

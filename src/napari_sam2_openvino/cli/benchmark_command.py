@@ -46,23 +46,17 @@ def benchmark_command(
         return
     for trial in sorted(tuning.trials, key=lambda each: each.seconds):
         typer.echo(_line(trial))
-    typer.echo("" if best is None else f"best: {_name(best)}")
+    typer.echo("" if best is None else f"best: {best.choice}")
 
 
 def _line(trial: "Trial") -> str:
     if trial.problem:
-        return f"{_name(trial):<24} cannot be used: {trial.problem}"
+        return f"{trial.choice!s:<24} cannot be used: {trial.problem}"
     masks = f"masks {'right' if trial.passed else 'WRONG'} (IoU {trial.mask_iou:.3f})"
     if trial.encode_seconds is None or trial.decode_seconds is None:
-        return f"{_name(trial):<24} {masks}"
+        return f"{trial.choice!s:<24} {masks}"
     times = f"image {trial.encode_seconds:.3f} s, click {1e3 * trial.decode_seconds:.0f} ms"
-    return f"{_name(trial):<24} {masks}, {times}"
-
-
-def _name(trial: "Trial") -> str:
-    choice = trial.choice
-    threads = "" if choice.threads is None else f", {choice.threads} threads"
-    return f"{choice.device} {choice.precision}{threads}"
+    return f"{trial.choice!s:<24} {masks}, {times}"
 
 
 def _keep_result(

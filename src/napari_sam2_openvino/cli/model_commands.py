@@ -38,10 +38,10 @@ def list_command(*, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for listing in listings:
-        state = "ready" if listing.is_ready else "not converted"
         typer.echo(
-            f"{listing.name:<24} {state:<14} {listing.image_size:>5} {listing.weights or '-':<5} "
-            f"{listing.licence or '-':<12} {listing.description}"
+            f"{listing.name:<24} {listing.state:<14} {listing.image_size or '-':>5} "
+            f"{listing.weights or '-':<5} {listing.licence or '-':<12} "
+            f"{listing.problem or listing.warning or listing.description}"
         )
 
 

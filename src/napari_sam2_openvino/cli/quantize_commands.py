@@ -44,7 +44,8 @@ def quantize_command(
 ) -> None:
     """Make a smaller, faster model in 8 bits, and report what it costs."""
     from napari_sam2_openvino.cli.image_arguments import read_planes
-    from napari_sam2_openvino.conversion.quantization import MOST_IMAGES, QuantizeJob
+    from napari_sam2_openvino.conversion.quantization import QuantizeJob
+    from napari_sam2_openvino.core.quantize_parameters import MOST_IMAGES
 
     job = QuantizeJob(
         model,

@@ -2,17 +2,16 @@
 
 import math
 
-from napari_sam2_openvino.comparison.figures import ComparisonReport, SideFigures
+from napari_sam2_openvino.comparison.figures import ComparisonReport, SideFigures, WorstCase
 
 _MEGABYTE = 1e6
 
 
-def as_markdown(report: ComparisonReport) -> str:
-    """Write a report as Markdown: the advice, one table, the worst masks."""
+def table_rows(report: ComparisonReport) -> list[tuple[str, ...]]:
+    """Return the table of a report: what, of the original, of the other model; a header first."""
     a, b = report.a, report.b
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("", a.name, b.name),
-        ("---", "---", "---"),
         ("weights, precision", *(f"{side.weights}, {side.precision}" for side in (a, b))),
         ("device", a.device, b.device),
         ("files", *(f"{side.size / _MEGABYTE:.1f} MB" for side in (a, b))),
@@ -29,9 +28,15 @@ def as_markdown(report: ComparisonReport) -> str:
     ]
     if not math.isnan(report.reference_truth):
         rows.append(("IoU with ground truth", *(_number(side.masks.truth) for side in (a, b))))
-    lines = [f"# {b.name} compared with {a.name}", "", report.advice.sentence, ""]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", _measured_on(report), ""]
+    return rows
+
+
+def as_markdown(report: ComparisonReport) -> str:
+    """Write a report as Markdown: the advice, one table, the worst masks."""
+    header, *rows = table_rows(report)
+    lines = [f"# {report.b.name} compared with {report.a.name}", "", report.advice.sentence, ""]
+    lines += [f"| {' | '.join(row)} |" for row in (header, ("---",) * 3, *rows)]
+    lines += ["", measured_on(report), ""]
     if report.worst:
         lines += [
             "## Worst masks",
@@ -40,12 +45,18 @@ def as_markdown(report: ComparisonReport) -> str:
             "",
         ]
     for case in report.worst:
-        lines += [f"Image {case.image + 1}, {case.kind}, IoU {case.iou:.3f}", ""]
+        lines += [caption(case), ""]
         lines += [f"![]({case.picture})", ""]
     return "\n".join(lines)
 
 
-def _measured_on(report: ComparisonReport) -> str:
+def caption(case: WorstCase) -> str:
+    """Say what a picture shows."""
+    return f"Image {case.image + 1}, {case.kind}, IoU {case.iou:.3f}"
+
+
+def measured_on(report: ComparisonReport) -> str:
+    """Say what was compared, and with what."""
     truth = report.reference_truth
     of_reference = "" if math.isnan(truth) else f" Its IoU with the ground truth is {truth:.3f}."
     versions = ", ".join(f"{name} {value}" for name, value in report.versions.items())

@@ -1,4 +1,4 @@
-"""What makes model folders: the only part that needs torch, sam2 and NNCF.
+"""Long jobs on models, each in a child process: the only part that needs torch, sam2 and NNCF.
 
 What needs them is imported by the child process of a job; importing this package is cheap.
 """

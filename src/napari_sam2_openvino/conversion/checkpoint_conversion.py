@@ -69,6 +69,11 @@ class ConvertJob(FolderJob):
         if entry is None:
             # The child has the same working folder, but a later chdir must not matter.
             path, sha256 = Path(name).expanduser().absolute(), None
+        elif not entry.can_be_downloaded:
+            raise ConversionError(
+                f"{name} comes as a file: get it from {entry.page}, then give its path and image "
+                f"size {entry.image_size}."
+            )
         else:
             path, sha256 = checkpoints_dir() / entry.file_name, entry.sha256
             if not path.is_file():

@@ -20,10 +20,12 @@ from typing import IO, TYPE_CHECKING, Any
 from napari_sam2_openvino.conversion import staging
 from napari_sam2_openvino.core.errors import (
     ConversionError,
+    DeviceError,
     InputError,
     JobCancelledError,
     MissingExtraError,
     ModelFormatError,
+    ModelNotFoundError,
     Sam2Error,
 )
 from napari_sam2_openvino.core.models import STARTER
@@ -36,24 +38,31 @@ if TYPE_CHECKING:
 _WORKER = "napari_sam2_openvino.conversion.worker"
 _ERRORS: dict[str, type[Sam2Error]] = {
     kind.__name__: kind
-    for kind in (ConversionError, InputError, MissingExtraError, ModelFormatError)
+    for kind in (
+        ConversionError,
+        DeviceError,
+        InputError,
+        MissingExtraError,
+        ModelFormatError,
+        ModelNotFoundError,
+    )
 }
 _LAST_LINES = 20
 
 
 class FolderJob:
-    """A model folder that a child process makes; `run` drives it, `cancel` ends it from any thread.
+    """A folder that a child process makes; `run` drives it, `cancel` ends it from any thread.
 
     A subclass names its task and says what the child is asked for.
 
     Parameters
     ----------
     name : str
-        Name of the model.
+        Name of the model, or of what else the folder holds.
     overwrite : bool
-        Whether a model of that name may be replaced.
+        Whether one of that name may be replaced.
     destination : Path or None
-        The model folder; None for one among the user's models.
+        The folder; None for one among the user's models.
     """
 
     TASK = ""
@@ -73,19 +82,20 @@ class FolderJob:
 
     @property
     def folder(self) -> Path:
-        """The model folder, after `run` has ended."""
+        """The folder, after `run` has ended."""
         if self._folder is None:
             raise RuntimeError(f"the {self.CALLED} has not ended")
         return self._folder
 
     def run(self) -> Generator[Progress, None, None]:
-        """Do it; the model folder is there when the generator ends, and not before.
+        """Do it; the folder is there when the generator ends, and not before.
 
         Closing the generator ends the job and leaves nothing behind.
 
         Raises
         ------
-        ConversionError, InputError, MissingExtraError, ModelFormatError, JobCancelledError
+        ConversionError, DeviceError, InputError, MissingExtraError, ModelFormatError,
+        ModelNotFoundError, JobCancelledError
         """
         destination = self._checked_destination()
         with staging.staged_folder(destination) as staged:
@@ -102,7 +112,7 @@ class FolderJob:
                 self._close_pipes()
             with self._lock:
                 self._raise_if_cancelled()
-                staged.publish(overwrite=self._overwrite)
+                self._finish(staged)
                 self._folder = destination
 
     def cancel(self) -> None:
@@ -121,6 +131,10 @@ class FolderJob:
         The request is a frozen dataclass of values that JSON holds.
         """
         raise NotImplementedError
+
+    def _finish(self, staged: staging.StagedFolder) -> None:
+        """Keep what the child has made."""
+        staged.publish(overwrite=self._overwrite)
 
     def _checked_destination(self) -> Path:
         staging.check_name(self._name)

@@ -1,25 +1,35 @@
 """Checkpoints of the catalogue, downloaded when the user asks and checked before use."""
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_sam2_openvino.conversion import staging
 from napari_sam2_openvino.conversion.checkpoints import sha256_of_file
-from napari_sam2_openvino.core.catalogue import CATALOGUE, CatalogueEntry
+from napari_sam2_openvino.core.catalogue import CatalogueEntry, downloads, find_entry
 from napari_sam2_openvino.core.errors import ConversionError, InputError, JobCancelledError
 from napari_sam2_openvino.core.paths import checkpoints_dir
 from napari_sam2_openvino.core.progress import Progress
 
+if TYPE_CHECKING:
+    import requests
+
 _CHUNK_BYTES = 2**18
 _TIMEOUT_S = 15
 _POLL_S = 0.1
+_JOIN_S = 0.5
 _MEGABYTE = 1_000_000
+_PARTIAL_CONTENT = 206
 
 
 class DownloadJob:
     """One download; `run` drives it, `cancel` ends it from any thread.
+
+    What came before a connection broke, or this process did, is kept, and the next download goes
+    on from there. `cancel` removes it.
 
     Parameters
     ----------
@@ -29,14 +39,19 @@ class DownloadJob:
     Raises
     ------
     InputError
-        If the catalogue has no such model.
+        If the catalogue has no such model, or its checkpoint cannot be downloaded.
     """
 
     def __init__(self, name: str) -> None:
-        entry = next((entry for entry in CATALOGUE if entry.name == name), None)
+        entry = find_entry(name)
         if entry is None:
-            names = ", ".join(entry.name for entry in CATALOGUE)
+            names = ", ".join(entry.name for entry in downloads())
             raise InputError(f"The catalogue has no model {name!r}: choose one of {names}.")
+        if not entry.can_be_downloaded:
+            raise InputError(
+                f"{name} cannot be downloaded, since its authors publish no SHA-256 to check it "
+                f"by: get the file from {entry.page}, then convert it."
+            )
         self._entry = entry
         self._cancelled = threading.Event()
         self.path = checkpoints_dir() / entry.file_name
@@ -54,16 +69,39 @@ class DownloadJob:
         if self.path.is_file() and sha256_of_file(self.path) == self._entry.sha256:
             yield Progress("Already downloaded", 1.0)
             return
+        self._rescue()
         with staging.staged_folder(self.path) as staged:
-            transfer = _Transfer(self._entry, staged.folder, self._cancelled)
-            threading.Thread(target=transfer.run, daemon=True).start()
+            file = staged.folder / self._entry.file_name
+            if self._part.is_file():
+                # Of two that want it, one gets it.
+                self._part.rename(file)
+            transfer = _Transfer(self._entry, file, self._cancelled)
+            thread = threading.Thread(target=transfer.run, daemon=True)
+            thread.start()
             try:
                 yield from self._reports(transfer)
+            except _BrokenError as error:
+                if file.is_file():
+                    file.replace(self._part)
+                raise ConversionError(str(error)) from error.__cause__
             finally:
-                # The thread may still wait for the network; it stops at its next look.
+                # If the thread still waits for the network after that, it stops at its next look.
                 transfer.abandon()
+                thread.join(_JOIN_S)
             staged.publish_file()
         yield Progress("Downloaded", 1.0)
+
+    @property
+    def _part(self) -> Path:
+        """Where the beginning of a checkpoint waits for the rest."""
+        return self.path.with_name(f".{self._entry.sha256}.part")
+
+    def _rescue(self) -> None:
+        """Keep what came to a process that is no more, before it is swept."""
+        for folder in staging.abandoned(self.path.parent):
+            file = folder / self._entry.file_name
+            if file.is_file() and not self._part.exists():
+                file.rename(self._part)
 
     def cancel(self) -> None:
         """End the download; `run` removes what it wrote."""
@@ -110,56 +148,50 @@ def download(name: str, *, on_progress: Callable[[Progress], None] | None = None
 
 
 class _AbandonedError(Exception):
-    """Leaves pooch's loop."""
+    """Ends a transfer that nobody waits for."""
+
+
+class _BrokenError(Exception):
+    """The connection broke: what came is the beginning of the file. The message is for the user."""
 
 
 class _Transfer:
-    """The part that runs in a thread: pooch, reporting through a queue.
+    """The part that runs in a thread, reporting through a queue."""
 
-    Has the methods of a tqdm bar that pooch calls.
-    """
-
-    def __init__(self, entry: CatalogueEntry, folder: Path, cancelled: threading.Event) -> None:
+    def __init__(self, entry: CatalogueEntry, file: Path, cancelled: threading.Event) -> None:
         self._entry = entry
-        self._folder = folder
+        self._file = file
         self._cancelled = cancelled
         self._abandoned = threading.Event()
+        self._hash = hashlib.sha256()
         self._done_bytes = 0
-        self.total = 0
+        self._total = entry.n_bytes
         self.error: Exception | None = None
         self.has_ended = threading.Event()
         self.reports: queue.SimpleQueue[Progress] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Download into the folder and check the hash."""
-        import pooch
+        """Bring the file and check its hash."""
+        import requests
 
         entry = self._entry
         try:
-            pooch.retrieve(
-                entry.url,
-                known_hash=f"sha256:{entry.sha256}",
-                fname=entry.file_name,
-                path=self._folder,
-                downloader=pooch.HTTPDownloader(
-                    progressbar=self, chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S
-                ),
-            )
+            self._read_beginning()
+            if self._hash.hexdigest() != entry.sha256:
+                self._fetch(f"bytes={self._done_bytes}-" if self._done_bytes else None)
+            if self._hash.hexdigest() != entry.sha256:
+                self.error = ConversionError(
+                    f"What {entry.url} sent is not the checkpoint that was published (its SHA-256 "
+                    "differs), so it was removed: try again."
+                )
         except _AbandonedError:
             pass
-        except OSError as error:
-            # pooch's HTTP errors are OSErrors without a number; those of the disk have one.
-            self.error = error
-            if error.errno is None:
-                self.error = ConversionError(
-                    f"{entry.url} cannot be downloaded ({type(error).__name__}): check the "
-                    "connection and try again."
-                )
-        except ValueError:
-            self.error = ConversionError(
-                f"What {entry.url} sent is not the checkpoint that was published (its SHA-256 "
-                "differs), so it was removed: try again."
+        except requests.RequestException as error:
+            self.error = _BrokenError(
+                f"{entry.url} cannot be downloaded ({type(error).__name__}): check the "
+                "connection and try again; it goes on where it was."
             )
+            self.error.__cause__ = error
         except Exception as error:
             self.error = error
         self.has_ended.set()
@@ -168,22 +200,51 @@ class _Transfer:
         """Stop at the next piece of data."""
         self._abandoned.set()
 
-    def update(self, n_bytes: int) -> None:
-        """Count what came; called by pooch."""
+    def _read_beginning(self) -> None:
+        """Hash what came before."""
+        if not self._file.is_file():
+            return
+        with self._file.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                self._count(chunk)
+
+    def _fetch(self, wanted: str | None) -> None:
+        import requests
+
+        assert self._entry.url is not None
+        # Compressed on the way, bytes could not be counted.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": wanted} if wanted else {})
+        with requests.get(
+            self._entry.url, headers=headers, stream=True, timeout=_TIMEOUT_S
+        ) as response:
+            goes_on = self._goes_on(response)
+            if wanted and not goes_on:
+                # The server sends all of it, or says that there is nothing after what is there.
+                self._hash, self._done_bytes = hashlib.sha256(), 0
+                if not response.ok:
+                    self._fetch(None)
+                    return
+            response.raise_for_status()
+            length = response.headers.get("Content-Length")
+            self._total = self._done_bytes + int(length) if length else self._total
+            with self._file.open("ab" if goes_on else "wb") as file:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                    self._count(chunk)
+
+    def _goes_on(self, response: "requests.Response") -> bool:
+        """Return whether a response begins where the file ends."""
+        place = str(response.headers.get("Content-Range"))
+        is_part = response.status_code == _PARTIAL_CONTENT
+        return is_part and place.startswith(f"bytes {self._done_bytes}-")
+
+    def _count(self, chunk: bytes) -> None:
         if self._cancelled.is_set() or self._abandoned.is_set():
             raise _AbandonedError
-        total = self.total or self._entry.n_bytes or 0
-        self._done_bytes += n_bytes
+        self._hash.update(chunk)
+        self._done_bytes += len(chunk)
+        total = self._total
         share = min(self._done_bytes / total, 1.0) if total else float("nan")
-        detail = f"{self._done_bytes / _MEGABYTE:.0f}"
-        if total:
-            detail += f" of {total / _MEGABYTE:.0f}"
-        detail += " MB"
+        of_all = f" of {total / _MEGABYTE:.0f}" if total else ""
+        detail = f"{self._done_bytes / _MEGABYTE:.0f}{of_all} MB"
         self.reports.put(Progress(f"Downloading {self._entry.name}", share, detail))
-
-    def reset(self) -> None:
-        """Start over; called by pooch before its last update."""
-        self._done_bytes = 0
-
-    def close(self) -> None:
-        """Do nothing; called by pooch at the end."""

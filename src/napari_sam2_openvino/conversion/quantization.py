@@ -5,20 +5,18 @@ from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.comparison.images import sample_images
 from napari_sam2_openvino.conversion.child import FolderJob
-from napari_sam2_openvino.conversion.memory_need import check_memory
-from napari_sam2_openvino.conversion.quantize_pipeline import IMAGES_FOLDER, Request
+from napari_sam2_openvino.conversion.image_files import write_images
+from napari_sam2_openvino.conversion.needs import check_memory
+from napari_sam2_openvino.conversion.quantize_pipeline import Request
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, InputError
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.progress import Progress
-
-MOST_IMAGES = 32
+from napari_sam2_openvino.core.quantize_parameters import MOST_IMAGES
 
 
 class QuantizeJob(FolderJob):
@@ -76,20 +74,14 @@ class QuantizeJob(FolderJob):
             )
         needed = check_memory(source, PRESETS[self._preset])
         yield Progress("Reading the images", 0.0, f"needs about {needed / 1e9:.1f} GB of memory")
-        folder = temporary / IMAGES_FOLDER
-        folder.mkdir()
-        count = 0
-        for sample in sample_images(self._images, self._labels, info.config.image_size):
-            if count == MOST_IMAGES:
-                break
-            self._raise_if_cancelled()
-            np.save(folder / f"{count}.rgb.npy", sample.rgb)
-            if sample.labels is not None:
-                np.save(folder / f"{count}.labels.npy", sample.labels)
-            count += 1
-            yield Progress("Reading the images", 0.0, f"image {count}")
-        if not count:
-            raise InputError("There must be at least one image, but there is none: choose some.")
+        count = yield from write_images(
+            temporary,
+            self._images,
+            self._labels,
+            info.config.image_size,
+            MOST_IMAGES,
+            self._raise_if_cancelled,
+        )
         return Request(str(source), self._name, self._preset, count, self._labels is not None)
 
 

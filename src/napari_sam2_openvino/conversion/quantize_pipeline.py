@@ -8,10 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam2_openvino.comparison.compare import compare_folders
 from napari_sam2_openvino.comparison.figures import ComparisonReport
+from napari_sam2_openvino.conversion.image_files import (
+    read_image,
+    read_images,
+    read_labels,
+    remove_images,
+)
 from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
@@ -30,7 +35,6 @@ from napari_sam2_openvino.core.model_folder import (
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.self_test import write_self_test
 
-IMAGES_FOLDER = ".images"
 # Of so many images one is kept for judging, if there are enough.
 _ONE_IN = 4
 _QUANTIZED_AT, _COMPARED_FROM = 0.55, 0.6
@@ -49,9 +53,9 @@ class Request:
     preset : str
         One of `PRESETS`.
     images : int
-        How many images lie in the folder `IMAGES_FOLDER`: ``0.rgb.npy`` and, if there are labels,
-        ``0.labels.npy`` and so on.
+        How many lie in the job's folder.
     has_labels : bool
+        Whether there are labels of each.
     """
 
     source: str
@@ -74,15 +78,14 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
         If the model is not whole.
     """
     require_nncf()
-    source, images = Path(request.source), folder / IMAGES_FOLDER
+    source = Path(request.source)
     info = read_model_info(source)
     calibration, judging = split_images(request.images)
-    paths = [images / f"{number}.rgb.npy" for number in calibration]
     steps = write_quantized_graphs(
         source,
         folder,
         PRESETS[request.preset],
-        [partial(np.load, path, allow_pickle=False) for path in paths],
+        [partial(read_image, folder, number) for number in calibration],
         info.config.image_size,
     )
     for progress in steps:
@@ -101,7 +104,7 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
     report = yield from _compare(request, folder, judging)
     write_model_info(folder, _with_figures(quantized, report, request, len(calibration)))
     report.save(folder / REPORT_FOLDER)
-    shutil.rmtree(images)
+    remove_images(folder)
     yield Progress("Done", 1.0)
 
 
@@ -153,12 +156,8 @@ def _write_self_test(source: Path, folder: Path) -> None:
 def _compare(
     request: Request, folder: Path, judging: list[int]
 ) -> Generator[Progress, None, ComparisonReport]:
-    def load(kind: str) -> Iterator[NDArray[np.integer]]:
-        for number in judging:
-            yield np.load(folder / IMAGES_FOLDER / f"{number}.{kind}.npy", allow_pickle=False)
-
-    labels = load("labels") if request.has_labels else None
-    steps = compare_folders((Path(request.source), folder), load("rgb"), labels)
+    labels = read_labels(folder, judging) if request.has_labels else None
+    steps = compare_folders((Path(request.source), folder), read_images(folder, judging), labels)
     while True:
         try:
             progress = next(steps)

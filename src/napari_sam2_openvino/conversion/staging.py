@@ -16,11 +16,12 @@ from pathlib import Path
 
 from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
 
-# ``.unfinished-<host>-<process>-<random>`` is being filled, and
-# ``.replaced-<host>-<process>-<random>-<name>`` is on its way out. The leading point hides both
-# from the list of models. Whether a process lives is known on its own host only.
+# ``.unfinished-<host>-<process>-<random>`` is being filled, ``.proposed-<host>-<process>-<random>``
+# waits for the user's word, and ``.replaced-<host>-<process>-<random>-<name>`` is on its way out.
+# The leading point hides all of them from the list of models. Whether a process lives is known on
+# its own host only.
 _HOST = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
-_FILLED = re.compile(rf"\.unfinished-{_HOST}-(\d+)-[0-9a-f]+")
+_FILLED = re.compile(rf"\.(?:unfinished|proposed)-{_HOST}-(\d+)-[0-9a-f]+")
 _REPLACED = re.compile(rf"\.replaced-{_HOST}-(\d+)-[0-9a-f]+-(.+)")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _DEVICES = {"con", "prn", "aux", "nul"} | {
@@ -112,7 +113,7 @@ def staged_folder(destination: Path) -> Iterator[StagedFolder]:
         If the disk is full or cannot be written.
     """
     parent = destination.parent
-    folder = parent / f".unfinished-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    folder = _hidden(parent, "unfinished")
     try:
         folder.mkdir(parents=True)
         sweep(parent)
@@ -125,11 +126,25 @@ def staged_folder(destination: Path) -> Iterator[StagedFolder]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def propose(parent: Path) -> Path:
+    """Return where to put what the user has not accepted yet; nothing is there."""
+    return _hidden(parent, "proposed")
+
+
+def abandoned(parent: Path) -> list[Path]:
+    """Return the folders that processes that are no more have left half filled."""
+    return [
+        path
+        for path in parent.glob(".*-*-*")
+        if (filled := _FILLED.fullmatch(path.name)) and not _is_alive(int(filled[1]))
+    ]
+
+
 def sweep(parent: Path) -> None:
     """Remove what processes that are no more have left half done."""
+    for path in abandoned(parent):
+        shutil.rmtree(path, ignore_errors=True)
     for path in parent.glob(".*-*-*"):
-        if (filled := _FILLED.fullmatch(path.name)) and not _is_alive(int(filled[1])):
-            shutil.rmtree(path, ignore_errors=True)
         if (replaced := _REPLACED.fullmatch(path.name)) and not _is_alive(int(replaced[1])):
             _put_back_or_remove(path, parent / replaced[2])
 
@@ -166,6 +181,10 @@ def disk_error(error: Exception, folder: Path) -> ConversionError | None:
             f"{folder} cannot be written ({error.strerror or error}): check its permissions."
         )
     return None
+
+
+def _hidden(parent: Path, kind: str) -> Path:
+    return parent / f".{kind}-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _put_back_or_remove(path: Path, destination: Path) -> None:

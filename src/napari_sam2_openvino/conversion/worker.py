@@ -15,12 +15,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
-from napari_sam2_openvino.conversion import pipeline, quantize_pipeline, staging
+from napari_sam2_openvino.conversion import (
+    compare_task,
+    pipeline,
+    quantize_pipeline,
+    staging,
+    tune_task,
+)
 from napari_sam2_openvino.core.errors import Sam2Error
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 # Each module has a Request and fills a folder by it.
-_TASKS: dict[str, ModuleType] = {"convert": pipeline, "quantize": quantize_pipeline}
+_TASKS: dict[str, ModuleType] = {
+    "convert": pipeline,
+    "quantize": quantize_pipeline,
+    "compare": compare_task,
+    "tune": tune_task,
+}
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""The checkpoints that Meta publishes: where they are, and how each is known to be whole."""
+"""Published checkpoints: where they are, what each is good for, how one is known to be whole."""
 
 from dataclasses import dataclass
 
 _URL = "https://dl.fbaipublicfiles.com/segment_anything_2"
+_META = "https://github.com/facebookresearch/sam2"
 _GOOD_FOR = {
     "tiny": "Smallest and fastest of Meta's: the one to start with on a laptop",
     "small": "A quarter slower than tiny, slightly finer masks",
@@ -24,14 +25,16 @@ class CatalogueEntry:
         Config inside the sam2 package.
     image_size : int
         Side of the square that the network sees, in pixels.
-    url : str
-        Where the checkpoint is downloaded from.
+    page : str
+        Web page of its authors.
+    url : str or None
+        Where the checkpoint is downloaded from; None where the user brings the file.
     n_bytes : int or None
         Size of the download; None where it is not published.
-    sha256 : str
-        Hash of the checkpoint.
+    sha256 : str or None
+        Hash of the checkpoint; None where it is not published.
     licence : str
-        Licence of the weights.
+        Licence of the weights; "" where the user has to look it up on the page.
     description : str
         What the model is good for, in one line.
     """
@@ -39,16 +42,22 @@ class CatalogueEntry:
     name: str
     config_file: str
     image_size: int
-    url: str
+    page: str
+    url: str | None
     n_bytes: int | None
-    sha256: str
+    sha256: str | None
     licence: str
     description: str
 
     @property
+    def can_be_downloaded(self) -> bool:
+        """Whether it can be downloaded and checked; otherwise the user brings the file."""
+        return self.url is not None and self.sha256 is not None
+
+    @property
     def file_name(self) -> str:
-        """Name of the checkpoint file."""
-        return self.url.rpartition("/")[2]
+        """Name of the checkpoint file that is downloaded."""
+        return (self.url or "").rpartition("/")[2]
 
 
 def _entry(version: str, size: str, n_bytes: int | None, sha256: str) -> CatalogueEntry:
@@ -58,6 +67,7 @@ def _entry(version: str, size: str, n_bytes: int | None, sha256: str) -> Catalog
         name=name,
         config_file=f"configs/{version}/{version}_hiera_{_CONFIG_SUFFIX[size]}.yaml",
         image_size=1024,
+        page=_META,
         url=f"{_URL}/{folder}/{name}.pt",
         n_bytes=n_bytes,
         sha256=sha256,
@@ -106,6 +116,29 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     _entry(
         "sam2", "large", None, "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b"
     ),
+    # Nobody publishes a SHA-256 of these, so nothing could be checked if they were downloaded.
+    CatalogueEntry(
+        name="hvit_t_cells",
+        config_file="configs/sam2.1/sam2.1_hiera_t.yaml",
+        image_size=1024,
+        page="https://github.com/computational-cell-analytics/micro-sam",
+        url=None,
+        n_bytes=None,
+        sha256=None,
+        licence="",
+        description="micro-sam's generalist for cells in light microscopy (SAM 2.1 tiny)",
+    ),
+    CatalogueEntry(
+        name="MedSAM2",
+        config_file="configs/sam2.1/sam2.1_hiera_t.yaml",
+        image_size=512,
+        page="https://github.com/bowang-lab/MedSAM2",
+        url=None,
+        n_bytes=None,
+        sha256=None,
+        licence="",
+        description="CT, MRI and other medical volumes, in squares of 512 pixels (SAM 2.1 tiny)",
+    ),
 )
 
 
@@ -117,3 +150,8 @@ def find_entry(name: str) -> CatalogueEntry | None:
 def find_entry_by_hash(sha256: str) -> CatalogueEntry | None:
     """Return the entry whose checkpoint has that SHA-256, or None."""
     return next((entry for entry in CATALOGUE if entry.sha256 == sha256), None)
+
+
+def downloads() -> tuple[CatalogueEntry, ...]:
+    """Return the entries whose checkpoint can be downloaded."""
+    return tuple(entry for entry in CATALOGUE if entry.can_be_downloaded)

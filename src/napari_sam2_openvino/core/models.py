@@ -1,27 +1,58 @@
 """Which models there are, where they live, and how one is loaded."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
+from napari_sam2_openvino.core.catalogue import CATALOGUE, CatalogueEntry, find_entry
 from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
-from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info
-from napari_sam2_openvino.core.paths import models_dir, starter_dir
+from napari_sam2_openvino.core.model_folder import INFO_FILE, ModelInfo, read_model_info
+from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, starter_dir
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.model import Sam2Model
+    from napari_sam2_openvino.core.tuning import Tuning
 
 STARTER = "starter"
 _STARTER_DESCRIPTION = "Comes with the package: small and quick, for compact objects"
+
+
+ModelState = Literal["in catalogue", "downloaded", "converted", "quantized", "damaged"]
 
 
 @dataclass(frozen=True)
 class ModelListing:
     """One line of the list of models.
 
-    ``folder`` is None for a model of the catalogue that was not converted yet.
+    Parameters
+    ----------
+    name : str
+    folder : Path or None
+        The model folder; None for a model of the catalogue that was not converted yet.
+    description : str
+        What it is good for, or what its report says.
+    image_size : int
+        S: side of the square that the network sees, in pixels; 0 where a damaged folder does not
+        tell.
+    licence : str
+        Of the weights; "" where it is not known.
+    weights : str
+        How they are stored: "f32", "f16" or "int8"; "" where they are not converted.
+    state : str
+        One of `ModelState`.
+    source : str
+        Where the weights come from: a web address, or a checkpoint and its SHA-256.
+    n_bytes : int or None
+        What its files take on disk, or will as a download; None where that is not known.
+    problem : str
+        What is wrong with a damaged folder, in one sentence.
+    warning : str
+        Why it should not be used, as its report or a self-test on this computer has found; else "".
+    runs_on : str
+        What a self-test on this computer found it to run with, such as "CPU bf16"; "" where it was
+        not tried.
     """
 
     name: str
@@ -30,29 +61,48 @@ class ModelListing:
     image_size: int
     licence: str
     weights: str
+    state: ModelState
+    source: str = ""
+    n_bytes: int | None = None
+    problem: str = ""
+    warning: str = ""
+    runs_on: str = ""
 
     @property
     def is_ready(self) -> bool:
         """Whether the model can be loaded."""
-        return self.folder is not None
+        return self.state in ("converted", "quantized")
 
 
 def list_models() -> tuple[ModelListing, ...]:
-    """Return the starter, the converted models, then what the catalogue offers to convert.
+    """Return the starter, the local models, then what the catalogue offers.
 
-    Damaged model folders are left out; `find_model_folder` and `load_model` say what is wrong with
-    one.
+    Damaged model folders are among the local ones; ``is_ready`` is false for them.
     """
-    ready = [listing for folder in _model_folders() if (listing := _describe(folder)) is not None]
-    known = {listing.name for listing in ready}
-    offered = [
-        ModelListing(
-            entry.name, None, entry.description, entry.image_size, entry.licence, weights=""
-        )
-        for entry in CATALOGUE
-        if entry.name not in known
-    ]
-    return (*ready, *offered)
+    described = (_describe_if_there(folder) for folder in _model_folders())
+    local = [listing for listing in described if listing is not None]
+    known = {listing.name for listing in local}
+    offered = [_offer(entry) for entry in CATALOGUE if entry.name not in known]
+    return (*local, *offered)
+
+
+def choose_default(listings: Sequence[ModelListing], wanted: str) -> str:
+    """Return the name of the model to begin with.
+
+    Parameters
+    ----------
+    listings : sequence of ModelListing
+    wanted : str
+        What the user prefers.
+
+    Returns
+    -------
+    str
+        ``wanted``, but "starter" where that is not there or where its report or a self-test has
+        found that it should not be used.
+    """
+    fit = {listing.name for listing in listings if listing.is_ready and not listing.warning}
+    return wanted if wanted in fit else STARTER
 
 
 def find_model_folder(model: str | os.PathLike[str] = STARTER) -> Path:
@@ -79,7 +129,13 @@ def find_model_folder(model: str | os.PathLike[str] = STARTER) -> Path:
     folder = models_dir() / name
     if name and (folder / INFO_FILE).is_file():
         return folder
-    if find_entry(name) is not None:
+    entry = find_entry(name)
+    if entry is not None and not entry.can_be_downloaded:
+        raise ModelNotFoundError(
+            f"Model {name} is not converted yet: get its checkpoint from {entry.page}, then run "
+            f"`napari-sam2 models convert FILE --name {name} --image-size {entry.image_size}`."
+        )
+    if entry is not None:
         raise ModelNotFoundError(
             f"Model {name} is not converted yet: run `napari-sam2 models download {name}`, then "
             f"`napari-sam2 models convert {name} --name {name}`."
@@ -137,25 +193,78 @@ def load_model(
 
 def _model_folders() -> list[Path]:
     local = models_dir()
-    found = sorted(path.parent for path in local.glob(f"*/{INFO_FILE}")) if local.is_dir() else []
-    return [starter_dir(), *(folder for folder in found if not folder.name.startswith("."))]
+    found = sorted(local.iterdir()) if local.is_dir() else []
+    return [
+        starter_dir(),
+        *(folder for folder in found if folder.is_dir() and not folder.name.startswith(".")),
+    ]
 
 
-def _describe(folder: Path) -> ModelListing | None:
+def _offer(entry: CatalogueEntry) -> ModelListing:
+    """Describe a model of the catalogue that is not converted."""
+    checkpoint = checkpoints_dir() / entry.file_name
+    is_there = entry.can_be_downloaded and checkpoint.is_file()
+    return ModelListing(
+        name=entry.name,
+        folder=None,
+        description=entry.description,
+        image_size=entry.image_size,
+        licence=entry.licence,
+        weights="",
+        state="downloaded" if is_there else "in catalogue",
+        source=entry.url or f"a file that you bring ({entry.page})",
+        n_bytes=checkpoint.stat().st_size if is_there else entry.n_bytes,
+    )
+
+
+def _describe_if_there(folder: Path) -> ModelListing | None:
+    try:
+        return _describe(folder)
+    except FileNotFoundError:
+        # It was removed meanwhile.
+        return None
+
+
+def _describe(folder: Path) -> ModelListing:
+    """Describe a local model."""
+    from napari_sam2_openvino.core.tuning import read_tuning
+
     try:
         info = read_model_info(folder)
-    except ModelFormatError:
-        return None
+    except ModelFormatError as error:
+        return ModelListing(
+            folder.name, folder, "", 0, "", "", "damaged", n_bytes=_size(folder), problem=str(error)
+        )
     entry, quantization = find_entry(info.name), info.quantization
     description = entry.description if entry else info.config.architecture
     if quantization is not None:
         advice = "use it" if quantization.is_advised else f"keep {quantization.original}"
         description = f"{quantization.original} in 8 bits; its report says: {advice}"
+    checkpoint = f"{info.source.checkpoint}, SHA-256 {info.source.sha256}"
+    is_starter = folder == starter_dir()
+    tuning = read_tuning(folder)
     return ModelListing(
         name=folder.name,
         folder=folder,
-        description=_STARTER_DESCRIPTION if folder == starter_dir() else description,
+        description=_STARTER_DESCRIPTION if is_starter else description,
         image_size=info.config.image_size,
         licence=info.source.licence,
         weights=info.weights,
+        state="converted" if quantization is None else "quantized",
+        source="this package" if is_starter else checkpoint,
+        n_bytes=_size(folder),
+        warning=_warning(info, tuning),
+        runs_on=tuning.runs_on,
     )
+
+
+def _warning(info: ModelInfo, tuning: "Tuning") -> str:
+    if tuning.is_wrong:
+        return "It gives wrong masks on this computer: convert or quantize it again."
+    if info.quantization is not None and not info.quantization.is_advised:
+        return info.quantization.advice
+    return ""
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

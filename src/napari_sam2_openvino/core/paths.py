@@ -30,6 +30,11 @@ def sessions_dir() -> Path:
     return models_dir().parent / "sessions"
 
 
+def reports_dir() -> Path:
+    """Return the folder of comparisons of two models; it may not exist yet."""
+    return models_dir().parent / "reports"
+
+
 def cache_dir() -> Path:
     """Return the folder of everything that can be made again; it may not exist yet."""
     home = _home()

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ class Choice:
     device: str
     precision: str
     threads: int | None = None
+
+    def __str__(self) -> str:
+        threads = "" if self.threads is None else f", {self.threads} threads"
+        return f"{self.device} {self.precision}{threads}"
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,18 @@ class Tuning:
         ]
         return min(near, key=lambda trial: trial.choice.threads or 0, default=quickest)
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether every trial on the CPU, which all computers have, gave wrong masks."""
+        on_cpu = [trial for trial in self.trials if trial.choice.device == "CPU"]
+        return bool(on_cpu) and not any(trial.passed for trial in on_cpu)
+
+    @property
+    def runs_on(self) -> str:
+        """What gives the right masks: the best that was timed, else what was tried; "" if none."""
+        found = self.best() or next((trial for trial in self.trials if trial.passed), None)
+        return "" if found is None else str(found.choice)
+
     def of(self, choice: Choice) -> Trial | None:
         """Return what is known of a choice."""
         return next((trial for trial in self.trials if trial.choice == choice), None)
@@ -201,11 +218,9 @@ def tune(
     test = read_self_test(folder)
     tuning = read_tuning(folder)
     for number, choice in enumerate(tried):
-        threads = "" if choice.threads is None else f", {choice.threads} threads"
-        detail = f"{choice.device} {choice.precision}{threads}"
         if cancelled is not None and cancelled():
             raise JobCancelledError("Tuning was cancelled.")
-        yield Progress("Trying out", (number + 0.5) / (len(tried) + 1), detail)
+        yield Progress("Trying out", (number + 0.5) / (len(tried) + 1), str(choice))
         tuning = tuning.having(_try(folder, choice, test, load, cancelled))
     write_tuning(tuning)
     yield Progress("Tuned", 1.0)
@@ -262,7 +277,7 @@ def read_tuning(folder: Path) -> Tuning:
     read_model_info(folder)
     empty = Tuning(content_hash(folder), _computer(), openvino_version())
     try:
-        found = TypeAdapter(Tuning).validate_json(_path(empty).read_bytes())
+        found = from_json(_path(empty).read_bytes())
     except (OSError, ValidationError):
         return empty
     return found if replace(found, trials=()) == empty else empty
@@ -274,10 +289,26 @@ def write_tuning(tuning: Tuning) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(tuning), indent=2), encoding="utf-8")
+        temporary.write_text(as_json(tuning), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         _LOGGER.warning("What was measured is not remembered: %s (%s)", path, error)
+
+
+def as_json(tuning: Tuning) -> str:
+    """Write what is known as JSON."""
+    return json.dumps(asdict(tuning), indent=2)
+
+
+def from_json(text: bytes) -> Tuning:
+    """Read what `as_json` wrote.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If it is something else.
+    """
+    return TypeAdapter(Tuning).validate_json(text)
 
 
 def _try(
@@ -318,10 +349,16 @@ def _timed(
     return statistics.median(encodes), statistics.median(clicks)
 
 
+def tunings_dir() -> Path:
+    """Return the folder of what is remembered; it may not exist yet."""
+    return cache_dir() / "tuning"
+
+
 def _path(tuning: Tuning) -> Path:
-    return cache_dir() / "tuning" / f"{tuning.model}-{tuning.computer}.json"
+    return tunings_dir() / f"{tuning.model}-{tuning.computer}.json"
 
 
+@cache
 def _computer() -> str:
     """Return a hash of the computer: a home folder may be shared between several."""
     devices = [(device.name, device.full_name) for device in list_devices()]

@@ -1,0 +1,94 @@
+"""The models as a table, and one of them in words."""
+
+from qtpy.QtCore import Qt
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from napari_sam2_openvino.core.models import ModelListing
+
+_COLUMNS = ("Model", "State", "Size", "Precision", "Runs on", "Licence", "Good for")
+_MEGABYTE = 1e6
+_UNKNOWN = "see its page"
+
+
+class ModelTable(QTableWidget):
+    """One row for each model; one of them is chosen.
+
+    Signals
+    -------
+    chosen_changed : no argument
+    """
+
+    chosen_changed = QtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, len(_COLUMNS), parent)
+        self._listings: tuple[ModelListing, ...] = ()
+        self.setHorizontalHeaderLabels(_COLUMNS)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setWordWrap(False)
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        assert rows is not None
+        assert columns is not None
+        rows.hide()
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.itemSelectionChanged.connect(self.chosen_changed)
+
+    @property
+    def chosen(self) -> ModelListing | None:
+        """The model whose row is selected."""
+        row = self.currentRow()
+        return self._listings[row] if self.selectedItems() and row < len(self._listings) else None
+
+    def choose(self, name: str) -> None:
+        """Select the row of a model, if there is one."""
+        names = [each.name for each in self._listings]
+        if name in names:
+            self.selectRow(names.index(name))
+
+    def show_models(self, listings: tuple[ModelListing, ...]) -> None:
+        """Show these models; the one that is chosen stays, or the first one is."""
+        chosen = self.chosen
+        self.blockSignals(True)
+        self._listings = listings
+        self.clearSelection()
+        self.setRowCount(len(listings))
+        for row, listing in enumerate(listings):
+            for column, text in enumerate(_texts(listing)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                if column == _COLUMNS.index("Size"):
+                    item.setTextAlignment(
+                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                    )
+                self.setItem(row, column, item)
+        self.blockSignals(False)
+        names = [each.name for each in listings]
+        is_there = chosen is not None and chosen.name in names
+        self.choose(chosen.name if chosen is not None and is_there else names[0])
+
+
+def describe_model(listing: ModelListing) -> str:
+    """Say all that is known of a model, in lines."""
+    size = f"{listing.image_size} x {listing.image_size} pixels" if listing.image_size else ""
+    lines = [
+        listing.description,
+        f"Image size {size}" if size else "",
+        f"Licence: {listing.licence or _UNKNOWN}" if listing.state != "damaged" else "",
+        f"From {listing.source}" if listing.source else "",
+        f"Right masks on {listing.runs_on}" if listing.runs_on else "",
+        listing.warning,
+        listing.problem,
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _texts(listing: ModelListing) -> tuple[str, ...]:
+    size = "" if listing.n_bytes is None else f"{listing.n_bytes / _MEGABYTE:.0f} MB"
+    state = "not advised" if listing.warning else listing.state
+    licence = "" if listing.state == "damaged" else listing.licence or _UNKNOWN
+    about = listing.problem or listing.description
+    return (listing.name, state, size, listing.weights, listing.runs_on, licence, about)

@@ -1,0 +1,418 @@
+"""The dock widget "SAM 2 Models"."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari.viewer import Viewer
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2_openvino._qt.compare_form import CompareForm
+from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
+from napari_sam2_openvino._qt.decision import Decision
+from napari_sam2_openvino._qt.dock import DockWidget
+from napari_sam2_openvino._qt.job_progress import JobProgress
+from napari_sam2_openvino._qt.jobs import CancellableJob, ComputeWorker
+from napari_sam2_openvino._qt.model_actions import ModelActions
+from napari_sam2_openvino._qt.model_jobs import CompareRun, QuantizeRun
+from napari_sam2_openvino._qt.model_listings import ModelListings
+from napari_sam2_openvino._qt.model_table import ModelTable, describe_model
+from napari_sam2_openvino._qt.quantize_form import QuantizeForm
+from napari_sam2_openvino._qt.report_view import ReportView
+from napari_sam2_openvino._qt.tuning_view import TuningView
+from napari_sam2_openvino._settings import read_preferences, save_preferences
+from napari_sam2_openvino.comparison.saved_report import read_report
+from napari_sam2_openvino.conversion import staging
+from napari_sam2_openvino.conversion.download import DownloadJob
+from napari_sam2_openvino.conversion.proposal import Proposal
+from napari_sam2_openvino.conversion.tune_job import TuneJob
+from napari_sam2_openvino.core.catalogue import find_entry
+from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
+from napari_sam2_openvino.core.model_folder import REPORT_FOLDER, read_model_info
+from napari_sam2_openvino.core.models import STARTER, ModelListing
+from napari_sam2_openvino.core.paths import checkpoints_dir
+
+_TABLE_HEIGHT = 210
+_WIDTH = 440
+
+
+class ModelsWidget(DockWidget):
+    """Every model there is, and what can be done with it.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._on_done: Callable[[], None] = lambda: None
+        self._worker = ComputeWorker()
+        self.listings = ModelListings(self._worker)
+        self.convert_dialog: ConvertDialog | None = None
+        self._build()
+        self._lay_out()
+        self._connect()
+        self._show_running(False)
+        self.listings.refresh()
+
+    def _build(self) -> None:
+        self.table = ModelTable()
+        self.about_label = QLabel()
+        self.about_label.setWordWrap(True)
+        self.buttons = ModelActions()
+        self.progress = JobProgress()
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setToolTip("Ends it at once; nothing is left behind.")
+        self.quantize_form = QuantizeForm(self._viewer, self._worker)
+        self.compare_form = CompareForm(self._viewer)
+        self.tuning_view = TuningView()
+        self.report_view = ReportView()
+        self.decision = Decision(self._worker)
+
+    def _lay_out(self) -> None:
+        self._nothing = QWidget()
+        self.pages = QStackedWidget()
+        self._pages = (
+            self._nothing,
+            self.quantize_form,
+            self.compare_form,
+            self.tuning_view,
+            self.report_view,
+        )
+        for page in self._pages:
+            scrolled = QScrollArea()
+            scrolled.setWidgetResizable(True)
+            scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
+            scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            scrolled.setWidget(_on_top(page))
+            self.pages.addWidget(scrolled)
+        status = QHBoxLayout()
+        status.addWidget(self.progress, 1)
+        status.addWidget(self.cancel_button)
+        self.table.setMinimumHeight(_TABLE_HEIGHT)
+        self.setMinimumWidth(_WIDTH)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.about_label)
+        layout.addWidget(self.buttons)
+        layout.addLayout(status)
+        layout.addWidget(self.pages, 2)
+        layout.addWidget(self.decision)
+        self._show_page(self._nothing)
+
+    def _connect(self) -> None:
+        self.listings.changed.connect(self._show_models)
+        self.table.chosen_changed.connect(self._show_chosen)
+        calls: dict[str, Callable[[], None]] = {
+            "download": self.download,
+            "convert": self.convert,
+            "quantize": self.ask_to_quantize,
+            "compare": self.ask_to_compare,
+            "tune": self.tune,
+            "report": self.show_report,
+            "default": self.use_by_default,
+            "folder": self.open_folder,
+            "remove": self.remove,
+        }
+        for name, call in calls.items():
+            self.buttons.by_name[name].clicked.connect(partial(_call, call))
+        self.quantize_form.start_button.clicked.connect(self.quantize)
+        self.compare_form.start_button.clicked.connect(self.compare)
+        self.decision.decided.connect(self._on_decided)
+        self.decision.refused.connect(self.progress.say)
+        self.cancel_button.clicked.connect(self.progress.cancel)
+        self.progress.succeeded.connect(self._on_success)
+        self.progress.failed.connect(self._on_failure)
+        # Not slots of this widget: they would be gone before the widget is.
+        self.destroyed.connect(self.decision.undecided.discard)
+        self.destroyed.connect(self.listings.close)
+        self.destroyed.connect(self._worker.close)
+
+    @property
+    def chosen(self) -> ModelListing | None:
+        """The model that the buttons are about."""
+        return self.table.chosen
+
+    def download(self) -> None:
+        """Download the checkpoint of the chosen model."""
+        if (chosen := self.chosen) is not None:
+            done = f"{chosen.name} is downloaded; Convert makes a model of it."
+            self._start(partial(DownloadJob, chosen.name), lambda _: self.progress.say(done))
+
+    def convert(self) -> None:
+        """Open the dialog that converts a checkpoint, about the chosen model."""
+        if self.convert_dialog is None:
+            self.convert_dialog = ConvertDialog(self)
+            self.convert_dialog.converted.connect(self._on_converted)
+        chosen = self.chosen
+        entry = None if chosen is None else find_entry(chosen.name)
+        if entry is not None and not self.convert_dialog.is_running:
+            self.convert_dialog.suggest(entry)
+        self.convert_dialog.show()
+        self.convert_dialog.raise_()
+
+    def ask_to_quantize(self) -> None:
+        """Ask how the chosen model is to be quantized."""
+        if (chosen := self.chosen) is not None:
+            taken = frozenset(each.name for each in self.listings.value)
+            self.quantize_form.images.reset_choices()
+            self.quantize_form.ask(chosen, taken)
+            self._show_page(self.quantize_form)
+
+    def quantize(self) -> None:
+        """Quantize as the form says; the report is shown before anything is kept."""
+        form = self.quantize_form
+        model = form.model
+        assert model is not None
+
+        def make() -> QuantizeRun:
+            samples = form.images.samples()
+            proposal = Proposal(form.name_edit.text().strip())
+            labelled = form.images.has_labels
+            return QuantizeRun(model, proposal, form.form.value, samples, has_labels=labelled)
+
+        def on_done(run: QuantizeRun) -> None:
+            assert run.report is not None
+            self.report_view.show_report(run.report)
+            self.decision.ask(run)
+            self.progress.say(f"{run.report.advice.sentence} Look at the masks, then decide.")
+            self._show_page(self.report_view)
+
+        self._start(make, on_done)
+
+    def ask_to_compare(self) -> None:
+        """Ask what the chosen model is to be compared with."""
+        chosen = self.chosen
+        if chosen is None or chosen.folder is None:
+            return
+        others = [each for each in self.listings.value if each.is_ready and each != chosen]
+        try:
+            quantization = read_model_info(chosen.folder).quantization
+        except Sam2Error as error:
+            self.progress.say(str(error))
+            return
+        self.compare_form.images.reset_choices()
+        self.compare_form.ask(chosen, others, quantization.original if quantization else STARTER)
+        self._show_page(self.compare_form)
+
+    def compare(self) -> None:
+        """Compare as the form says, and show the report."""
+        form = self.compare_form
+        model, original = form.model, form.original
+        if model is None or original is None:
+            self.progress.say("There is no other model to compare it with: convert one first.")
+            return
+
+        def make() -> CompareRun:
+            samples, labelled = form.images.samples(), form.images.has_labels
+            return CompareRun(original, model, samples, has_labels=labelled)
+
+        def on_done(run: CompareRun) -> None:
+            assert run.report is not None
+            self.report_view.show_report(run.report)
+            self.progress.say(f"The report is saved in {run.folder}.")
+            self._show_page(self.report_view)
+
+        self._start(make, on_done)
+
+    def tune(self) -> None:
+        """Try out what the chosen model runs best with."""
+        if (chosen := self.chosen) is None:
+            return
+
+        def on_done(job: TuneJob) -> None:
+            assert job.tuning is not None
+            self.tuning_view.show_tuning(chosen.name, job.tuning)
+            self.progress.say("")
+            self._show_page(self.tuning_view)
+
+        self._start(partial(TuneJob, chosen.name), on_done)
+
+    def show_report(self) -> None:
+        """Show the report that was made when the chosen model was quantized."""
+        if (chosen := self.chosen) is None or chosen.folder is None:
+            return
+
+        def on_read(report: Any) -> None:
+            self.report_view.show_report(report)
+            self._show_page(self.report_view)
+
+        self._worker(partial(read_report, chosen.folder / REPORT_FOLDER), on_read, self._on_problem)
+
+    def use_by_default(self) -> None:
+        """Let windows begin with the chosen model, if it gives the right masks here."""
+        if (chosen := self.chosen) is None:
+            return
+
+        def on_done(_job: TuneJob) -> None:
+            save_preferences(default_model=chosen.name)
+            self.progress.say(f"Windows begin with {chosen.name} from now on.")
+            self._show_chosen()
+
+        self._start(partial(TuneJob, chosen.name, only_check=True), on_done)
+
+    def open_folder(self) -> None:
+        """Show the files of the chosen model."""
+        if (folder := self._folder()) is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def remove(self) -> None:
+        """Remove the chosen model, if the user is sure."""
+        chosen = self.chosen
+        if chosen is None:
+            return
+        place = self._checkpoint(chosen) if chosen.folder is None else chosen.folder
+        answer = QMessageBox.question(
+            self, "Remove a model", f"Remove {chosen.name}, {place}? It cannot be brought back."
+        )
+        if answer == QMessageBox.StandardButton.Yes:
+            job = partial(_remove, place)
+            self._worker(job, partial(self._on_removed, chosen.name), self._on_problem)
+
+    def _on_decided(self, sentence: str) -> None:
+        self.progress.say(sentence)
+        self._show_page(self._nothing)
+        self.listings.refresh()
+
+    def _on_removed(self, name: str, _nothing: None) -> None:
+        self.progress.say(f"{name} is removed.")
+        if read_preferences().default_model == name:
+            save_preferences(default_model=STARTER)
+        self._show_page(self._nothing)
+        self.listings.refresh()
+
+    def _on_converted(self, name: str) -> None:
+        self.progress.say(f"{name} is in the list of models.")
+        self.listings.refresh()
+
+    def _start(self, make: Callable[[], Any], on_done: Callable[[Any], None]) -> None:
+        """Make a job and run it, unless one runs or waits for the user's word."""
+        if self.progress.is_running:
+            return
+        if self.decision.is_open:
+            self.progress.say("Accept or discard the model that was made first.")
+            return
+        try:
+            job: CancellableJob = make()
+        except Sam2Error as error:
+            self.progress.say(str(error))
+            return
+        self._on_done = partial(on_done, job)
+        self._show_running(True)
+        self.progress.start(job)
+
+    def _on_success(self) -> None:
+        self._show_running(False)
+        if not self._closed:
+            self.progress.say("")
+            self._on_done()
+            self.listings.refresh()
+
+    def _on_failure(self, _error: Exception) -> None:
+        self._show_running(False)
+        if not self._closed:
+            # What a self-test has found is news.
+            self.listings.refresh()
+
+    def _on_problem(self, error: Exception) -> None:
+        if not isinstance(error, Sam2Error):
+            raise error
+        self.progress.say(str(error))
+
+    def _show_models(self, listings: tuple[ModelListing, ...]) -> None:
+        self.table.show_models(listings)
+        self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        chosen = self.chosen
+        self.about_label.setText("" if chosen is None else describe_model(chosen))
+        is_free = not self.progress.is_running and not self.decision.is_open
+        default = read_preferences().default_model
+        self.buttons.show_for(
+            chosen, default, is_free=is_free, has_folder=self._folder() is not None
+        )
+
+    def _show_page(self, page: QWidget) -> None:
+        self.pages.setCurrentIndex(self._pages.index(page))
+        self.pages.setVisible(page is not self._nothing)
+        self.decision.setVisible(page is self.report_view and self.decision.is_open)
+        self._show_chosen()
+
+    def _show_running(self, is_running: bool) -> None:
+        self.cancel_button.setVisible(is_running)
+        self.quantize_form.setEnabled(not is_running)
+        self.compare_form.setEnabled(not is_running)
+        self._show_chosen()
+
+    def _folder(self) -> Path | None:
+        """Return the folder that the chosen model lies in."""
+        chosen = self.chosen
+        if chosen is None or chosen.state == "in catalogue":
+            return None
+        return checkpoints_dir() if chosen.folder is None else chosen.folder
+
+    def _checkpoint(self, listing: ModelListing) -> Path:
+        entry = find_entry(listing.name)
+        assert entry is not None
+        return checkpoints_dir() / entry.file_name
+
+    def _read_layers(self) -> None:
+        if not self.progress.is_running:
+            self.quantize_form.images.reset_choices()
+            self.compare_form.images.reset_choices()
+
+    def _let_go(self) -> None:
+        self.progress.cancel()
+        self.decision.undecided.discard()
+        self.listings.close()
+        self._worker.close()
+        if self.convert_dialog is not None:
+            # The viewer may have destroyed it already, which ends what it does as well.
+            with suppress(RuntimeError):
+                self.convert_dialog.reject()
+
+
+def _on_top(page: QWidget) -> QWidget:
+    """Return a page with the room that it does not need below it."""
+    whole = QWidget()
+    layout = QVBoxLayout(whole)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(page)
+    layout.addStretch(1)
+    return whole
+
+
+def _call(call: Callable[[], None], _is_checked: bool = False) -> None:
+    call()
+
+
+def _remove(place: Path) -> None:
+    """Remove a model folder or a checkpoint.
+
+    Raises
+    ------
+    ConversionError
+        If it cannot be removed.
+    """
+    if place.is_dir():
+        staging.remove_folder(place)
+        return
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConversionError(f"{place} cannot be removed ({error.strerror}).") from error

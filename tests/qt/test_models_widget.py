@@ -1,0 +1,450 @@
+"""The dock for models, with the starter and real child processes."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QMessageBox
+
+from napari_sam2_openvino._qt.models_widget import ModelsWidget
+from napari_sam2_openvino._settings import read_preferences, save_preferences
+from napari_sam2_openvino.core.model_folder import (
+    SELF_TEST_FILE,
+    Quantization,
+    read_model_info,
+    write_model_info,
+)
+from napari_sam2_openvino.core.models import STARTER, choose_default, list_models
+from napari_sam2_openvino.core.paths import models_dir, reports_dir, starter_dir
+from napari_sam2_openvino.core.progress import Progress
+
+# Far longer than it takes on a free machine.
+LONG_MS = 240_000
+WAIT_MS = 30_000
+
+
+def workers() -> list[str]:
+    """Return the child processes of this test; empty where there is no /proc."""
+    home = os.environ["NAPARI_SAM2_HOME"].encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            is_ours = home in (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"napari_sam2_openvino" in command and is_ours:
+            found.append(folder.name)
+    return found
+
+
+def left_behind() -> list[str]:
+    """Return what lies in the folder of models, hidden or not."""
+    return sorted(path.name for path in models_dir().glob("*")) if models_dir().is_dir() else []
+
+
+def add_model(name: str, *, is_advised: bool = True) -> Path:
+    """Put a copy of the starter among the user's models, as one that was quantized."""
+    folder = models_dir() / name
+    shutil.copytree(starter_dir(), folder)
+    quantization = Quantization(
+        *("balanced", STARTER, "0", 8, "f32", 0.98, 0.7),
+        is_advised=is_advised,
+        advice=f"Use {name}." if is_advised else f"Keep {STARTER}: {name} is not worth it.",
+    )
+    info = replace(read_model_info(folder), name=name, quantization=quantization)
+    write_model_info(folder, info)
+    return folder
+
+
+def spoil_self_test(folder: Path) -> None:
+    """Let a model answer what it must not, as one does whose scales are damaged."""
+    with np.load(folder / SELF_TEST_FILE) as archive:
+        values = dict(archive)
+    np.savez_compressed(folder / SELF_TEST_FILE, **values | {"masks": ~values["masks"]})
+
+
+class Dock:
+    """The dock, and what a user does in it."""
+
+    def __init__(self, viewer: Any, widget: ModelsWidget, qtbot: Any) -> None:
+        self.viewer = viewer
+        self.widget = widget
+        self.qtbot = qtbot
+
+    @property
+    def said(self) -> str:
+        return str(self.widget.progress.message_label.text())
+
+    @property
+    def names(self) -> list[str]:
+        return [each.name for each in self.widget.listings.value]
+
+    def wait(self, condition: Callable[[], Any], timeout: int = WAIT_MS) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=timeout)
+
+    def press(self, name: str, model: str = STARTER) -> None:
+        self.widget.table.choose(model)
+        button = self.widget.buttons.by_name[name]
+        assert button.isEnabled(), button.toolTip()
+        button.click()
+
+    def can(self, name: str, model: str) -> bool:
+        self.widget.table.choose(model)
+        return bool(self.widget.buttons.by_name[name].isEnabled())
+
+    def finish(self) -> None:
+        self.wait(lambda: not self.widget.progress.is_running, LONG_MS)
+        self.qtbot.wait(50)
+
+    def begin_to_quantize(self, planes: int = 2, name: str = "small é") -> None:
+        self.press("quantize")
+        form = self.widget.quantize_form
+        form.form.entries["planes"].value = planes
+        self.qtbot.wait(150)
+        self.wait(form.start_button.isEnabled)
+        form.name_edit.setText(name)
+        form.start_button.click()
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer: Any, qtbot: Any, sam2_home: Path) -> Iterator[Any]:
+    assert not sam2_home.exists()
+    docks = []
+
+    def open_it(*images: Any) -> Dock:
+        viewer = make_napari_viewer()
+        for image in images:
+            viewer.add_image(image, name="cells")
+        widget = ModelsWidget(viewer)
+        viewer.window.add_dock_widget(widget, name="SAM 2 Models")
+        dock = Dock(viewer, widget, qtbot)
+        docks.append(dock)
+        dock.wait(lambda: STARTER in dock.names)
+        return dock
+
+    yield open_it
+    for dock in docks:
+        dock.widget._close_down()
+    save_preferences(default_model=STARTER)
+
+
+def cells(n_planes: int = 4) -> Any:
+    from napari_sam2_openvino.synthetic import make_volume
+
+    return make_volume(seed=3, shape=(n_planes, 96, 128)).image
+
+
+def test_every_model_is_in_the_table_with_what_is_known_of_it(open_dock: Any) -> None:
+    add_model("good")
+    add_model("bad", is_advised=False)
+    (models_dir() / "broken").mkdir()
+    dock = open_dock()
+    table = dock.widget.table
+    header = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())]
+    rows = {
+        table.item(row, 0).text(): dict(
+            zip(header, (table.item(row, n).text() for n in range(len(header))), strict=True)
+        )
+        for row in range(table.rowCount())
+    }
+    assert rows["starter"]["State"] == "converted"
+    assert rows["starter"]["Licence"] == "BSD-3-Clause"
+    assert rows["good"]["State"] == "quantized"
+    assert rows["bad"]["State"] == "not advised"
+    assert rows["broken"]["State"] == "damaged"
+    assert "lacks" in rows["broken"]["Good for"]
+    assert rows["sam2.1_hiera_tiny"]["State"] == "in catalogue"
+    assert rows["sam2.1_hiera_tiny"]["Size"] == "156 MB"
+    assert rows["hvit_t_cells"]["Licence"] == "see its page"
+    table.choose("MedSAM2")
+    assert "512 x 512" in dock.widget.about_label.text()
+    assert "a file that you bring" in dock.widget.about_label.text()
+    table.choose("starter")
+    sha256 = read_model_info(starter_dir()).source.sha256
+    assert "From this package" in dock.widget.about_label.text()
+    table.choose("good")
+    assert sha256 in dock.widget.about_label.text()
+
+
+def test_buttons_are_for_what_can_be_done(open_dock: Any) -> None:
+    add_model("good")
+    (models_dir() / "broken").mkdir()
+    dock = open_dock()
+    able = {
+        "starter": {"convert", "quantize", "compare", "tune", "folder"},
+        "good": {"convert", "compare", "tune", "report", "default", "folder", "remove"},
+        "broken": {"convert", "folder", "remove"},
+        "sam2.1_hiera_tiny": {"download", "convert"},
+        "hvit_t_cells": {"convert"},
+    }
+    buttons = dock.widget.buttons.by_name
+    found = {name: {each for each in buttons if dock.can(each, name)} for name in able}
+    assert found == able
+    dock.widget.table.choose("hvit_t_cells")
+    assert "Get the file from https://" in buttons["download"].toolTip()
+
+
+@pytest.mark.slow
+def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
+    dock = open_dock(cells())
+    dock.begin_to_quantize(planes=4)
+    stages: list[str] = []
+    dock.widget.progress.progressed.connect(lambda each: stages.append(each.stage))
+    dock.finish()
+    assert "Quantizing the image encoder" in stages
+    view, decision = dock.widget.report_view, dock.widget.decision
+    # Nobody is offered what was not accepted.
+    assert "small é" not in {each.name for each in list_models()}
+    assert decision.isVisibleTo(dock.widget)
+    assert view.report.b.name == "small é"
+    assert view.advice_label.text() == view.report.advice.sentence
+    assert len(view.pictures) == len(view.report.worst) > 0
+    assert view.table.rowCount() == 13
+    # One after the other.
+    assert not dock.can("tune", STARTER)
+    decision.accept_button.click()
+    dock.wait(lambda: "small é" in dock.names)
+    assert dock.said == "small é is in the list of models."
+    assert left_behind() == ["small é"]
+    report = models_dir() / "small é" / "report"
+    assert (report / "report.md").is_file()
+    assert (report / "report.json").is_file()
+    assert workers() == []
+    dock.press("report", "small é")
+    dock.wait(lambda: dock.widget.report_view.isVisibleTo(dock.widget))
+    assert not decision.isVisibleTo(dock.widget)
+
+
+@pytest.mark.slow
+def test_discard_and_closing_the_dock_leave_nothing_behind(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    dock.begin_to_quantize()
+    dock.finish()
+    assert len(left_behind()) == 1
+    dock.widget.decision.discard_button.click()
+    dock.wait(lambda: not left_behind())
+    assert dock.said == "small é is discarded."
+    dock.begin_to_quantize()
+    dock.wait(lambda: "Quantizing" in dock.said, LONG_MS)
+    dock.viewer.window.remove_dock_widget(dock.widget)
+    dock.wait(lambda: not workers() and not left_behind())
+    dock.wait(lambda: not dock.widget.progress.is_running)
+    dock.widget.deleteLater()
+
+
+def test_cancel_ends_within_a_second_and_leaves_nothing_behind(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    dock.begin_to_quantize()
+    dock.wait(lambda: "Quantizing" in dock.said, LONG_MS)
+    assert len(workers()) == (sys.platform == "linux")
+    dock.widget.cancel_button.click()
+    dock.wait(lambda: dock.said == "Cancelled: nothing was written.")
+    assert (workers(), left_behind()) == ([], [])
+    # The next one begins.
+    assert dock.can("quantize", STARTER)
+
+
+def test_too_little_memory_is_said_and_it_does_not_begin(open_dock: Any, monkeypatch: Any) -> None:
+    dock = open_dock(cells(2))
+    dock.press("quantize")
+    form = dock.widget.quantize_form
+    dock.wait(form.start_button.isEnabled)
+    assert "GB of memory" in form.need_label.text()
+    assert "minute" in form.need_label.text() or " min" in form.need_label.text()
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100_000_000))
+    form.find_need()
+    dock.wait(lambda: "only 0.1 GB are free" in form.need_label.text())
+    assert not form.start_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("starter", "choose another name"),
+        ("good", "already a model"),
+        ("a/b", "cannot be the name"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_one_sentence(open_dock: Any, name: str, words: str) -> None:
+    add_model("good")
+    dock = open_dock(cells(2))
+    dock.begin_to_quantize(name=name)
+    assert words in dock.said
+    assert not dock.widget.progress.is_running
+    assert left_behind() == ["good"]
+
+
+def test_without_images_the_sample_data_are_there(open_dock: Any) -> None:
+    dock = open_dock()
+    images = dock.widget.quantize_form.images
+    assert images.images_combo.currentText() == "sample data"
+    planes = list(images.samples()(5, 64))
+    assert len(planes) == 5
+    assert {plane.rgb.shape for plane in planes} == {(128, 128, 3)}
+    assert all(plane.labels.shape == (128, 128) and plane.labels.any() for plane in planes)
+
+
+def test_planes_are_sampled_over_a_stack_and_labels_go_with_them(open_dock: Any) -> None:
+    stack = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((1, 40, 50), np.uint8)
+    dock = open_dock(stack)
+    dock.viewer.add_labels(stack.astype(np.int32), name="objects")
+    images = dock.widget.quantize_form.images
+    dock.widget.reset_choices()
+    images.labels_combo.setCurrentText("objects")
+    assert images.has_labels
+    planes = list(images.samples()(4, 512))
+    assert [int(plane.labels[0, 0]) for plane in planes] == [0, 4, 7, 11]
+    # 8 bits go to the network as they are.
+    assert [int(plane.rgb[0, 0, 0]) for plane in planes] == [0, 4, 7, 11]
+
+
+def test_a_folder_of_images_can_be_chosen(open_dock: Any, tmp_path: Path) -> None:
+    import tifffile
+
+    folder = tmp_path / "imágenes de células"
+    folder.mkdir()
+    for number in range(3):
+        tifffile.imwrite(folder / f"{number}.tif", np.full((30, 40), number, np.uint8))
+    (folder / "notes.txt").write_text("no image")
+    dock = open_dock()
+    images = dock.widget.quantize_form.images
+    images.choose_folder(folder)
+    assert images.images_combo.currentText() == "imágenes de células"
+    assert [int(plane.rgb.max()) for plane in images.samples()(2, 512)] == [0, 2]
+
+
+@pytest.mark.slow
+def test_compare_shows_a_report_and_saves_it(open_dock: Any) -> None:
+    add_model("good")
+    dock = open_dock(cells(1)[0])
+    dock.press("compare", "good")
+    assert dock.widget.compare_form.original.name == STARTER
+    dock.widget.compare_form.start_button.click()
+    dock.finish()
+    view = dock.widget.report_view
+    assert view.report.b.name == "good"
+    # The same weights: each is as far from f32 as the other.
+    assert view.report.b.masks.mean == view.report.a.masks.mean > 0.9
+    assert not dock.widget.decision.isVisibleTo(dock.widget)
+    (folder,) = reports_dir().iterdir()
+    assert (folder / "report.md").is_file()
+    assert str(folder) in dock.said
+
+
+@pytest.mark.slow
+def test_tune_shows_what_was_tried_and_auto_uses_it(open_dock: Any) -> None:
+    from napari_sam2_openvino import load_model
+
+    dock = open_dock()
+    dock.press("tune")
+    dock.finish()
+    table = dock.widget.tuning_view.table
+    assert "is quickest with CPU" in dock.widget.tuning_view.title_label.text()
+    assert table.item(0, 3).text().startswith("right")
+    best = table.item(0, 1).text()
+    assert load_model(STARTER).precision == best
+    (listing,) = (each for each in list_models() if each.name == STARTER)
+    assert listing.runs_on.startswith(f"CPU {best}")
+    dock.wait(lambda: dock.widget.listings.value[0].runs_on == listing.runs_on)
+
+
+def test_a_model_with_damaged_scales_is_not_begun_with(open_dock: Any) -> None:
+    folder = add_model("good")
+    dock = open_dock()
+    dock.press("default", "good")
+    dock.finish()
+    assert dock.said == "Windows begin with good from now on."
+    assert read_preferences().default_model == "good"
+    # Now it is damaged; what was remembered is about the model as it was.
+    spoil_self_test(folder)
+    info = read_model_info(folder)
+    write_model_info(folder, replace(info, versions={**info.versions, "damaged": "1"}))
+    save_preferences(default_model=STARTER)
+    dock.widget.listings.refresh()
+    dock.qtbot.wait(300)
+    dock.press("default", "good")
+    dock.finish()
+    assert "gives wrong masks on CPU" in dock.said
+    assert read_preferences().default_model == STARTER
+    dock.wait(lambda: not dock.can("default", "good"))
+    dock.widget.table.choose("good")
+    assert "wrong masks" in dock.widget.about_label.text()
+    assert choose_default(list_models(), "good") == STARTER
+
+
+def test_remove_asks(open_dock: Any, monkeypatch: Any) -> None:
+    add_model("good é")
+    dock = open_dock()
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    asked: list[str] = []
+
+    def question(_parent: Any, _title: str, text: str) -> Any:
+        asked.append(text)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    dock.press("remove", "good é")
+    assert left_behind() == ["good é"]
+    dock.press("remove", "good é")
+    dock.wait(lambda: "good é" not in dock.names)
+    assert left_behind() == []
+    assert dock.said == "good é is removed."
+    assert "good é" in asked[0]
+
+
+def test_a_model_that_appears_or_goes_is_noticed(open_dock: Any) -> None:
+    dock = open_dock()
+    add_model("new")
+    dock.wait(lambda: "new" in dock.names)
+    shutil.rmtree(models_dir() / "new")
+    dock.wait(lambda: "new" not in dock.names)
+
+
+def test_an_entry_that_comes_as_a_file_is_explained_in_the_dialog(open_dock: Any) -> None:
+    dock = open_dock()
+    dock.press("convert", "MedSAM2")
+    dialog = dock.widget.convert_dialog
+    assert dialog.checkpoint_combo.currentText() == ""
+    assert (dialog.name_edit.text(), dialog.size_spin.value()) == ("MedSAM2", 512)
+    assert "https://github.com/bowang-lab/MedSAM2" in dialog.progress.message_label.text()
+    dialog.checkpoint_combo.setCurrentText("/data/MedSAM2_latest.pt")
+    assert dialog.name_edit.text() == "MedSAM2"
+    dock.press("convert", "sam2.1_hiera_tiny")
+    assert dialog.checkpoint_combo.currentText() == "sam2.1_hiera_tiny"
+    assert dialog.size_spin.value() == 0
+    dialog.reject()
+
+
+def test_a_download_tells_how_far_it_is_and_is_cancelled(open_dock: Any, monkeypatch: Any) -> None:
+    import threading
+
+    from napari_sam2_openvino.core.errors import JobCancelledError
+
+    class Endless:
+        def __init__(self, name: str) -> None:
+            assert name == "sam2.1_hiera_tiny"
+            self.is_cancelled = threading.Event()
+
+        def run(self) -> Iterator[Progress]:
+            while not self.is_cancelled.wait(0.01):
+                yield Progress("Downloading", 0.5, "78 of 156 MB")
+            raise JobCancelledError("The download was cancelled.")
+
+        def cancel(self) -> None:
+            self.is_cancelled.set()
+
+    monkeypatch.setattr("napari_sam2_openvino._qt.models_widget.DownloadJob", Endless)
+    dock = open_dock()
+    dock.press("download", "sam2.1_hiera_tiny")
+    dock.wait(lambda: "78 of 156 MB" in dock.said)
+    assert not dock.can("download", "sam2.1_hiera_small")
+    dock.widget.cancel_button.click()
+    dock.wait(lambda: dock.said == "Cancelled: nothing was written.")
