@@ -9,10 +9,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import openvino
 import pytest
 from skimage import data
 from tests.conversion.children import left_behind, on_linux, run_until, workers
+from tests.damage import damage_scales
 
 from napari_sam2_openvino import compare_models, list_models, load_model, quantize
 from napari_sam2_openvino.conversion import QuantizeJob
@@ -103,20 +103,6 @@ def test_progress_tells_stages_and_memory(quantized):
     assert stages[:2] == ["Reading the images", "Quantizing the image encoder"]
     assert "Comparing masks" in stages
     assert re.fullmatch(r"needs about \d\.\d GB of memory", reports[0].detail)
-
-
-def damage_scales(folder):
-    """Make every other range of activations a third of what it is."""
-    graph = openvino.Core().read_model(folder / "image_encoder.xml")
-    nodes = [node for node in graph.get_ops() if node.get_type_name() == "FakeQuantize"]
-    for node in nodes[::2]:
-        for port in node.inputs()[1:]:
-            constant = port.get_source_output().get_node()
-            shrunk = openvino.opset13.constant(constant.data.astype(np.float32) / 3)
-            port.replace_source_output(shrunk.output(0))
-    openvino.save_model(graph, folder / "new.xml", compress_to_fp16=False)
-    for suffix in (".xml", ".bin"):
-        (folder / f"new{suffix}").replace(folder / f"image_encoder{suffix}")
 
 
 def test_damaged_scales_are_caught(quantized, micro_folder, tmp_path):

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QMessageBox
+from tests.damage import damage_scales
 
 from napari_sam2_openvino._qt.models_widget import ModelsWidget
 from napari_sam2_openvino._settings import read_preferences, save_preferences
 from napari_sam2_openvino.core.model_folder import (
-    SELF_TEST_FILE,
     Quantization,
     read_model_info,
     write_model_info,
@@ -62,13 +62,6 @@ def add_model(name: str, *, is_advised: bool = True) -> Path:
     info = replace(read_model_info(folder), name=name, quantization=quantization)
     write_model_info(folder, info)
     return folder
-
-
-def spoil_self_test(folder: Path) -> None:
-    """Let a model answer what it must not, as one does whose scales are damaged."""
-    with np.load(folder / SELF_TEST_FILE) as archive:
-        values = dict(archive)
-    np.savez_compressed(folder / SELF_TEST_FILE, **values | {"masks": ~values["masks"]})
 
 
 class Dock:
@@ -218,9 +211,34 @@ def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     assert (report / "report.md").is_file()
     assert (report / "report.json").is_file()
     assert workers() == []
+    assert dock.widget.chosen.name == "small é"
     dock.press("report", "small é")
     dock.wait(lambda: dock.widget.report_view.isVisibleTo(dock.widget))
     assert not decision.isVisibleTo(dock.widget)
+    check_that_damage_is_caught(dock, models_dir() / "small é")
+
+
+def check_that_damage_is_caught(dock: Dock, folder: Path) -> None:
+    """Damage the scales of a model: self-test, report and choice notice."""
+    damage_scales(folder)
+    info = read_model_info(folder)
+    # As if its report had been made before.
+    quantization = replace(info.quantization, is_advised=True, advice="Use it.")
+    write_model_info(folder, replace(info, quantization=quantization))
+    dock.widget.listings.refresh()
+    dock.wait(lambda: dock.can("default", "small é"))
+    assert choose_default(list_models(), "small é") == "small é"
+    dock.press("default", "small é")
+    dock.finish()
+    assert "gives wrong masks on CPU" in dock.said
+    assert read_preferences().default_model == STARTER
+    dock.wait(lambda: not dock.can("default", "small é"))
+    assert "wrong masks" in dock.widget.about_label.text()
+    assert choose_default(list_models(), "small é") == STARTER
+    dock.press("compare", "small é")
+    dock.widget.compare_form.start_button.click()
+    dock.finish()
+    assert dock.widget.report_view.advice_label.text().startswith("Keep starter: ")
 
 
 @pytest.mark.slow
@@ -250,6 +268,32 @@ def test_cancel_ends_within_a_second_and_leaves_nothing_behind(open_dock: Any) -
     assert (workers(), left_behind()) == ([], [])
     # The next one begins.
     assert dock.can("quantize", STARTER)
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    models_dir().parent.mkdir(parents=True)
+    models_dir().write_text("not a folder")
+    dock.begin_to_quantize()
+    dock.finish()
+    assert "cannot be written" in dock.said
+    assert models_dir().is_file()
+    assert workers() == []
+
+
+@pytest.mark.slow
+def test_a_name_that_is_taken_while_it_is_looked_at_loses_nothing(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    dock.begin_to_quantize()
+    dock.finish()
+    add_model("small é")
+    dock.widget.decision.accept_button.click()
+    dock.wait(lambda: "already a model small é" in dock.said)
+    assert dock.widget.decision.is_open
+    shutil.rmtree(models_dir() / "small é")
+    dock.widget.decision.accept_button.click()
+    dock.wait(lambda: dock.said == "small é is in the list of models.")
+    assert left_behind() == ["small é"]
 
 
 def test_too_little_memory_is_said_and_it_does_not_begin(open_dock: Any, monkeypatch: Any) -> None:
@@ -356,28 +400,14 @@ def test_tune_shows_what_was_tried_and_auto_uses_it(open_dock: Any) -> None:
     dock.wait(lambda: dock.widget.listings.value[0].runs_on == listing.runs_on)
 
 
-def test_a_model_with_damaged_scales_is_not_begun_with(open_dock: Any) -> None:
-    folder = add_model("good")
+def test_windows_begin_with_a_model_that_gives_the_right_masks(open_dock: Any) -> None:
+    add_model("good")
     dock = open_dock()
     dock.press("default", "good")
     dock.finish()
     assert dock.said == "Windows begin with good from now on."
     assert read_preferences().default_model == "good"
-    # Now it is damaged; what was remembered is about the model as it was.
-    spoil_self_test(folder)
-    info = read_model_info(folder)
-    write_model_info(folder, replace(info, versions={**info.versions, "damaged": "1"}))
-    save_preferences(default_model=STARTER)
-    dock.widget.listings.refresh()
-    dock.qtbot.wait(300)
-    dock.press("default", "good")
-    dock.finish()
-    assert "gives wrong masks on CPU" in dock.said
-    assert read_preferences().default_model == STARTER
-    dock.wait(lambda: not dock.can("default", "good"))
-    dock.widget.table.choose("good")
-    assert "wrong masks" in dock.widget.about_label.text()
-    assert choose_default(list_models(), "good") == STARTER
+    assert not dock.can("default", "good")
 
 
 def test_remove_asks(open_dock: Any, monkeypatch: Any) -> None:

@@ -491,7 +491,9 @@ def test_a_model_that_appears_is_offered_and_one_that_goes_while_in_use_gives_wa
     shutil.rmtree(folder)
     window.wait(lambda: window.session.model_name == "starter")
     assert "mine é" not in combo.choices
-    window.wait(lambda: window.status == "Model mine é was removed: starter is used from now on.")
+    window.wait(
+        lambda: window.status == "Model mine é is no longer there: starter is used from now on."
+    )
     window.settle()
     # What was drawn is there still, and answered by the other one.
     assert window.answer is not None

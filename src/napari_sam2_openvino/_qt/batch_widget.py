@@ -29,7 +29,7 @@ from napari_sam2_openvino._qt.batch_results import BatchResults
 from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
-from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_removed
+from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_gone
 from napari_sam2_openvino._settings import read_preferences
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.prompted import PromptedObjects
@@ -306,7 +306,7 @@ class BatchWidget(DockWidget):
         self.model_combo.setCurrentIndex(names.index(wanted))
         self.model_combo.blockSignals(False)
         if wanted != chosen and self._has_models and not self.progress.is_running:
-            self.progress.say(say_removed(chosen, wanted))
+            self.progress.say(say_gone(chosen, wanted))
         if wanted != chosen or not self._has_models:
             self._read_recommendation()
         self._has_models = True

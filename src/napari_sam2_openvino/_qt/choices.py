@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_sam2_openvino._layers import preview
 from napari_sam2_openvino._qt.annotator import Annotator
-from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_removed
+from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_gone
 from napari_sam2_openvino._qt.parameter_form import fit_to_dock
 from napari_sam2_openvino.core.models import STARTER, ModelListing, choose_default
 
@@ -88,7 +88,7 @@ class Choices(QWidget):
             self.model_combo.value = wanted
         self._annotator.session.set_model(wanted)
         if self._has_begun and wanted != chosen:
-            self._annotator.feedback.announce(say_removed(chosen, wanted))
+            self._annotator.feedback.announce(say_gone(chosen, wanted))
         elif not self._has_begun and wanted != self._default:
             self._annotator.feedback.announce(
                 f"Model {self._default} cannot be begun with: {wanted} is used instead."

@@ -22,13 +22,13 @@ class Decision(QWidget):
 
     Signals
     -------
-    decided : str
-        The model was kept or thrown away, as a sentence.
+    decided : str, str
+        What became of the model, as a sentence, and which model is of interest now.
     refused : str
         It could not be kept, and why; it still waits.
     """
 
-    decided = QtSignal(str)
+    decided = QtSignal(str, str)
     refused = QtSignal(str)
 
     def __init__(self, worker: ComputeWorker) -> None:
@@ -71,7 +71,7 @@ class Decision(QWidget):
         """Throw it away."""
         if (run := self.undecided.run) is not None:
             self.undecided.discard()
-            self.decided.emit(f"{run.proposal.name} is discarded.")
+            self.decided.emit(f"{run.proposal.name} is discarded.", run.model.name)
 
     def _on_accepted(self, run: QuantizeRun, _folder: Path) -> None:
         self.setEnabled(True)
@@ -79,7 +79,7 @@ class Decision(QWidget):
         name = run.proposal.name
         if self.default_check.isChecked():
             save_preferences(default_model=name)
-        self.decided.emit(f"{name} is in the list of models.")
+        self.decided.emit(f"{name} is in the list of models.", name)
 
     def _on_refused(self, error: Exception) -> None:
         self.setEnabled(True)

@@ -85,9 +85,9 @@ def labelled(listings: Sequence[ModelListing]) -> list[tuple[str, str]]:
     ]
 
 
-def say_removed(name: str, instead: str) -> str:
-    """Say what becomes of a choice whose model is no more."""
-    return f"Model {name} was removed: {instead} is used from now on."
+def say_gone(name: str, instead: str) -> str:
+    """Say what becomes of a choice whose model was removed, or damaged."""
+    return f"Model {name} is no longer there: {instead} is used from now on."
 
 
 def _nearest(folder: Path) -> Path:

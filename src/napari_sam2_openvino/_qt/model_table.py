@@ -8,7 +8,6 @@ from napari_sam2_openvino.core.models import ModelListing
 
 _COLUMNS = ("Model", "State", "Size", "Precision", "Runs on", "Licence", "Good for")
 _MEGABYTE = 1e6
-_UNKNOWN = "see its page"
 
 
 class ModelTable(QTableWidget):
@@ -24,6 +23,7 @@ class ModelTable(QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_COLUMNS), parent)
         self._listings: tuple[ModelListing, ...] = ()
+        self._awaited = ""
         self.setHorizontalHeaderLabels(_COLUMNS)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -44,8 +44,9 @@ class ModelTable(QTableWidget):
         return self._listings[row] if self.selectedItems() and row < len(self._listings) else None
 
     def choose(self, name: str) -> None:
-        """Select the row of a model, if there is one."""
+        """Select the row of a model, now or when there is one."""
         names = [each.name for each in self._listings]
+        self._awaited = "" if name in names else name
         if name in names:
             self.selectRow(names.index(name))
 
@@ -67,8 +68,11 @@ class ModelTable(QTableWidget):
                 self.setItem(row, column, item)
         self.blockSignals(False)
         names = [each.name for each in listings]
-        is_there = chosen is not None and chosen.name in names
-        self.choose(chosen.name if chosen is not None and is_there else names[0])
+        wanted = [self._awaited, "" if chosen is None else chosen.name]
+        kept = [name for name in wanted if name in names]
+        self.selectRow(names.index(kept[0]) if kept else 0)
+        if self._awaited in names:
+            self._awaited = ""
 
 
 def describe_model(listing: ModelListing) -> str:
@@ -77,7 +81,7 @@ def describe_model(listing: ModelListing) -> str:
     lines = [
         listing.description,
         f"Image size {size}" if size else "",
-        f"Licence: {listing.licence or _UNKNOWN}" if listing.state != "damaged" else "",
+        f"Licence: {_licence(listing)}" if listing.state != "damaged" else "",
         f"From {listing.source}" if listing.source else "",
         f"Right masks on {listing.runs_on}" if listing.runs_on else "",
         listing.warning,
@@ -89,6 +93,10 @@ def describe_model(listing: ModelListing) -> str:
 def _texts(listing: ModelListing) -> tuple[str, ...]:
     size = "" if listing.n_bytes is None else f"{listing.n_bytes / _MEGABYTE:.0f} MB"
     state = "not advised" if listing.warning else listing.state
-    licence = "" if listing.state == "damaged" else listing.licence or _UNKNOWN
+    licence = "" if listing.state == "damaged" else _licence(listing)
     about = listing.problem or listing.description
     return (listing.name, state, size, listing.weights, listing.runs_on, licence, about)
+
+
+def _licence(listing: ModelListing) -> str:
+    return listing.licence or ("see its page" if listing.folder is None else "not known")

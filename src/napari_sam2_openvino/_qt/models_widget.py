@@ -284,8 +284,9 @@ class ModelsWidget(DockWidget):
             job = partial(_remove, place)
             self._worker(job, partial(self._on_removed, chosen.name), self._on_problem)
 
-    def _on_decided(self, sentence: str) -> None:
+    def _on_decided(self, sentence: str, name: str) -> None:
         self.progress.say(sentence)
+        self.table.choose(name)
         self._show_page(self._nothing)
         self.listings.refresh()
 
@@ -298,6 +299,7 @@ class ModelsWidget(DockWidget):
 
     def _on_converted(self, name: str) -> None:
         self.progress.say(f"{name} is in the list of models.")
+        self.table.choose(name)
         self.listings.refresh()
 
     def _start(self, make: Callable[[], Any], on_done: Callable[[Any], None]) -> None:

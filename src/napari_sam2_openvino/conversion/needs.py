@@ -26,6 +26,7 @@ _ONCE_SECONDS = 12.0
 _PER_PRODUCT = 2.0
 # Side of the product that the computer is timed with.
 _TRIAL_SIDE = 768
+_TRIALS = 4
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ def _products(graph: "openvino.Model") -> int:
 def _products_per_second() -> float:
     """Time this computer, as busy as it is."""
     numbers = np.ones((_TRIAL_SIDE, _TRIAL_SIDE), np.float32)
-    numbers @ numbers
-    started = time.perf_counter()
-    numbers @ numbers
-    return float(_TRIAL_SIDE**3 / (time.perf_counter() - started))
+    seconds = []
+    for _ in range(_TRIALS):
+        started = time.perf_counter()
+        numbers @ numbers
+        seconds.append(time.perf_counter() - started)
+    return float(_TRIAL_SIDE**3 / min(seconds))
