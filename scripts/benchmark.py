@@ -10,6 +10,7 @@
     python scripts/benchmark.py --stack 200              a batch, killed and resumed, on workers
     python scripts/benchmark.py --amg-parity starter sam2.1_hiera_tiny
     python scripts/benchmark.py --amg sam2.1_hiera_tiny --repeats 1
+    python scripts/benchmark.py --quick starter --images 2
     python scripts/benchmark.py --sliders 2000
     python scripts/benchmark.py --walk 200
 
@@ -34,6 +35,7 @@ from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
+from benchmarks.quick import quick  # noqa: E402
 from benchmarks.sliders import sliders  # noqa: E402
 from benchmarks.speed import speed  # noqa: E402
 from benchmarks.stack import stack  # noqa: E402
@@ -67,8 +69,11 @@ def main() -> int:
     parser.add_argument(
         "--amg-parity", nargs="+", metavar="MODEL", help="compare the search with PyTorch"
     )
+    parser.add_argument("--quick", nargs="+", metavar="MODEL", help="compare the quick search")
     parser.add_argument("--points", type=int, default=32, help="points per side for --amg")
-    parser.add_argument("--images", type=int, default=10, help="images for --amg-parity")
+    parser.add_argument(
+        "--images", type=int, default=10, help="images for --amg-parity, of a kind for --quick"
+    )
     parser.add_argument(
         "--survival", nargs="*", choices=list(SURVIVALS), help="thresholds for --amg; all of them"
     )
@@ -85,13 +90,14 @@ def main() -> int:
         arguments.volume,
         arguments.amg,
         arguments.amg_parity,
+        arguments.quick,
         arguments.sliders,
         arguments.walk,
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
             "choose --parity, --video, --volume, --speed, --window, --ahead, --stack, --amg, "
-            "--amg-parity, --sliders or --walk"
+            "--amg-parity, --quick, --sliders or --walk"
         )
     passed = True
     with tempfile.TemporaryDirectory() as home:
@@ -110,6 +116,8 @@ def main() -> int:
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():
             amg(name, arguments.points, arguments.repeats, arguments.survival)
+        for name in arguments.quick or ():
+            quick(name, arguments.images)
         if arguments.stack:
             passed &= stack(arguments.stack, Path(home))
         in_window(arguments, Path(home))

@@ -17,4 +17,5 @@ GENERATOR_NAMES = (
     "min_mask_region_area",
     "multimask_output",
     "use_m2m",
+    "quick",
 )

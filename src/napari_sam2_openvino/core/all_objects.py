@@ -18,6 +18,7 @@ from napari_sam2_openvino.core.object_parameters import AllObjectsParameters, Ca
 from napari_sam2_openvino.core.parameters import GeneratorParameters
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.quick_search import GoodEnough
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.tiling import Tile, plan_tiles
 from napari_sam2_openvino.core.types import ImageEmbedding
@@ -133,6 +134,12 @@ class _Search:
             stability_score_thresh=self.thresholds.stability_score_thresh,
         )
 
+    @property
+    def good_enough(self) -> GoodEnough:
+        """What is an object at the thresholds in force, also where more is kept."""
+        criteria = self.parameters.filter
+        return GoodEnough(criteria.pred_iou_thresh, criteria.stability_score_thresh)
+
     def whole(self) -> Generator[Progress, None, Candidates]:
         yield Progress("Reading the image", 0)
         rgb = self.source.load(Region.whole(self.source.hw))
@@ -146,6 +153,7 @@ class _Search:
                 cancelled=self.cancelled,
                 embedding=embedding,
                 suppress=False,
+                good_enough=self.good_enough,
             )
         )
 
@@ -159,7 +167,13 @@ class _Search:
             embedding = self.encode(self.source.load(tile.region), keep=False)
             done += _ENCODE_IN_POINTS
             search = CropSearch(
-                self.model, embedding, tile.crop, self.source.hw, self.generator, self.cancelled
+                self.model,
+                embedding,
+                tile.crop,
+                self.source.hw,
+                self.generator,
+                self.cancelled,
+                self.good_enough,
             )
             found = yield from search.run(own, partial(_report, stage, done, total))
             done += len(own)

@@ -20,6 +20,7 @@ from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import to_rgb
 from napari_sam2_openvino.core.parameters import GeneratorParameters
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.quick_search import GoodEnough
 from napari_sam2_openvino.core.types import ImageEmbedding
 
 # How long an encode takes, in points that are decoded: for progress only.
@@ -35,6 +36,7 @@ def generate_candidates(
     cancelled: Callable[[], bool] | None = None,
     embedding: ImageEmbedding | None = None,
     suppress: bool = True,
+    good_enough: GoodEnough | None = None,
 ) -> Generator[Progress, None, Candidates]:
     """Find the masks of an image, and tell of each batch of points.
 
@@ -44,6 +46,7 @@ def generate_candidates(
     - a mask without a pixel is never a candidate; SAM 2 returns such masks if the threshold of
       stability is 0;
     - ``min_mask_region_area`` works on the CPU too, where SAM 2 skips it;
+    - ``quick``, which SAM 2 does not have, leaves out points inside of objects;
     - crops that would hold no pixel (of tiny images) are left out, where SAM 2 fails.
 
     Memory holds one batch of low-resolution logits, one strip of full-size ones, and the
@@ -65,6 +68,8 @@ def generate_candidates(
     suppress : bool, optional
         Whether duplicates go (`Candidates.suppressed`). Without it the candidates come in the
         order in which they were found, to be filtered later.
+    good_enough : GoodEnough, optional
+        See `CropSearch`.
 
     Yields
     ------
@@ -96,7 +101,9 @@ def generate_candidates(
         done += _ENCODE_IN_POINTS
         grid = grids[crop.layer]
         report = _Report(f"Searching{where}", done, len(grid), total)
-        search = CropSearch(model, encoded, crop, image_hw, parameters, cancelled or _never)
+        search = CropSearch(
+            model, encoded, crop, image_hw, parameters, cancelled or _never, good_enough
+        )
         found = yield from search.run(grid, report.of)
         done += len(grid)
         if suppress:

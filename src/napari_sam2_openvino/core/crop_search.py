@@ -1,7 +1,7 @@
 """All masks that a grid of points finds in one crop of an image."""
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from napari_sam2_openvino.core.masks import fill_holes_and_remove_sprinkles
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.parameters import GeneratorParameters
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.quick_search import GoodEnough, SeenObjects, coarse_to_fine
 from napari_sam2_openvino.core.rle import MaskRuns
 from napari_sam2_openvino.core.transforms import (
     LOW_RES_CLAMP,
@@ -64,6 +65,9 @@ class CropSearch:
     parameters : GeneratorParameters
     cancelled : callable
         Asked before each call of the decoder; the search ends once it returns true.
+    good_enough : GoodEnough, optional
+        Of a quick search: masks in which no other points are decoded; by default those that pass
+        the thresholds of ``parameters``.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class CropSearch:
         image_hw: tuple[int, int],
         parameters: GeneratorParameters,
         cancelled: Callable[[], bool],
+        good_enough: GoodEnough | None = None,
     ) -> None:
         self.model = model
         self.embedding = embedding
@@ -81,6 +86,9 @@ class CropSearch:
         self.image_hw = image_hw
         self.parameters = parameters
         self.cancelled = cancelled
+        self.good_enough = good_enough or GoodEnough(
+            parameters.pred_iou_thresh, parameters.stability_score_thresh
+        )
         self.decoder: GridDecoder = grid_decoder(model, embedding)
         self._is_over = False
 
@@ -107,21 +115,38 @@ class CropSearch:
             If ``cancelled`` returned true.
         """
         points = (grid * np.array(self.crop.hw[::-1])).astype(np.float32)
-        batch = min(self.decoder.batch, self.parameters.points_per_batch)
-        found, resizing = [Candidates.none(self.image_hw)], deque[Future[Candidates]]()
+        quick = self.parameters.quick
+        rounds = coarse_to_fine(points) if quick else [np.arange(len(points))]
+        seen = SeenObjects(self.crop, self.good_enough)
+        found, n_done = [Candidates.none(self.image_hw)], 0
         with ThreadPoolExecutor(_RESIZING_THREADS) as pool:
             try:
-                for first in range(0, len(points), batch):
-                    low_res = self._search(points[first : first + batch])
-                    resizing.append(pool.submit(self._full_size, low_res))
-                    if len(resizing) > _RESIZED_AT_ONCE:
-                        found.append(resizing.popleft().result())
-                    yield report(min(first + batch, len(points)))
-                found += [each.result() for each in resizing]
+                for each in rounds:
+                    wanted = points[each][seen.is_new(points[each])]
+                    n_done += len(each) - len(wanted)
+                    for own, n_decoded in self._decode(wanted, pool):
+                        found += own
+                        yield report(n_done + n_decoded)
+                    n_done += len(wanted)
+                    if quick:
+                        seen.add(Candidates.joined(found))
             finally:
                 # The pool waits for its threads: a job that ends early has them leave their work.
                 self._is_over = True
         return Candidates.joined(found)
+
+    def _decode(
+        self, points: Float, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[list[Candidates], int]]:
+        """Decode points in batches; give the masks that are ready, and how many points are done."""
+        batch = min(self.decoder.batch, self.parameters.points_per_batch)
+        resizing = deque[Future[Candidates]]()
+        for first in range(0, len(points), batch):
+            low_res = self._search(points[first : first + batch])
+            resizing.append(pool.submit(self._full_size, low_res))
+            ready = [resizing.popleft().result()] if len(resizing) > _RESIZED_AT_ONCE else []
+            yield ready, min(first + batch, len(points))
+        yield [each.result() for each in resizing], len(points)
 
     def _search(self, points: Float) -> _LowRes:
         self._check()

@@ -262,6 +262,15 @@ class GeneratorParameters:
             "Part, object and whole; otherwise one mask for each point.",
         ),
     ] = True
+    quick: Annotated[
+        bool,
+        Parameter(
+            "Quick (approximate)",
+            "Points are decoded coarse to fine, and those inside an object that was found already "
+            "are skipped. Faster where objects cover much of the image; a few objects, such as "
+            "small ones within others, may be missed.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_limits(self)
