@@ -386,7 +386,7 @@ def models(folder: Path) -> None:
         wait(10 * ANSWER_SECONDS, lambda: not widget.progress.is_running),
         "the report is made: " + widget.progress.message_label.text(),
     )
-    check(len(widget.report_view.pictures) > 0, "with the worst masks side by side")
+    check(len(widget.pages.report_view.pictures) > 0, "with the worst masks side by side")
     kept = {path.name for path in (home / "models").iterdir()}
     check(all(name.startswith(".proposed") for name in kept), "nothing is kept before it is asked")
     wait(1)
@@ -412,7 +412,7 @@ def models(folder: Path) -> None:
     widget.table.choose("starter")
     widget.buttons.by_name["tune"].click()
     check(wait(10 * ANSWER_SECONDS, lambda: not widget.progress.is_running), "devices are tried")
-    title = widget.tuning_view.title_label.text()
+    title = widget.pages.tuning_view.title_label.text()
     check("is quickest with" in title, title)
     wait(1)
     save_window(viewer, folder / "tune.png")
@@ -424,7 +424,7 @@ def quantize(widget: Any) -> None:
     wait(0.5)
     widget.table.choose("starter")
     widget.buttons.by_name["quantize"].click()
-    form = widget.quantize_form
+    form = widget.pages.quantize_form
     check(
         wait(ANSWER_SECONDS, form.start_button.isEnabled),
         "what it needs is told: " + form.need_label.text(),

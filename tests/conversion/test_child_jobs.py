@@ -25,7 +25,7 @@ from napari_sam2_openvino.core.errors import (
 )
 from napari_sam2_openvino.core.models import choose_default, list_models
 from napari_sam2_openvino.core.paths import models_dir, reports_dir
-from napari_sam2_openvino.core.tuning import read_tuning
+from napari_sam2_openvino.core.tunings import read_tuning
 
 IMAGE = data.coins()[:100, :120]
 

@@ -15,6 +15,7 @@ from napari_sam2_openvino.core.errors import (
 )
 from napari_sam2_openvino.core.model_folder import INFO_FILE, PARAMETERS_FILE, read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
+from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir
 
 
 @pytest.fixture
@@ -55,7 +56,33 @@ def test_a_missing_model_comes_with_the_remedy(name, message):
         load_model(name)
 
 
-def test_damaged_folders_are_refused_and_not_listed(copied_folder):
+def test_each_listing_says_its_state(micro_folder, sam2_home):
+    assert not sam2_home.exists()
+    assert {listing.state for listing in list_models()} == {"converted", "in catalogue"}
+    shutil.copytree(micro_folder, models_dir() / "whole é")
+    (models_dir() / "damaged").mkdir()
+    (models_dir() / ".unfinished-0-0-0").mkdir()
+    checkpoints_dir().mkdir()
+    (checkpoints_dir() / "sam2.1_hiera_tiny.pt").write_bytes(b"12345")
+    by_name = {listing.name: listing for listing in list_models()}
+    assert by_name["whole é"].state == "converted"
+    assert by_name["whole é"].n_bytes == sum(each.stat().st_size for each in micro_folder.iterdir())
+    assert read_model_info(micro_folder).source.sha256 in by_name["whole é"].source
+    damaged = by_name["damaged"]
+    assert (damaged.state, damaged.is_ready) == ("damaged", False)
+    assert "lacks" in damaged.problem
+    assert by_name["sam2.1_hiera_tiny"].state == "downloaded"
+    assert by_name["sam2.1_hiera_tiny"].n_bytes == 5
+    assert by_name["sam2.1_hiera_small"].n_bytes == 184_416_285
+    assert not any(name.startswith(".") for name in by_name)
+
+
+def test_a_model_that_comes_as_a_file_says_where_from():
+    with pytest.raises(ModelNotFoundError, match=r"checkpoint from https:.* --image-size"):
+        load_model("MedSAM2")
+
+
+def test_damaged_folders_are_refused(copied_folder):
     (copied_folder / "mask_decoder.xml").unlink()
     with pytest.raises(ModelFormatError, match=r"lacks mask_decoder\.xml: convert"):
         load_model(copied_folder)

@@ -11,16 +11,8 @@ from napari_sam2_openvino.core import tuning as tuning_module
 from napari_sam2_openvino.core.devices import Device
 from napari_sam2_openvino.core.errors import DeviceError, JobCancelledError
 from napari_sam2_openvino.core.paths import cache_dir
-from napari_sam2_openvino.core.tuning import (
-    Choice,
-    Trial,
-    Tuning,
-    choices,
-    load_choice,
-    read_tuning,
-    tune,
-    write_tuning,
-)
+from napari_sam2_openvino.core.tuning import choices, load_choice, tune
+from napari_sam2_openvino.core.tunings import Choice, Trial, Tuning, read_tuning, write_tuning
 
 pytestmark = pytest.mark.usefixtures("sam2_home")
 
@@ -150,3 +142,21 @@ def test_a_core_is_left_to_the_window_where_it_costs_little(seconds, threads):
     )
     best = Tuning("m", "c", "o", trials).best()
     assert best.choice == Choice("CPU", "bf16", threads)
+
+
+def test_a_model_is_wrong_if_nothing_on_the_cpu_gives_its_masks():
+    wrong = trial(Choice("CPU", "auto"), None, None, passed=False)
+    elsewhere = trial(Choice("GPU", "f32"), None, None, passed=False)
+    right = trial(CPU, None, None)
+    assert not Tuning("m", "c", "o").is_wrong
+    assert not Tuning("m", "c", "o", (elsewhere,)).is_wrong
+    assert Tuning("m", "c", "o", (wrong, elsewhere)).is_wrong
+    assert not Tuning("m", "c", "o", (wrong, right)).is_wrong
+
+
+def test_what_it_runs_on_is_the_best_or_what_passed():
+    timed = trial(Choice("CPU", "bf16", 3))
+    assert Tuning("m", "c", "o").runs_on == ""
+    assert Tuning("m", "c", "o", (trial(CPU, None, None),)).runs_on == "CPU f32"
+    assert Tuning("m", "c", "o", (trial(CPU, None, None), timed)).runs_on == "CPU bf16, 3 threads"
+    assert Tuning("m", "c", "o", (trial(CPU, None, None, passed=False),)).runs_on == ""

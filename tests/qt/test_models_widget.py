@@ -99,7 +99,7 @@ class Dock:
 
     def begin_to_quantize(self, planes: int = 2, name: str = "small é") -> None:
         self.press("quantize")
-        form = self.widget.quantize_form
+        form = self.widget.pages.quantize_form
         form.form.entries["planes"].value = planes
         self.qtbot.wait(150)
         self.wait(form.start_button.isEnabled)
@@ -193,7 +193,7 @@ def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     dock.widget.progress.progressed.connect(lambda each: stages.append(each.stage))
     dock.finish()
     assert "Quantizing the image encoder" in stages
-    view, decision = dock.widget.report_view, dock.widget.decision
+    view, decision = dock.widget.pages.report_view, dock.widget.decision
     # Nobody is offered what was not accepted.
     assert "small é" not in {each.name for each in list_models()}
     assert decision.isVisibleTo(dock.widget)
@@ -213,7 +213,7 @@ def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     assert workers() == []
     assert dock.widget.chosen.name == "small é"
     dock.press("report", "small é")
-    dock.wait(lambda: dock.widget.report_view.isVisibleTo(dock.widget))
+    dock.wait(lambda: dock.widget.pages.report_view.isVisibleTo(dock.widget))
     assert not decision.isVisibleTo(dock.widget)
     check_that_damage_is_caught(dock, models_dir() / "small é")
 
@@ -236,9 +236,9 @@ def check_that_damage_is_caught(dock: Dock, folder: Path) -> None:
     assert "wrong masks" in dock.widget.about_label.text()
     assert choose_default(list_models(), "small é") == STARTER
     dock.press("compare", "small é")
-    dock.widget.compare_form.start_button.click()
+    dock.widget.pages.compare_form.start_button.click()
     dock.finish()
-    assert dock.widget.report_view.advice_label.text().startswith("Keep starter: ")
+    assert dock.widget.pages.report_view.advice_label.text().startswith("Keep starter: ")
 
 
 @pytest.mark.slow
@@ -299,7 +299,7 @@ def test_a_name_that_is_taken_while_it_is_looked_at_loses_nothing(open_dock: Any
 def test_too_little_memory_is_said_and_it_does_not_begin(open_dock: Any, monkeypatch: Any) -> None:
     dock = open_dock(cells(2))
     dock.press("quantize")
-    form = dock.widget.quantize_form
+    form = dock.widget.pages.quantize_form
     dock.wait(form.start_button.isEnabled)
     assert "GB of memory" in form.need_label.text()
     assert "minute" in form.need_label.text() or " min" in form.need_label.text()
@@ -328,7 +328,7 @@ def test_a_name_that_cannot_be_used_is_one_sentence(open_dock: Any, name: str, w
 
 def test_without_images_the_sample_data_are_there(open_dock: Any) -> None:
     dock = open_dock()
-    images = dock.widget.quantize_form.images
+    images = dock.widget.pages.quantize_form.images
     assert images.images_combo.currentText() == "sample data"
     planes = list(images.samples()(5, 64))
     assert len(planes) == 5
@@ -340,7 +340,7 @@ def test_planes_are_sampled_over_a_stack_and_labels_go_with_them(open_dock: Any)
     stack = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((1, 40, 50), np.uint8)
     dock = open_dock(stack)
     dock.viewer.add_labels(stack.astype(np.int32), name="objects")
-    images = dock.widget.quantize_form.images
+    images = dock.widget.pages.quantize_form.images
     dock.widget.reset_choices()
     images.labels_combo.setCurrentText("objects")
     assert images.has_labels
@@ -359,7 +359,7 @@ def test_a_folder_of_images_can_be_chosen(open_dock: Any, tmp_path: Path) -> Non
         tifffile.imwrite(folder / f"{number}.tif", np.full((30, 40), number, np.uint8))
     (folder / "notes.txt").write_text("no image")
     dock = open_dock()
-    images = dock.widget.quantize_form.images
+    images = dock.widget.pages.quantize_form.images
     images.choose_folder(folder)
     assert images.images_combo.currentText() == "imágenes de células"
     assert [int(plane.rgb.max()) for plane in images.samples()(2, 512)] == [0, 2]
@@ -370,10 +370,10 @@ def test_compare_shows_a_report_and_saves_it(open_dock: Any) -> None:
     add_model("good")
     dock = open_dock(cells(1)[0])
     dock.press("compare", "good")
-    assert dock.widget.compare_form.original.name == STARTER
-    dock.widget.compare_form.start_button.click()
+    assert dock.widget.pages.compare_form.original.name == STARTER
+    dock.widget.pages.compare_form.start_button.click()
     dock.finish()
-    view = dock.widget.report_view
+    view = dock.widget.pages.report_view
     assert view.report.b.name == "good"
     # The same weights: each is as far from f32 as the other.
     assert view.report.b.masks.mean == view.report.a.masks.mean > 0.9
@@ -390,8 +390,8 @@ def test_tune_shows_what_was_tried_and_auto_uses_it(open_dock: Any) -> None:
     dock = open_dock()
     dock.press("tune")
     dock.finish()
-    table = dock.widget.tuning_view.table
-    assert "is quickest with CPU" in dock.widget.tuning_view.title_label.text()
+    table = dock.widget.pages.tuning_view.table
+    assert "is quickest with CPU" in dock.widget.pages.tuning_view.title_label.text()
     assert table.item(0, 3).text().startswith("right")
     best = table.item(0, 1).text()
     assert load_model(STARTER).precision == best

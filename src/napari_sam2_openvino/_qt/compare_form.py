@@ -41,16 +41,14 @@ class CompareForm(QWidget):
         chosen: ModelListing | None = self.original_combo.currentData()
         return chosen
 
-    def ask(self, model: ModelListing, others: Sequence[ModelListing], original: str) -> None:
+    def ask(self, model: ModelListing, others: Sequence[ModelListing]) -> None:
         """Ask about a model.
 
         Parameters
         ----------
         model : ModelListing
         others : sequence of ModelListing
-            What it can be compared with.
-        original : str
-            Name of the one that it was made from; "" for none.
+            What it can be compared with; what it was made from is suggested.
         """
         self.model = model
         self.title_label.setText(f"Compare {model.name}")
@@ -58,4 +56,6 @@ class CompareForm(QWidget):
         for each in others:
             self.original_combo.addItem(each.name, each)
         names = [each.name for each in others]
-        self.original_combo.setCurrentIndex(names.index(original) if original in names else 0)
+        self.original_combo.setCurrentIndex(
+            names.index(model.original) if model.original in names else 0
+        )

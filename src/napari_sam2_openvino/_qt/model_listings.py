@@ -10,7 +10,7 @@ from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.models import ModelListing, list_models
 from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir
-from napari_sam2_openvino.core.tuning import tunings_dir
+from napari_sam2_openvino.core.tunings import tunings_dir
 
 # A model that is renamed, or several that are copied, are one change.
 _SETTLE_MS = 200

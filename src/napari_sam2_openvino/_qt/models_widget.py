@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMessageBox,
     QPushButton,
-    QScrollArea,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_sam2_openvino._qt.compare_form import CompareForm
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.decision import Decision
 from napari_sam2_openvino._qt.dock import DockWidget
@@ -29,10 +26,8 @@ from napari_sam2_openvino._qt.jobs import CancellableJob, ComputeWorker
 from napari_sam2_openvino._qt.model_actions import ModelActions
 from napari_sam2_openvino._qt.model_jobs import CompareRun, QuantizeRun
 from napari_sam2_openvino._qt.model_listings import ModelListings
+from napari_sam2_openvino._qt.model_pages import ModelPages
 from napari_sam2_openvino._qt.model_table import ModelTable, describe_model
-from napari_sam2_openvino._qt.quantize_form import QuantizeForm
-from napari_sam2_openvino._qt.report_view import ReportView
-from napari_sam2_openvino._qt.tuning_view import TuningView
 from napari_sam2_openvino._settings import read_preferences, save_preferences
 from napari_sam2_openvino.comparison.saved_report import read_report
 from napari_sam2_openvino.conversion import staging
@@ -41,7 +36,7 @@ from napari_sam2_openvino.conversion.proposal import Proposal
 from napari_sam2_openvino.conversion.tune_job import TuneJob
 from napari_sam2_openvino.core.catalogue import find_entry
 from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
-from napari_sam2_openvino.core.model_folder import REPORT_FOLDER, read_model_info
+from napari_sam2_openvino.core.model_folder import REPORT_FOLDER
 from napari_sam2_openvino.core.models import STARTER, ModelListing
 from napari_sam2_openvino.core.paths import checkpoints_dir
 
@@ -78,29 +73,10 @@ class ModelsWidget(DockWidget):
         self.progress = JobProgress()
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Ends it at once; nothing is left behind.")
-        self.quantize_form = QuantizeForm(self._viewer, self._worker)
-        self.compare_form = CompareForm(self._viewer)
-        self.tuning_view = TuningView()
-        self.report_view = ReportView()
+        self.pages = ModelPages(self._viewer, self._worker)
         self.decision = Decision(self._worker)
 
     def _lay_out(self) -> None:
-        self._nothing = QWidget()
-        self.pages = QStackedWidget()
-        self._pages = (
-            self._nothing,
-            self.quantize_form,
-            self.compare_form,
-            self.tuning_view,
-            self.report_view,
-        )
-        for page in self._pages:
-            scrolled = QScrollArea()
-            scrolled.setWidgetResizable(True)
-            scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
-            scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            scrolled.setWidget(_on_top(page))
-            self.pages.addWidget(scrolled)
         status = QHBoxLayout()
         status.addWidget(self.progress, 1)
         status.addWidget(self.cancel_button)
@@ -113,7 +89,7 @@ class ModelsWidget(DockWidget):
         layout.addLayout(status)
         layout.addWidget(self.pages, 2)
         layout.addWidget(self.decision)
-        self._show_page(self._nothing)
+        self._show_page(None)
 
     def _connect(self) -> None:
         self.listings.changed.connect(self._show_models)
@@ -131,8 +107,8 @@ class ModelsWidget(DockWidget):
         }
         for name, call in calls.items():
             self.buttons.by_name[name].clicked.connect(partial(_call, call))
-        self.quantize_form.start_button.clicked.connect(self.quantize)
-        self.compare_form.start_button.clicked.connect(self.compare)
+        self.pages.quantize_form.start_button.clicked.connect(self.quantize)
+        self.pages.compare_form.start_button.clicked.connect(self.compare)
         self.decision.decided.connect(self._on_decided)
         self.decision.refused.connect(self.progress.say)
         self.cancel_button.clicked.connect(self.progress.cancel)
@@ -170,13 +146,13 @@ class ModelsWidget(DockWidget):
         """Ask how the chosen model is to be quantized."""
         if (chosen := self.chosen) is not None:
             taken = frozenset(each.name for each in self.listings.value)
-            self.quantize_form.images.reset_choices()
-            self.quantize_form.ask(chosen, taken)
-            self._show_page(self.quantize_form)
+            self.pages.quantize_form.images.reset_choices()
+            self.pages.quantize_form.ask(chosen, taken)
+            self._show_page(self.pages.quantize_form)
 
     def quantize(self) -> None:
         """Quantize as the form says; the report is shown before anything is kept."""
-        form = self.quantize_form
+        form = self.pages.quantize_form
         model = form.model
         assert model is not None
 
@@ -188,31 +164,24 @@ class ModelsWidget(DockWidget):
 
         def on_done(run: QuantizeRun) -> None:
             assert run.report is not None
-            self.report_view.show_report(run.report)
+            self.pages.report_view.show_report(run.report)
             self.decision.ask(run)
             self.progress.say(f"{run.report.advice.sentence} Look at the masks, then decide.")
-            self._show_page(self.report_view)
+            self._show_page(self.pages.report_view)
 
         self._start(make, on_done)
 
     def ask_to_compare(self) -> None:
         """Ask what the chosen model is to be compared with."""
-        chosen = self.chosen
-        if chosen is None or chosen.folder is None:
-            return
-        others = [each for each in self.listings.value if each.is_ready and each != chosen]
-        try:
-            quantization = read_model_info(chosen.folder).quantization
-        except Sam2Error as error:
-            self.progress.say(str(error))
-            return
-        self.compare_form.images.reset_choices()
-        self.compare_form.ask(chosen, others, quantization.original if quantization else STARTER)
-        self._show_page(self.compare_form)
+        if (chosen := self.chosen) is not None:
+            others = [each for each in self.listings.value if each.is_ready and each != chosen]
+            self.pages.compare_form.images.reset_choices()
+            self.pages.compare_form.ask(chosen, others)
+            self._show_page(self.pages.compare_form)
 
     def compare(self) -> None:
         """Compare as the form says, and show the report."""
-        form = self.compare_form
+        form = self.pages.compare_form
         model, original = form.model, form.original
         if model is None or original is None:
             self.progress.say("There is no other model to compare it with: convert one first.")
@@ -224,9 +193,9 @@ class ModelsWidget(DockWidget):
 
         def on_done(run: CompareRun) -> None:
             assert run.report is not None
-            self.report_view.show_report(run.report)
+            self.pages.report_view.show_report(run.report)
             self.progress.say(f"The report is saved in {run.folder}.")
-            self._show_page(self.report_view)
+            self._show_page(self.pages.report_view)
 
         self._start(make, on_done)
 
@@ -237,9 +206,9 @@ class ModelsWidget(DockWidget):
 
         def on_done(job: TuneJob) -> None:
             assert job.tuning is not None
-            self.tuning_view.show_tuning(chosen.name, job.tuning)
+            self.pages.tuning_view.show_tuning(chosen.name, job.tuning)
             self.progress.say("")
-            self._show_page(self.tuning_view)
+            self._show_page(self.pages.tuning_view)
 
         self._start(partial(TuneJob, chosen.name), on_done)
 
@@ -249,8 +218,8 @@ class ModelsWidget(DockWidget):
             return
 
         def on_read(report: Any) -> None:
-            self.report_view.show_report(report)
-            self._show_page(self.report_view)
+            self.pages.report_view.show_report(report)
+            self._show_page(self.pages.report_view)
 
         self._worker(partial(read_report, chosen.folder / REPORT_FOLDER), on_read, self._on_problem)
 
@@ -287,14 +256,14 @@ class ModelsWidget(DockWidget):
     def _on_decided(self, sentence: str, name: str) -> None:
         self.progress.say(sentence)
         self.table.choose(name)
-        self._show_page(self._nothing)
+        self._show_page(None)
         self.listings.refresh()
 
     def _on_removed(self, name: str, _nothing: None) -> None:
         self.progress.say(f"{name} is removed.")
         if read_preferences().default_model == name:
             save_preferences(default_model=STARTER)
-        self._show_page(self._nothing)
+        self._show_page(None)
         self.listings.refresh()
 
     def _on_converted(self, name: str) -> None:
@@ -349,16 +318,14 @@ class ModelsWidget(DockWidget):
             chosen, default, is_free=is_free, has_folder=self._folder() is not None
         )
 
-    def _show_page(self, page: QWidget) -> None:
-        self.pages.setCurrentIndex(self._pages.index(page))
-        self.pages.setVisible(page is not self._nothing)
-        self.decision.setVisible(page is self.report_view and self.decision.is_open)
+    def _show_page(self, page: QWidget | None) -> None:
+        self.pages.show_page(page)
+        self.decision.setVisible(page is self.pages.report_view and self.decision.is_open)
         self._show_chosen()
 
     def _show_running(self, is_running: bool) -> None:
         self.cancel_button.setVisible(is_running)
-        self.quantize_form.setEnabled(not is_running)
-        self.compare_form.setEnabled(not is_running)
+        self.pages.set_asking(not is_running)
         self._show_chosen()
 
     def _folder(self) -> Path | None:
@@ -375,8 +342,7 @@ class ModelsWidget(DockWidget):
 
     def _read_layers(self) -> None:
         if not self.progress.is_running:
-            self.quantize_form.images.reset_choices()
-            self.compare_form.images.reset_choices()
+            self.pages.reset_choices()
 
     def _let_go(self) -> None:
         self.progress.cancel()
@@ -387,16 +353,6 @@ class ModelsWidget(DockWidget):
             # The viewer may have destroyed it already, which ends what it does as well.
             with suppress(RuntimeError):
                 self.convert_dialog.reject()
-
-
-def _on_top(page: QWidget) -> QWidget:
-    """Return a page with the room that it does not need below it."""
-    whole = QWidget()
-    layout = QVBoxLayout(whole)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(page)
-    layout.addStretch(1)
-    return whole
 
 
 def _call(call: Callable[[], None], _is_checked: bool = False) -> None:

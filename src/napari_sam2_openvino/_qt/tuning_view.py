@@ -3,7 +3,7 @@
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.text_table import TextTable
-from napari_sam2_openvino.core.tuning import Trial, Tuning
+from napari_sam2_openvino.core.tunings import Trial, Tuning
 
 _HEADER = ("Device", "Precision", "Threads", "Masks", "Image", "Click")
 

@@ -11,7 +11,7 @@ from napari_sam2_openvino.core.models import STARTER, find_model_folder
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.progress import Progress
-    from napari_sam2_openvino.core.tuning import Trial, Tuning
+    from napari_sam2_openvino.core.tunings import Trial, Tuning
 
 
 def benchmark_command(
@@ -32,7 +32,8 @@ def benchmark_command(
     Every device and precision is held against the masks that the model must give; one that gives
     others is not used.
     """
-    from napari_sam2_openvino.core.tuning import read_tuning, tune
+    from napari_sam2_openvino.core.tuning import tune
+    from napari_sam2_openvino.core.tunings import read_tuning
 
     folder = find_model_folder(model)
     tuning = read_tuning(folder)

@@ -251,6 +251,11 @@ def _drain(pipe: IO[bytes], lines: "deque[str]") -> None:
 
 def _kill_tree(process: "subprocess.Popen[bytes]") -> None:
     if sys.platform == "win32":
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            for each in psutil.Process(process.pid).children(recursive=True):
+                each.kill()
         process.kill()
         return
     try:

@@ -9,7 +9,7 @@ from napari_sam2_openvino.conversion.staging import StagedFolder
 from napari_sam2_openvino.conversion.tune_task import RESULT_FILE, Request
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.progress import Progress
-from napari_sam2_openvino.core.tuning import Tuning, from_json
+from napari_sam2_openvino.core.tunings import Tuning, from_json
 
 _PLACE = "napari-sam2-openvino"
 

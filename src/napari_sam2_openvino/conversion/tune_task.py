@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_sam2_openvino.core.progress import Progress
-from napari_sam2_openvino.core.tuning import as_json, load_tuned, read_tuning, tune
+from napari_sam2_openvino.core.tuning import load_tuned, tune
+from napari_sam2_openvino.core.tunings import as_json, read_tuning
 
 RESULT_FILE = "tuning.json"
 _CHECKED_ON = "CPU"

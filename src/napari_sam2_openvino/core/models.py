@@ -13,7 +13,7 @@ from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, starter
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.model import Sam2Model
-    from napari_sam2_openvino.core.tuning import Tuning
+    from napari_sam2_openvino.core.tunings import Tuning
 
 STARTER = "starter"
 _STARTER_DESCRIPTION = "Comes with the package: small and quick, for compact objects"
@@ -53,6 +53,8 @@ class ModelListing:
     runs_on : str
         What a self-test on this computer found it to run with, such as "CPU bf16"; "" where it was
         not tried.
+    original : str
+        Name of the model that it was quantized from; "" for others.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ModelListing:
     problem: str = ""
     warning: str = ""
     runs_on: str = ""
+    original: str = ""
 
     @property
     def is_ready(self) -> bool:
@@ -183,7 +186,8 @@ def load_model(
     >>> load_model("starter", precision="f32")
     Sam2Model('starter', device='CPU', precision='f32')
     """
-    from napari_sam2_openvino.core.tuning import Choice, load_choice, load_tuned
+    from napari_sam2_openvino.core.tuning import load_choice, load_tuned
+    from napari_sam2_openvino.core.tunings import Choice
 
     folder = find_model_folder(model)
     if precision == "auto":
@@ -227,7 +231,7 @@ def _describe_if_there(folder: Path) -> ModelListing | None:
 
 def _describe(folder: Path) -> ModelListing:
     """Describe a local model."""
-    from napari_sam2_openvino.core.tuning import read_tuning
+    from napari_sam2_openvino.core.tunings import read_tuning
 
     try:
         info = read_model_info(folder)
@@ -255,6 +259,7 @@ def _describe(folder: Path) -> ModelListing:
         n_bytes=_size(folder),
         warning=_warning(info, tuning),
         runs_on=tuning.runs_on,
+        original="" if quantization is None else quantization.original,
     )
 
 
