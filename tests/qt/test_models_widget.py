@@ -281,6 +281,16 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(open_dock: Any) -> N
     assert workers() == []
 
 
+def test_what_is_decided_on_stays_in_view(open_dock: Any) -> None:
+    add_model("other")
+    dock = open_dock()
+    dock.widget.decision.undecided.run = SimpleNamespace(cancel=lambda: None)
+    dock.widget.table.choose("other")
+    dock.widget._show_chosen()
+    able = {name for name, each in dock.widget.buttons.by_name.items() if each.isEnabled()}
+    assert able == {"folder"}
+
+
 @pytest.mark.slow
 def test_a_name_that_is_taken_while_it_is_looked_at_loses_nothing(open_dock: Any) -> None:
     dock = open_dock(cells(2))

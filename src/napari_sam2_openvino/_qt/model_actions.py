@@ -65,7 +65,7 @@ class ModelActions(QWidget):
                 if listing is None
                 else _why_not(each.name, listing, default)
             )
-            if not is_free and each.name not in ("folder", "report"):
+            if not is_free and each.name != "folder":
                 why = why or "Something else is going on."
             if each.name == "folder" and not has_folder:
                 why = "There are no files yet."

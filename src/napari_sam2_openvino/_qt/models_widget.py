@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -69,6 +69,8 @@ class ModelsWidget(DockWidget):
         self.table = ModelTable()
         self.about_label = QLabel()
         self.about_label.setWordWrap(True)
+        # Hashes and web addresses are there to be copied.
+        self.about_label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.buttons = ModelActions()
         self.progress = JobProgress()
         self.cancel_button = QPushButton("Cancel")
@@ -218,8 +220,10 @@ class ModelsWidget(DockWidget):
             return
 
         def on_read(report: Any) -> None:
-            self.pages.report_view.show_report(report)
-            self._show_page(self.pages.report_view)
+            # What the user decides on is what is shown.
+            if not self.decision.is_open:
+                self.pages.report_view.show_report(report)
+                self._show_page(self.pages.report_view)
 
         self._worker(partial(read_report, chosen.folder / REPORT_FOLDER), on_read, self._on_problem)
 
