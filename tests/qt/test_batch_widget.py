@@ -1,5 +1,6 @@
 """The window for stacks, files and folders, with a segmenter that is quick."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.batch.segmenters import BrightSpots
 
 from napari_sam2_openvino._files.images import open_image
 from napari_sam2_openvino._qt.batch_widget import BatchWidget
+from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
 WAIT_MS = 30_000
 
@@ -328,3 +330,16 @@ def test_the_same_box_is_segmented_on_every_plane(
         finish(widget, qtbot, widget.run_button.click)
         labels = np.asarray(layer_of(viewer, "one plane").data)
         assert labels.any(axis=(1, 2)).tolist() == [False, False, True, False, False, False]
+
+
+def test_a_model_that_goes_while_it_is_chosen_gives_way(open_batch: Any, qtbot: Any) -> None:
+    _, widget = open_batch(squares())
+    qtbot.waitUntil(lambda: bool(widget.listings.value), timeout=WAIT_MS)
+    shutil.copytree(starter_dir(), models_dir() / "mine é")
+    qtbot.waitUntil(lambda: widget.model_combo.findText("mine é") >= 0, timeout=WAIT_MS)
+    assert widget.model_combo.currentText() == "starter"
+    widget.model_combo.setCurrentText("mine é")
+    shutil.rmtree(models_dir() / "mine é")
+    qtbot.waitUntil(lambda: widget.model_combo.findText("mine é") < 0, timeout=WAIT_MS)
+    assert widget.model_combo.currentText() == "starter"
+    assert said(widget) == "Model mine é is no longer there: starter is used from now on."
