@@ -15,8 +15,7 @@ from tests.conversion.children import left_behind, on_linux, run_until, workers
 from tests.damage import damage_scales
 
 from napari_sam2_openvino import compare_models, list_models, load_model, quantize
-from napari_sam2_openvino.conversion import QuantizeJob
-from napari_sam2_openvino.conversion.needs import needed_memory
+from napari_sam2_openvino.conversion import QuantizeJob, needs
 from napari_sam2_openvino.conversion.quantize_pipeline import split_images
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import (
@@ -174,10 +173,22 @@ def test_too_little_memory_is_told_before_it_begins(micro_folder, monkeypatch):
 def test_more_memory_is_asked_for_a_larger_model(micro_folder):
 
     micro, starter = (
-        needed_memory(each, PRESETS["balanced"]) for each in (micro_folder, starter_dir())
+        needs.needed_memory(each, PRESETS["balanced"]) for each in (micro_folder, starter_dir())
     )
     assert micro < starter < 4e9
-    assert needed_memory(starter_dir(), PRESETS["safe"]) < starter
+    assert needs.needed_memory(starter_dir(), PRESETS["safe"]) < starter
+
+
+def test_more_time_is_told_for_more_images_and_for_a_larger_model(micro_folder, monkeypatch):
+    monkeypatch.setattr(needs, "_products_per_second", lambda: 1e10)
+
+    def seconds(folder, preset, images):
+        return needs.estimate_need(folder, PRESETS[preset], images).seconds
+
+    few, many = (seconds(starter_dir(), "balanced", count) for count in (4, 32))
+    assert 10 < few < many < 200
+    assert seconds(micro_folder, "balanced", 32) < many
+    assert seconds(starter_dir(), "safe", 32) < few
 
 
 @pytest.mark.usefixtures("sam2_home")

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 _LIBRARIES = 700_000_000
 _ACTIVATIONS_SHARE = 0.6
 _BYTES = 4
-# Measured, of the starter and of tiny: what is done once, and how much of an image's time is not
-# spent in products.
-_ONCE_SECONDS = 12.0
-_PER_PRODUCT = 2.0
+# In products of two numbers, as the computer does them in a matrix product of numpy: what is done
+# once (libraries, compiling, the report), and what an image costs beside its own products. From one
+# run of the starter on two busy cores, 62 s for 16 images; a rough figure for other models.
+_ONCE = 160e9
+_PER_PRODUCT = 1.5
 # Side of the product that the computer is timed with.
 _TRIAL_SIDE = 768
 _TRIALS = 4
@@ -73,8 +74,8 @@ def estimate_need(folder: Path, recipe: Recipe, images: int) -> Need:
     """
     graph = _read(folder)
     # Each is computed in f32 once: while ranges are collected, or for the report.
-    arithmetic = images * _products(graph) if recipe.activations else 0
-    seconds = _ONCE_SECONDS + _PER_PRODUCT * arithmetic / _products_per_second()
+    of_images = _PER_PRODUCT * images * _products(graph) if recipe.activations else 0
+    seconds = (_ONCE + of_images) / _products_per_second()
     return Need(_memory(graph, recipe), _free(), seconds)
 
 
