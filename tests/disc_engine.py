@@ -36,6 +36,7 @@ class DiscEngine:
     whole.
     """
 
+    has_memory = False
     SCORES = (0.9, 0.9, 0.8, 0.7)
     GROWTH = (1.0, 1.0, 1.5, 2.0)
 

@@ -76,6 +76,11 @@ def write_problem(labels: Labels) -> str | None:
     if not labels.visible:
         # napari's write takes the data type and the size from what the layer shows.
         return f"{labels.name} is hidden, and napari cannot edit it: show it or {_ADVICE}."
+    return data_problem(labels)
+
+
+def data_problem(labels: Labels) -> str | None:
+    """Return in one sentence why the pixels of a layer cannot be written, or None."""
     data = labels.data
     if type(data).__module__.partition(".")[0] == "dask":
         return f"{labels.name} is a dask array, which cannot be written to: {_ADVICE}."
@@ -157,30 +162,61 @@ def commit_masks(
     if problem := write_problem(labels):
         raise InputError(problem)
     for obj_id, _ in objects:
-        _check_id(labels, obj_id)
+        check_id(labels, obj_id)
     if replaced is None:
         replaced = cut_objects(labels.data, [obj_id for obj_id, _ in objects], plane)
+    windows, results = commit_to_windows(labels.data, plane, objects, mode, replaced)
+    _write(labels, plane, windows)
+    return results
+
+
+def commit_to_windows(
+    data: Any,
+    plane: PlaneIndex,
+    objects: Sequence[tuple[int, MaskCut]],
+    mode: CommitMode,
+    replaced: Mapping[int, MaskCut],
+) -> tuple[list[Window], list[CommitResult]]:
+    """Return what a plane of labels is to be after a commit; nothing is written.
+
+    Parameters
+    ----------
+    data : array_like
+    plane, objects, mode, replaced
+        As for `commit_masks`.
+
+    Returns
+    -------
+    windows : list of Window
+        One for each object, several of which may be the same.
+    results : list of CommitResult
+
+    Raises
+    ------
+    InputError
+        If the labels cannot be read.
+    """
     boxes = [
         Box.around([Box.of(cut), Box.of(replaced[obj_id]) if obj_id in replaced else Box()])
         for obj_id, cut in objects
     ]
     row, column = plane.displayed
-    hw = labels.data.shape[row], labels.data.shape[column]
+    hw = data.shape[row], data.shape[column]
     if not all(box.is_inside(hw) for box in boxes):
         raise ValueError(f"A mask is not inside a plane of {hw[0]} x {hw[1]} pixels.")
-    windows = read_windows(labels.data, plane, boxes)
+    windows = read_windows(data, plane, boxes)
     changed = [
         _commit(windows[index], boxes[index], obj_id, cut, mode)
         for index, (obj_id, cut) in enumerate(objects)
     ]
-    _write(labels, plane, windows)
-    return [
+    return windows, [
         CommitResult(obj_id, int((windows[index].part(boxes[index]) == obj_id).sum()), n_changed)
         for index, ((obj_id, _), n_changed) in enumerate(zip(objects, changed, strict=True))
     ]
 
 
-def _check_id(labels: Labels, obj_id: int) -> None:
+def check_id(labels: Labels, obj_id: int) -> None:
+    """Raise InputError if the integers of a layer cannot hold a label."""
     largest = np.iinfo(labels.dtype).max
     if not 1 <= obj_id <= largest:
         raise InputError(

@@ -203,6 +203,21 @@ ACTIONS = (
         "Writes the objects that are shown into the Labels layer, as one step of napari's undo. "
         "What is there already stays.",
     ),
+    Action(
+        "propagate",
+        "Volume",
+        "Carry objects through the stack",
+        "Finds objects of some planes on all others, plane by plane, or stops doing so. The tab "
+        "“Volume” says which objects and which planes.",
+        ("Shift+G",),
+    ),
+    Action(
+        "take_back_propagation",
+        "Volume",
+        "Take back the propagation",
+        "Makes every plane as it was before objects were carried through the stack last, but for "
+        "pixels that were changed since.",
+    ),
     Action("show_help", "Help", "Show the keys", "Shows this list, or hides it.", ("F1",)),
     Action(
         "show_input",

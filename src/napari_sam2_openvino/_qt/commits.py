@@ -1,6 +1,6 @@
 """What is to be committed and what was, as values; which labels new objects get."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -89,14 +89,27 @@ class Committed:
     areas: Mapping[int, int] = field(default_factory=dict)
 
 
-def free_ids(commit: Commit, largest: int) -> dict[int, int]:
-    """Return a label for each object: the one that it has, its own number, or a free one."""
+def free_ids(
+    obj_ids: Iterable[int], labels: Mapping[int, int], largest: int, largest_in_hand: int
+) -> dict[int, int]:
+    """Return a label for each object: the one that it has, its own number, or a free one.
+
+    Parameters
+    ----------
+    obj_ids : iterable of int
+    labels : mapping of int to int
+        Label by obj_id of those that are in the target already.
+    largest : int
+        The largest label of the target.
+    largest_in_hand : int
+        The largest obj_id that was ever given out.
+    """
     ids = {}
-    for answer in commit.answers:
-        label = commit.labels.get(answer.obj_id, answer.obj_id)
-        if answer.obj_id not in commit.labels and label <= largest:
+    for obj_id in obj_ids:
+        label = labels.get(obj_id, obj_id)
+        if obj_id not in labels and label <= largest:
             # Above the ids of all objects in hand, so that none loses its number to this one.
-            label = max(largest, commit.largest_in_hand) + 1
-        ids[answer.obj_id] = label
+            label = max(largest, largest_in_hand) + 1
+        ids[obj_id] = label
         largest = max(largest, label)
     return ids

@@ -1,6 +1,7 @@
 """Commit: objects into the target Labels layer, new ones under free labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,7 @@ class Committer:
         self._target: Labels | None = None
         # None while it is not known.
         self._largest: int | None = None
+        self._reserved = 0
         self._position: Any = None
         self._scan: _Scan | None = None
         self._is_writing = False
@@ -88,7 +90,7 @@ class Committer:
         if target == self._target:
             return
         self._connect(connect=False)
-        self._target, self._largest = target, None
+        self._target, self._largest, self._reserved = target, None, 0
         self._connect(connect=True)
         self.target_changed.emit(target)
 
@@ -105,6 +107,39 @@ class Committer:
             self._write(commit)
         except Sam2Error as error:
             self.failed.emit(error)
+
+    def need_target(self, image: Image) -> Labels:
+        """Return the layer to write to, made if there is none.
+
+        Raises
+        ------
+        InputError
+            If it does not lie on the image.
+        """
+        labels = self._target or self._new_target(image)
+        if problem := targets.place_problem(labels, image) or targets.data_problem(labels):
+            raise InputError(problem)
+        return labels
+
+    def reserve(self, largest: int) -> None:
+        """Give labels up to this one to no other object."""
+        self._reserved = max(self._reserved, largest)
+        if self._largest is not None:
+            self._largest = max(self._largest, largest)
+
+    @property
+    def largest(self) -> int | None:
+        """The largest label of the target; None while it is not known."""
+        return self._largest
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Take changes of the target for our own."""
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
 
     def cancel(self) -> None:
         """Stop looking for the next free label; the objects stay uncommitted."""
@@ -169,15 +204,14 @@ class Committer:
         replaced = (
             scan.replaced if scan else cut_objects(labels.data, commit.replaced, commit.plane)
         )
-        ids = free_ids(commit, largest)
+        obj_ids = [answer.obj_id for answer in commit.answers]
+        # Labels of objects that are still being written, plane by plane, are taken as well.
+        ids = free_ids(obj_ids, commit.labels, max(largest, self._reserved), commit.largest_in_hand)
         cuts = [(ids[answer.obj_id], answer.mask) for answer in commit.answers]
-        self._is_writing = True
-        try:
+        with self.writing():
             results = targets.commit_masks(
                 labels, commit.plane, cuts, commit.mode, replaced=replaced
             )
-        finally:
-            self._is_writing = False
         areas = {each.obj_id: each.n_pixels for each in results if each.n_pixels}
         if not areas:
             raise InputError("Nothing was written: the pixels belong to other objects already.")

@@ -259,6 +259,22 @@ class Drafting:
             self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
         self.set_polarity(drawing.POSITIVE)
 
+    def carried(self, new_ids: Mapping[int, int]) -> None:
+        """Note under which ids objects are in the target; their prompts stay in hand.
+
+        Parameters
+        ----------
+        new_ids : mapping of int to int
+            Of each object.
+        """
+        moved = {old: new for old, new in new_ids.items() if old != new}
+        if moved:
+            with self._step():
+                self.layers.renumber(moved)
+                self.objects = self.objects.renumber(moved)
+            self._show_current()
+        self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
+
     def forget_labels(self) -> None:
         """Take it that nothing is in the target: another one was chosen."""
         self._labels.clear()

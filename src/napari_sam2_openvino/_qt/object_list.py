@@ -84,6 +84,12 @@ class ObjectList:
             drafting.note_labels({each.obj_id: each.obj_id for each in records})
         self._annotator.objects_changed.emit()
 
+    def note_rows(self, rows: Sequence[StoredRow]) -> None:
+        """Take objects into the table that are in the target without a commit."""
+        if self._history is not None:
+            self._history.add_found(rows)
+            self._annotator.objects_changed.emit()
+
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
         """Give objects a class; "" takes it away."""
         there = self.stored().keys() & set(obj_ids)

@@ -51,6 +51,11 @@ class PlaneOverview:
         self._is_paused = is_paused
         self._plan()
 
+    @property
+    def axis(self) -> int | None:
+        """The axis of the image that was moved along last; None if there is none."""
+        return self._axis
+
     def states(self) -> PlaneStates:
         """Return what there is to say about the planes along the axis that was moved last."""
         annotator, axis = self._annotator, self._axis

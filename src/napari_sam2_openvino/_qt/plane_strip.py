@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPolygonF
+from qtpy.QtWidgets import QWidget
+
+from napari_sam2_openvino._qt.strip import MARGIN, WIDE_CELL, Strip
 
 # Okabe and Ito's, told apart by people who confuse red and green; each kind has its own lane and
 # shape as well.
@@ -18,13 +19,10 @@ PROMPTS_COLOR = QColor(230, 159, 0)
 OBJECTS_COLOR = QColor(0, 158, 115)
 
 _HEIGHT = 30
-_MARGIN = 4
 # From top to bottom: objects as blocks, prompts as diamonds, ready as a line.
 _OBJECTS_LANE = (3.0, 8.0)
 _PROMPTS_LANE = (13.0, 7.0)
 _READY_LANE = (22.0, 4.0)
-# Between cells that are at least so wide there is a gap.
-_WIDE_CELL = 5
 
 
 @dataclass(frozen=True)
@@ -52,33 +50,18 @@ class PlaneStates:
     axis: str = "plane"
 
 
-class PlaneStrip(QWidget):
-    """Shows the planes of a stack side by side; a click goes to one.
-
-    Where there are more planes than pixels, one cell stands for several.
+class PlaneStrip(Strip):
+    """Shows which planes are ready, and which have prompts or objects; a click goes to one.
 
     Parameters
     ----------
     parent : QWidget, optional
-
-    Signals
-    -------
-    plane_clicked : int
-        The plane under the pointer, at each press and while it is dragged.
     """
 
-    plane_clicked = QtSignal(int)
-
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(_HEIGHT, parent)
         self._states = PlaneStates()
         self._lanes: dict[str, NDArray[np.float64]] = {}
-        self._last_clicked = -1
-        self.setMouseTracking(True)
-        # Keys belong to the canvas.
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Planes")
 
     @property
@@ -91,79 +74,34 @@ class PlaneStrip(QWidget):
         if states != self._states:
             self._states = states
             self._lanes = {}
-            self.setAccessibleDescription(self._describe(states.current))
+            self.setAccessibleDescription(self.describe(states.current))
             self.update()
-
-    def plane_at(self, x: float) -> int:
-        """Return the plane at a horizontal position in pixels of the widget."""
-        # Multiplied first: whole pixels then give exact planes.
-        place = (x - _MARGIN) * self._states.n_planes / self._inner_width()
-        return int(np.clip(place, 0, self._states.n_planes - 1))
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Return the size that Qt is to prefer."""
-        return QSize(200, _HEIGHT)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Return the least size."""
-        return QSize(60, _HEIGHT)
 
     def paintEvent(self, _event: Any) -> None:  # noqa: N802
         """Paint the lanes, then the plane in view over them."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        palette = self.palette()
-        text = palette.color(QPalette.ColorRole.WindowText)
-        faint = QColor(text)
+        faint = QColor(self.text_color)
         faint.setAlpha(45)
         for top, height in (_OBJECTS_LANE, _PROMPTS_LANE, _READY_LANE):
-            painter.fillRect(QRectF(_MARGIN, top, self._inner_width(), height), faint)
-        self._paint_current(painter, text)
+            painter.fillRect(QRectF(MARGIN, top, self.inner_width, height), faint)
+        self.paint_current(painter)
         lanes = self._binned()
         self._paint_blocks(painter, lanes["ready"], _READY_LANE, READY_COLOR)
         self._paint_blocks(painter, lanes["objects"], _OBJECTS_LANE, OBJECTS_COLOR)
         self._paint_diamonds(painter, lanes["prompts"])
         painter.end()
 
-    def mousePressEvent(self, event: Any) -> None:  # noqa: N802
-        """Go to the plane under the pointer."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._last_clicked = -1
-            self._click(event.position().x())
-
-    def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802
-        """Follow the pointer while the button is down."""
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self._click(event.position().x())
-
-    def event(self, event: Any) -> bool:
-        """Say in a tooltip what there is at the pointer."""
-        if event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(
-                event.globalPos(), self._describe(self.plane_at(event.pos().x())), self
-            )
-            return True
-        return bool(super().event(event))
-
     def resizeEvent(self, event: Any) -> None:  # noqa: N802
         """Lay the planes out anew."""
         self._lanes = {}
         super().resizeEvent(event)
 
-    def _click(self, x: float) -> None:
-        plane = self.plane_at(x)
-        if plane != self._last_clicked:
-            self._last_clicked = plane
-            self.plane_clicked.emit(plane)
-
-    def _inner_width(self) -> int:
-        return max(self.width() - 2 * _MARGIN, 1)
-
     def _binned(self) -> dict[str, NDArray[np.float64]]:
         """Return for each lane and cell the share of its planes that have what the lane shows."""
         if not self._lanes:
             states = self._states
-            n_cells = min(states.n_planes, self._inner_width())
+            n_cells = min(states.n_planes, self.inner_width)
             cell_of = np.arange(states.n_planes) * n_cells // states.n_planes
             in_cell = np.bincount(cell_of, minlength=n_cells)
             for name, planes in (
@@ -182,24 +120,24 @@ class PlaneStrip(QWidget):
         lane: tuple[float, float],
         color: QColor,
     ) -> None:
-        width = self._inner_width() / len(shares)
-        gap = 1.0 if width >= _WIDE_CELL else 0.0
+        width = self.inner_width / len(shares)
+        gap = 1.0 if width >= WIDE_CELL else 0.0
         for first, end, share in _runs(shares, merge=not gap):
             shade = QColor(color)
             # A cell of which only some planes are ready is paler, but never too pale to see.
             shade.setAlphaF(0.4 + 0.6 * share)
-            left = _MARGIN + first * width
+            left = MARGIN + first * width
             painter.fillRect(QRectF(left, lane[0], (end - first) * width - gap, lane[1]), shade)
 
     def _paint_diamonds(self, painter: QPainter, shares: NDArray[np.float64]) -> None:
-        width = self._inner_width() / len(shares)
+        width = self.inner_width / len(shares)
         top, height = _PROMPTS_LANE
         half = height / 2
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(PROMPTS_COLOR)
         last = -np.inf
         for cell in np.flatnonzero(shares):
-            x = _MARGIN + (cell + 0.5) * width
+            x = MARGIN + (cell + 0.5) * width
             # Diamonds that would cover each other are one.
             if x - last >= 2.0:
                 last = x
@@ -207,22 +145,8 @@ class PlaneStrip(QWidget):
                 corners.append((x, top + height))
                 painter.drawPolygon(QPolygonF([QPointF(*corner) for corner in corners]))
 
-    def _paint_current(self, painter: QPainter, text: QColor) -> None:
-        states = self._states
-        width = self._inner_width() / states.n_planes
-        left = _MARGIN + states.current * width
-        if width >= _WIDE_CELL:
-            frame = QRectF(left - 0.5, 0.5, width, _HEIGHT - 1.0)
-        else:
-            center = left + width / 2
-            frame = QRectF(center - 2.5, 0.5, 5.0, _HEIGHT - 1.0)
-        fill = QColor(text)
-        fill.setAlpha(60)
-        painter.setPen(QPen(text, 1.5))
-        painter.setBrush(fill)
-        painter.drawRoundedRect(frame, 2, 2)
-
-    def _describe(self, plane: int) -> str:
+    def describe(self, plane: int) -> str:
+        """Return in a few words what there is to say about a plane."""
         states = self._states
         said = [
             word

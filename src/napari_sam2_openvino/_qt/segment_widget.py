@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.carrier import Carrier
 from napari_sam2_openvino._qt.choices import Choices
 from napari_sam2_openvino._qt.commands import open_models
 from napari_sam2_openvino._qt.dock import DockWidget
@@ -27,6 +28,7 @@ from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.prompts_tab import PromptsTab
 from napari_sam2_openvino._qt.session_files import SessionFiles
 from napari_sam2_openvino._qt.verbs import Verbs
+from napari_sam2_openvino._qt.volume_tab import VolumeTab
 from napari_sam2_openvino._session.engines import Engine, Sam2Engine
 from napari_sam2_openvino._settings import (
     Preferences,
@@ -81,6 +83,10 @@ class SegmentWidget(DockWidget):
         )
         self.finder = Finder(self.annotator, self._embeddings)
         self.all_objects_tab = AllObjectsTab(self.finder, self.verbs)
+        self.carrier = Carrier(
+            self.annotator, self.objects, self.overview, self.finder, self._embeddings
+        )
+        self.volume_tab = VolumeTab(self.carrier, self.overview, self.verbs)
         self.verbs.update(self._verbs_of_panels())
         self._lay_out()
         self._connect()
@@ -90,7 +96,14 @@ class SegmentWidget(DockWidget):
         forget = on_preferences_changed(self._on_preferences)
         listings = self.choices.listings
         self._release = partial(
-            _release, self.files, self.finder, self.objects, listings, self.annotator, forget
+            _release,
+            self.files,
+            self.finder,
+            self.carrier,
+            self.objects,
+            listings,
+            self.annotator,
+            forget,
         )
         # Not a slot of this widget: that would be gone before the widget is.
         self.destroyed.connect(self._release)
@@ -110,6 +123,8 @@ class SegmentWidget(DockWidget):
             "show_help": self._on_show_help,
             "find_objects": self._on_find_objects,
             "commit_found": self.finder.commit,
+            "propagate": self._on_propagate,
+            "take_back_propagation": self.carrier.take_back,
         }
 
     def _do(self, verb: str, *arguments: int) -> None:
@@ -142,6 +157,7 @@ class SegmentWidget(DockWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.prompts_tab, "Prompts")
         self.tabs.addTab(self.all_objects_tab, "All objects")
+        self.tabs.addTab(self.volume_tab, "Volume")
         layout = QVBoxLayout(self)
         layout.addWidget(self.choices)
         layout.addLayout(status)
@@ -157,7 +173,8 @@ class SegmentWidget(DockWidget):
         annotator.feedback.status_changed.connect(self._show_status)
         annotator.feedback.busy_changed.connect(self._show_busy)
         self.files.opened.connect(self._show_session)
-        self.finder.running_changed.connect(self.overview.set_paused)
+        self.finder.running_changed.connect(self._on_running)
+        self.carrier.running_changed.connect(self._on_running)
 
     def _read_layers(self) -> None:
         self.choices.reset_choices()
@@ -222,10 +239,19 @@ class SegmentWidget(DockWidget):
         self.tabs.setCurrentWidget(self.all_objects_tab)
         self.finder.toggle()
 
+    def _on_propagate(self) -> None:
+        self.tabs.setCurrentWidget(self.volume_tab)
+        self.carrier.toggle()
+
+    def _on_running(self, _is_running: bool) -> None:
+        # Nothing is encoded ahead while something else needs the machine.
+        self.overview.set_paused(self.finder.search.is_running or self.carrier.is_running)
+
 
 def _release(
     files: SessionFiles,
     finder: Finder,
+    carrier: Carrier,
     objects: ObjectList,
     listings: ModelListings,
     annotator: Annotator,
@@ -236,6 +262,7 @@ def _release(
         forget()
         files.close()
         finder.close()
+        carrier.close()
         objects.close()
         listings.close()
         annotator.close()

@@ -14,6 +14,7 @@ from napari_sam2_openvino.core.object_decoder import ObjectDecoder, ObjectPredic
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.propagation import CarriedPlane, Propagation, propagate_masks
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import ImageEmbedding
 
@@ -62,6 +63,19 @@ class Engine(Protocol):
         embeddings: EmbeddingCache,
     ) -> Generator[Progress, None, Candidates]:
         """Find every candidate of a plane, and stop with JobCancelledError when asked to."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it remembers objects from plane to plane."""
+
+    def propagate(
+        self,
+        propagation: Propagation,
+        *,
+        cancelled: Callable[[], bool],
+        embeddings: EmbeddingCache,
+    ) -> Generator[CarriedPlane | None, None, None]:
+        """Carry objects from plane to plane, and stop with JobCancelledError when asked to."""
 
 
 class Sam2Engine:
@@ -130,3 +144,18 @@ class Sam2Engine:
         return find_objects(
             self._model, source, parameters, cancelled=cancelled, embeddings=embeddings, keep=True
         )
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it remembers objects from plane to plane."""
+        return self._model.has_memory
+
+    def propagate(
+        self,
+        propagation: Propagation,
+        *,
+        cancelled: Callable[[], bool],
+        embeddings: EmbeddingCache,
+    ) -> Generator[CarriedPlane | None, None, None]:
+        """Carry objects from plane to plane."""
+        return propagate_masks(self._model, propagation, cancelled=cancelled, embeddings=embeddings)

@@ -16,12 +16,13 @@ from napari_sam2_openvino.core.commit import CommitMode, commit_to_plane
 from napari_sam2_openvino.core.errors import JobCancelledError
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.model import Sam2Model
-from napari_sam2_openvino.core.object_masks import make_mask, touches_border
+from napari_sam2_openvino.core.object_decoder import ObjectPrediction
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.progress import Progress
-from napari_sam2_openvino.core.regions import Region, choose_region, grow
+from napari_sam2_openvino.core.prompted_masks import masks_of_prompts
+from napari_sam2_openvino.core.regions import Region
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,26 +106,14 @@ class _Decoding:
         self, source: PlaneSource, objects: Sequence[ObjectPrompts], cancelled: Cancelled
     ) -> Iterator[tuple[int, MaskCut]]:
         """Give the mask of each object; one that is cut by its region is decoded in a larger."""
-        size, options = self._model.image_size, self._recipe.options
-        pending: dict[int, Region] = {
-            index: choose_region(source.hw, size, prompts.bounds())
-            for index, prompts in enumerate(objects)
-        }
-        while pending:
-            region = next(iter(pending.values()))
-            together = [index for index, each in pending.items() if each == region]
+
+        def predict(region: Region, chosen: Sequence[ObjectPrompts]) -> list[ObjectPrediction]:
             embedding = self._encode(source.load, region, cancelled)
-            predictions = self._decoder.predict(
-                embedding, region, [objects[index] for index in together], cancelled=cancelled
-            )
-            for index, prediction in zip(together, predictions, strict=True):
-                del pending[index]
-                cut = make_mask(prediction.choice.logits, region, source.hw, options)
-                larger = grow(region, source.hw, size)
-                if larger is not None and touches_border(cut, region, source.hw):
-                    pending[index] = larger
-                else:
-                    yield index, cut
+            return self._decoder.predict(embedding, region, chosen, cancelled=cancelled)
+
+        size, options = self._model.image_size, self._recipe.options
+        for found in masks_of_prompts(source.hw, size, objects, predict, options):
+            yield found.index, found.cut
 
     def _encode(
         self, load: Callable[[Region], NDArray[np.uint8]], region: Region, cancelled: Cancelled

@@ -85,8 +85,8 @@ class MemoryTracker:
         *,
         reverse: bool,
         cancelled: Cancelled = None,
-    ) -> dict[int, FrameOutput]:
-        """Find objects on a plane without prompts.
+    ) -> Iterator[dict[int, FrameOutput]]:
+        """Find objects on a plane without prompts, in batches.
 
         Raises
         ------
@@ -99,7 +99,6 @@ class MemoryTracker:
             for obj_id in obj_ids
         }
         multimask_output = uses_multimask(self._config, 0, is_initial=False)
-        found: dict[int, FrameOutput] = {}
         for batch in self._batches(selections):
             raise_if(cancelled)
             conditioned = self._recall(
@@ -112,8 +111,7 @@ class MemoryTracker:
                 multimask_output=multimask_output,
             )
             self._remember(embedding, outputs, cancelled)
-            found.update(zip(batch, outputs, strict=True))
-        return found
+            yield dict(zip(batch, outputs, strict=True))
 
     def _select(
         self, state: VideoState, frame_idx: int, obj: ObjectState, *, reverse: bool

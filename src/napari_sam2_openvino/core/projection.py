@@ -1,6 +1,6 @@
 """Objects on the next plane, from their masks on the plane before: no memory, any model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +69,8 @@ class ProjectionTracker:
         *,
         reverse: bool,
         cancelled: Cancelled = None,
-    ) -> dict[int, FrameOutput]:
-        """Find objects on a plane without prompts.
+    ) -> Iterator[dict[int, FrameOutput]]:
+        """Find objects on a plane without prompts, in batches.
 
         Objects that have no prompts behind them, in this direction, are left out.
 
@@ -92,14 +92,14 @@ class ProjectionTracker:
                 masks[obj_id] = logits
             else:
                 found[obj_id] = _GONE
+        yield found
         waiting = list(masks)
         for begin in range(0, len(waiting), _BATCH_SIZE):
             raise_if(cancelled)
             batch = waiting[begin : begin + _BATCH_SIZE]
             logits = np.stack([masks[obj_id] for obj_id in batch])
             outputs = self._project(state, frame_idx, logits, cancelled)
-            found.update(zip(batch, outputs, strict=True))
-        return found
+            yield dict(zip(batch, outputs, strict=True))
 
     def _project(
         self, state: VideoState, frame_idx: int, logits: Float, cancelled: Cancelled

@@ -1,6 +1,6 @@
 """What `SAM2VideoPredictor` asks of a way to carry objects from plane to plane."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -39,5 +39,5 @@ class Tracker(Protocol):
         *,
         reverse: bool,
         cancelled: Cancelled = None,
-    ) -> dict[int, FrameOutput]:
-        """Return what is found; objects that are not looked for are left out."""
+    ) -> Iterator[dict[int, FrameOutput]]:
+        """Give what is found, batch by batch; objects that are not looked for are left out."""

@@ -323,12 +323,33 @@ class SAM2VideoPredictor:
         JobCancelledError
             If ``cancelled`` returned true.
         """
+        steps = self.frame_steps(inference_state, frame_idx, reverse=reverse, cancelled=cancelled)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                prediction: FramePrediction = end.value
+                return prediction
+
+    def frame_steps(
+        self,
+        inference_state: VideoState,
+        frame_idx: int,
+        *,
+        reverse: bool = False,
+        cancelled: Cancelled = None,
+    ) -> Generator[None, None, FramePrediction]:
+        """Do `propagate_to_frame` and pause after each batch of objects, for what is urgent."""
         state = inference_state
         wanted = [obj_id for obj_id, obj in state.objects.items() if frame_idx not in obj.cond]
         if wanted:
-            found = self._tracker.track(
+            found: dict[int, FrameOutput] = {}
+            for batch in self._tracker.track(
                 state, frame_idx, wanted, reverse=reverse, cancelled=cancelled
-            )
+            ):
+                found |= batch
+                yield
+            # All at once: what is left in the middle is as if it had not begun.
             for obj_id, output in found.items():
                 state.objects[obj_id].non_cond[frame_idx] = output
         self.pass_frame(state, frame_idx, reverse=reverse)

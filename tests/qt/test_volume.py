@@ -1,0 +1,225 @@
+"""The tab "Volume": objects through a stack with the real starter, in a real viewer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2_openvino._session.engines import Sam2Engine
+
+HW = (96, 128)
+CENTRE = (50, 62)
+RADII = (0, 14, 16, 18, 16, 14, 0, 0)
+
+
+def discs(radii: Any, *, centre: tuple[int, int] = CENTRE, hw: tuple[int, int] = HW) -> Any:
+    """Return planes with a bright disc of each radius; 0 for none."""
+    rows, columns = np.mgrid[: hw[0], : hw[1]]
+    distance = np.hypot(rows - centre[0], columns - centre[1])
+    noise = np.random.default_rng(0).normal(0, 4, (len(radii), *hw))
+    planes = np.stack([np.where(distance < radius, 180, 40) for radius in radii])
+    return np.clip(planes + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: Any) -> Any:
+    """The engine that ships, loaded once."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("NAPARI_SAM2_HOME", str(tmp_path_factory.mktemp("starter")))
+    yield Sam2Engine("starter")
+    patch.undo()
+
+
+class Volume:
+    """What a user does in the tab."""
+
+    def __init__(self, window: Any) -> None:
+        self.window = window
+        self.tab = window.widget.volume_tab
+        self.carrier = window.widget.carrier
+        window.wait(lambda: window.session.engine is not None)
+        window.settle()
+
+    @property
+    def labels(self) -> Any:
+        return self.window.labels.data
+
+    def box(self, plane: int, *corners: float) -> None:
+        """Draw a box on a plane."""
+        self.window.show_plane(plane)
+        self.window.settle()
+        self.window.draw_box(*corners, plane)
+        self.window.settle()
+
+    def choose(self, **values: Any) -> None:
+        """Choose in the upper form."""
+        for name, value in values.items():
+            self.tab.scope_form.entries[name].value = value
+        self.window.wait(
+            lambda: all(getattr(self.carrier.scope, key) == each for key, each in values.items())
+        )
+
+    def run(self) -> None:
+        self.tab.run_button.click()
+        self.settle()
+
+    def settle(self) -> None:
+        self.window.wait(lambda: not self.carrier.is_running)
+        self.window.settle()
+
+    def areas(self, label: int = 1) -> list[int]:
+        axes = tuple(range(1, self.labels.ndim))
+        return np.count_nonzero(self.labels == label, axis=axes).tolist()
+
+
+@pytest.fixture
+def volume(open_window: Any, starter: Any) -> Volume:
+    return Volume(open_window(discs(RADII), load_engine=lambda _name: starter))
+
+
+BOX = (30, 40, 70, 84)
+
+
+def test_an_object_goes_through_the_stack_and_back(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    drawn = volume.window.answer.area
+    volume.run()
+    areas = volume.areas()
+    assert [area > 0 for area in areas] == [radius > 0 for radius in RADII]
+    assert areas[3] == drawn
+    assert "1 objects are on 5 planes" in volume.window.status
+    assert volume.tab.strip.states.found[3].is_known
+    assert not volume.tab.strip.states.found[6].area
+    assert volume.window.table()[1].area == drawn
+    volume.tab.take_back_button.click()
+    volume.settle()
+    assert not volume.labels.any()
+    assert not volume.carrier.can_take_back
+    assert not volume.tab.strip.states.found
+    volume.window.wait(lambda: not volume.window.table())
+
+
+def test_only_pixels_that_are_still_its_own_are_taken_back(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    volume.run()
+    volume.window.labels.data_setitem((np.array([4, 4]), np.array([50, 51]), np.array([62, 62])), 9)
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert np.count_nonzero(volume.labels) == 2
+    assert volume.areas(9)[4] == 2
+
+
+def test_existing_objects_are_kept(open_window: Any, starter: Any) -> None:
+    volume = Volume(open_window(discs(RADII), load_engine=lambda _name: starter))
+    existing = np.zeros((len(RADII), *HW), np.uint16)
+    existing[:, :50] = 40
+    target = volume.window.viewer.add_labels(existing.copy(), name="mine")
+    volume.window.widget.choices.target_combo.value = target
+    volume.box(3, *BOX)
+    volume.run()
+    assert np.array_equal(target.data == 40, existing == 40)
+    assert [area > 0 for area in volume.areas(41)] == [radius > 0 for radius in RADII]
+    # Its prompts have the number that it has in the layer.
+    assert list(volume.window.annotator.drawn) == [41]
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert np.array_equal(target.data, existing)
+
+
+def test_a_correction_is_carried_on_and_what_lies_behind_stays(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    volume.run()
+    before = volume.labels.copy()
+    volume.box(4, 44, 52, 56, 72)
+    assert list(volume.window.annotator.drawn) == [1]
+    volume.choose(direction="forward")
+    volume.run()
+    assert np.array_equal(volume.labels[:4], before[:4])
+    corrected = volume.window.answer.area
+    assert volume.areas()[4] == corrected != np.count_nonzero(before[4])
+    assert volume.tab.strip.states.found[4].is_known
+    assert not np.array_equal(volume.labels[5], before[5])
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert np.array_equal(volume.labels, before)
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert not volume.labels.any()
+
+
+def test_from_a_plane_without_prompts_it_goes_on_from_what_is_labelled(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    volume.tab.range_slider.setValue((2, 4))
+    volume.run()
+    assert [area > 0 for area in volume.areas()] == [2 <= plane <= 4 for plane in range(8)]
+    volume.window.show_plane(4)
+    volume.window.settle()
+    volume.tab.range_slider.setValue((0, 7))
+    volume.choose(direction="forward")
+    volume.run()
+    assert [area > 0 for area in volume.areas()] == [2 <= plane <= 5 for plane in range(8)]
+
+
+def test_a_propagation_is_stopped_and_what_is_there_stays(open_window: Any, starter: Any) -> None:
+    stack = discs((16,) * 60)
+    volume = Volume(open_window(stack, load_engine=lambda _name: starter))
+    volume.box(0, *BOX)
+    volume.window.do("propagate")
+    assert volume.window.widget.tabs.currentWidget() is volume.tab
+    assert volume.tab.run_button.text() == "Stop"
+    volume.window.wait(lambda: volume.labels is not None and volume.labels[3].any())
+    # A click in the meantime is answered.
+    volume.window.do("next_object")
+    volume.window.click(0, 20, 20)
+    volume.window.wait(lambda: volume.window.answer is not None)
+    said: list[str] = []
+    volume.window.annotator.feedback.status_changed.connect(said.append)
+    volume.window.do("propagate")
+    volume.settle()
+    assert any("Stopped: what is on" in each for each in said)
+    areas = volume.areas()
+    n_done = np.count_nonzero(areas)
+    assert 4 <= n_done < 60
+    assert all(areas[:n_done])
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert not volume.labels.any()
+
+
+def test_every_object_of_a_plane(volume: Volume) -> None:
+    existing = np.zeros((len(RADII), *HW), np.uint16)
+    existing[3] = np.hypot(*(np.indices(HW) - np.reshape(CENTRE, (2, 1, 1)))) < 18
+    existing[3] *= 7
+    # Another object that has the same number by chance.
+    existing[6, :9, :9] = 7
+    target = volume.window.viewer.add_labels(existing.copy(), name="mine")
+    volume.window.widget.choices.target_combo.value = target
+    volume.window.show_plane(3)
+    volume.window.settle()
+    volume.choose(objects="all of this plane")
+    volume.run()
+    assert [area > 0 for area in volume.areas(7)] == [False, *(True,) * 6, False]
+    assert volume.areas(7)[6] == 81
+    assert np.array_equal(target.data[3], existing[3])
+
+
+def test_what_a_search_has_found_goes_through_the_stack(volume: Volume) -> None:
+    volume.window.show_plane(3)
+    volume.window.settle()
+    finder = volume.window.widget.finder
+    volume.choose(objects="all found on this plane")
+    volume.run()
+    assert "find all objects first" in volume.window.status
+    tab = volume.window.widget.all_objects_tab
+    tab.generator_form.entries["points_per_side"].value = 6
+    tab.filter_form.entries["remove_background"].value = True
+    volume.window.qtbot.wait(150)
+    volume.window.do("find_objects")
+    volume.window.wait(lambda: finder.sifted is not None and finder.is_settled)
+    assert finder.n_objects
+    volume.window.do("propagate")
+    volume.settle()
+    label = int(volume.labels[3, CENTRE[0], CENTRE[1]])
+    assert [area > 0 for area in volume.areas(label)][2:5] == [True] * 3
+    assert not volume.labels[7].any()
