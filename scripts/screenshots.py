@@ -320,6 +320,72 @@ def all_objects(folder: Path) -> None:
     user.viewer.close()
 
 
+def volume(folder: Path) -> None:
+    """Carry an object through a stack, stop, go on, correct a plane, carry on, take it all back."""
+    user = open_sample("stack")
+    tab, carrier = user.widget.volume_tab, user.widget.carrier
+    truth = user.viewer.layers[1].data
+    middle = truth.shape[0] // 2
+    _go_to(user, middle)
+    user.widget.prompts_tab.prompts_panel.buttons["draw_box"].click()
+    obj_id, _ = objects_of(truth[middle], 1)[0]
+    user.drag(*_corners(truth[middle] == obj_id))
+    user.press(Qt.Key.Key_G, shift=True)
+    check(user.widget.tabs.currentWidget() is tab, "Shift+G opens the tab and carries the object")
+    check(wait(ANSWER_SECONDS, lambda: len(_planes(user)) >= 2), "the first planes are there")
+    user.press(Qt.Key.Key_G, shift=True)
+    check(wait(5, lambda: not carrier.is_running), "and it is stopped by the same key")
+    kept = len(_planes(user))
+    check(kept >= 2, f"{kept} planes stay")
+    tab.run_button.click()
+    check(wait(ANSWER_SECONDS, lambda: not carrier.is_running), "it is carried to its end")
+    before = user.target.data.copy()
+    found = _planes(user)
+    check(len(found) >= kept, f"on planes {found[0]} to {found[-1]}: {user.status}")
+    place = found[-2]
+    width = tab.strip.width() / truth.shape[0]
+    at = QPoint(round((place + 0.5) * width), tab.strip.height() // 2)
+    QTest.mouseClick(tab.strip, Qt.MouseButton.LeftButton, pos=at)
+    user.settle()
+    check(tab.strip.states.current == place, f"a click on the strip goes to plane {place}")
+    user.widget.prompts_tab.prompts_panel.buttons["draw_box"].click()
+    user.drag(*_corners(before[place] > 0, shrunk=3))
+    tab.scope_form.entries["direction"].value = "forward"
+    wait(0.3)
+    tab.run_button.click()
+    check(wait(ANSWER_SECONDS, lambda: not carrier.is_running), "corrected there and carried on")
+    changed = np.flatnonzero((user.target.data != before).any(axis=(1, 2)))
+    check(changed.min() == place, "planes before it stay as they were")
+    user.save(folder / "volume.png")
+    tab.take_back_button.click()
+    check(wait(ANSWER_SECONDS, lambda: not carrier.is_running), "it is taken back")
+    check(bool((user.target.data == before).all()), "which leaves the labels of before")
+    for _ in range(2):
+        tab.take_back_button.click()
+        wait(ANSWER_SECONDS, lambda: not carrier.is_running)
+    check(not user.target.data.any(), "and everything before as well")
+    user.viewer.close()
+
+
+def _go_to(user: User, plane: int) -> None:
+    user.viewer.dims.set_point(0, plane * user.annotator.image.scale[0])
+    user.settle()
+
+
+def _planes(user: User) -> list[int]:
+    """Return the planes that have objects in the target."""
+    if user.target is None:
+        return []
+    return [int(plane) for plane in np.flatnonzero(user.target.data.any(axis=(1, 2)))]
+
+
+def _corners(mask: np.ndarray, shrunk: int = 0) -> tuple[tuple[float, float], ...]:
+    """Return two corners of the box around a mask."""
+    rows, columns = np.nonzero(mask)
+    top, left = rows.min() + shrunk, columns.min() + shrunk
+    return (top, left), (rows.max() - shrunk, columns.max() - shrunk)
+
+
 def batch(folder: Path) -> None:
     """Segment a z-stack in the window for batches: try a plane, then all, then export objects."""
     viewer = napari.Viewer(title="napari")
@@ -474,6 +540,7 @@ WALKS = {
     "many": many,
     "planes": planes,
     "all_objects": all_objects,
+    "volume": volume,
     "batch": batch,
     "models": models,
 }

@@ -1,6 +1,5 @@
 """The tab "Volume": objects through a stack with the real starter, in a real viewer."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +87,7 @@ def test_an_object_goes_through_the_stack_and_back(volume: Volume) -> None:
     areas = volume.areas()
     assert [area > 0 for area in areas] == [radius > 0 for radius in RADII]
     assert areas[3] == drawn
-    assert "1 objects are on 5 planes" in volume.window.status
+    assert "One object is on 5 planes" in volume.window.status
     assert volume.tab.strip.states.found[3].is_known
     assert not volume.tab.strip.states.found[6].area
     assert volume.window.table()[1].area == drawn

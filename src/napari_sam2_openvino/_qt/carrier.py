@@ -388,8 +388,9 @@ class Carrier:
         self._end()
         n_planes = len({each.plane for each in job.run.written if any(each.areas.values())})
         n_objects = len({label for _, label in job.run.touched})
+        objects = "One object is" if n_objects == 1 else f"{n_objects} objects are"
         self._annotator.feedback.announce(
-            f"{n_objects} objects are on {n_planes} planes of {job.run.labels.name}."
+            f"{objects} on {n_planes} planes of {job.run.labels.name}."
         )
 
     def _on_failed(self, error: Exception) -> None:

@@ -1,0 +1,114 @@
+"""Planes that are written beside napari's history, and taken back: numpy, zarr, any direction."""
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_sam2_openvino._layers.plane_writing import is_apart, take_back, write_objects
+from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.types import PlaneIndex
+
+HW = (40, 60)
+PLANE = PlaneIndex((2, None, None))
+
+
+def square(row, column, side=10):
+    return MaskCut(np.ones((side, side), bool), (row, column))
+
+
+@pytest.fixture(params=["numpy", "zarr"])
+def data(request):
+    labels = np.zeros((4, *HW), np.uint16)
+    labels[2, 5:12, 5:12] = 3
+    if request.param == "numpy":
+        return labels
+    store = zarr.create_array(store={}, shape=labels.shape, chunks=(1, 16, 16), dtype="uint16")
+    store[:] = labels
+    return store
+
+
+def test_objects_are_written_by_the_rule_of_commits_and_taken_back(data):
+    before = np.array(data)
+    written = write_objects(
+        data, PLANE, [(7, square(8, 8)), (8, square(14, 14))], "keep existing", ()
+    )
+    plane = np.array(data[2])
+    assert (plane == 3).sum() == 49
+    assert written.areas == {7: (plane == 7).sum(), 8: (plane == 8).sum()} == {7: 84, 8: 84}
+    assert np.array_equal(np.array(data)[[0, 1, 3]], before[[0, 1, 3]])
+    assert take_back(data, written)
+    assert np.array_equal(data, before)
+    assert not take_back(data, written)
+
+
+def test_pixels_that_were_changed_since_stay(data):
+    written = write_objects(data, PLANE, [(7, square(20, 20))], "keep existing", ())
+    data[2, 20:22, 20:30] = 9
+    take_back(data, written)
+    plane = np.array(data[2])
+    assert (plane == 9).sum() == 20
+    assert not (plane == 7).any()
+
+
+def test_an_object_gives_way_to_another_where_it_is_no_more(data):
+    write_objects(data, PLANE, [(7, square(20, 20)), (8, square(20, 40))], "keep existing", ())
+    before = np.array(data)
+    written = write_objects(
+        data, PLANE, [(8, square(20, 25)), (7, square(30, 25))], "keep existing", {7, 8}
+    )
+    assert written.areas == {8: 100, 7: 100}
+    take_back(data, written)
+    assert np.array_equal(data, before)
+
+
+def test_an_object_that_is_gone_leaves_only_what_is_its_own(data):
+    write_objects(data, PLANE, [(7, square(20, 20))], "keep existing", ())
+    gone = MaskCut(np.zeros((0, 0), bool))
+    assert write_objects(data, PLANE, [(7, gone)], "keep existing", ()).changes == ()
+    assert write_objects(data, PLANE, [(7, gone)], "keep existing", {7}).areas == {7: 0}
+    assert not (np.array(data) == 7).any()
+
+
+def test_only_where_empty_keeps_the_object_that_was_there(data):
+    write_objects(data, PLANE, [(7, square(20, 20))], "keep existing", ())
+    before = np.array(data)
+    write_objects(data, PLANE, [(7, square(8, 8))], "only where empty", {7})
+    assert np.array_equal(data, before)
+
+
+@pytest.mark.parametrize("plane", [PlaneIndex((None, 3, None)), PlaneIndex((None, None, 4), True)])
+def test_planes_of_other_directions(plane):
+    labels = np.zeros((30, 40, 50), np.uint8)
+    cut = MaskCut(np.triu(np.ones((6, 9), bool)), (11, 13))
+    written = write_objects(labels, plane, [(5, cut)], "keep existing", ())
+    view = labels[tuple(slice(None) if each is None else each for each in plane.index)]
+    view = view.T if plane.transposed else view
+    assert np.array_equal(view[11:17, 13:22] == 5, cut.mask)
+    assert np.count_nonzero(labels) == cut.mask.sum()
+    take_back(labels, written)
+    assert not labels.any()
+
+
+def test_what_is_kept_is_small():
+    labels = np.zeros((1, 2048, 2048), np.uint16)
+    rows, columns = np.mgrid[:60, :60]
+    disc = np.hypot(rows - 30, columns - 30) < 28
+    objects = [
+        (number + 1, MaskCut(disc, (60 * (number // 30), 60 * (number % 30))))
+        for number in range(600)
+    ]
+    written = write_objects(labels, PlaneIndex((0, None, None)), objects, "keep existing", ())
+    n_pixels = np.count_nonzero(labels)
+    # napari's history would keep 26 bytes of each.
+    assert written.nbytes < n_pixels / 2
+
+
+def test_planes_that_share_chunks_are_not_apart():
+    shape = (8, 64, 64)
+    one = zarr.create_array(store={}, shape=shape, chunks=(1, 32, 32), dtype="uint8")
+    several = zarr.create_array(store={}, shape=shape, chunks=(4, 32, 32), dtype="uint8")
+    plane = PlaneIndex((0, None, None))
+    assert is_apart(np.zeros(shape), plane)
+    assert is_apart(one, plane)
+    assert not is_apart(several, plane)
+    assert not is_apart(one, PlaneIndex((None, 0, None)))
