@@ -4,11 +4,11 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.memory import FrameOutput, ObjectState, PointInputs
+from napari_sam2_openvino.core.memory import FrameOutput
 from napari_sam2_openvino.core.memory_tracking import MemoryTracker
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import ChannelView
@@ -16,23 +16,15 @@ from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.projection import ProjectionTracker
 from napari_sam2_openvino.core.prompt_arrays import read_point_inputs
 from napari_sam2_openvino.core.tracker import Tracker
-from napari_sam2_openvino.core.transforms import (
-    LOW_RES_CLAMP,
-    blank_tokens,
-    build_tokens,
-)
 from napari_sam2_openvino.core.video_decoding import (
     Cancelled,
     PlaneDecoder,
     raise_if,
     read_mask,
-    resize,
-    uses_multimask,
 )
+from napari_sam2_openvino.core.video_prompting import PromptDecoder
 from napari_sam2_openvino.core.video_state import FramePrediction, VideoState, read_planes
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
-
-Float = NDArray[np.float32]
 
 
 class SAM2VideoPredictor:
@@ -105,6 +97,9 @@ class SAM2VideoPredictor:
             self._tracker = MemoryTracker(self._decoder, self.parameters)
         else:
             self._tracker = ProjectionTracker(self._decoder, self.parameters.min_overlap)
+        self._prompts = PromptDecoder(
+            self._decoder, self._tracker, corrects_as_cond=add_all_frames_to_correct_as_cond
+        )
 
     def init_state(
         self, video: Any | Sequence[PlaneSource], *, view: ChannelView | None = None
@@ -172,7 +167,7 @@ class SAM2VideoPredictor:
         InputError, JobCancelledError
         """
         state = inference_state
-        _check_object(state, frame_idx, obj_id)
+        state.check_object(frame_idx, obj_id)
         if points is None and box is None:
             raise InputError("Give at least one of points or box.")
         if box is not None and not clear_old_points:
@@ -184,31 +179,9 @@ class SAM2VideoPredictor:
             state.image_hw if normalize_coords else None,
             self.model.image_size,
         )
-        obj = state.objects.get(obj_id, ObjectState())
-        old = None if clear_old_points else obj.point_inputs.get(frame_idx)
-        inputs = (
-            new
-            if old is None
-            else PointInputs(
-                np.concatenate([old.coords, new.coords], axis=1),
-                np.concatenate([old.labels, new.labels], axis=1),
-            )
+        is_cond = self._prompts.add_points(
+            state, frame_idx, obj_id, new, clear_old_points=clear_old_points, cancelled=cancelled
         )
-        is_initial = frame_idx not in obj.tracked
-        is_cond = is_initial or self.add_all_frames_to_correct_as_cond
-        before = obj.newest(frame_idx, is_cond=is_cond)
-        mask_input = None
-        if before is not None:
-            clamped = np.clip(self._decoder.logits(before), -LOW_RES_CLAMP, LOW_RES_CLAMP)
-            mask_input = clamped[None, None]
-        output = self._decode_prompts(
-            state, frame_idx, obj, inputs, mask_input, is_initial=is_initial, cancelled=cancelled
-        )
-        # Only now: what fails or is cancelled changes nothing.
-        state.objects[obj_id] = obj
-        obj.point_inputs[frame_idx] = inputs
-        obj.mask_inputs.discard(frame_idx)
-        (obj.new_cond if is_cond else obj.new_non_cond)[frame_idx] = output
         return self._newest(state, frame_idx, is_cond=is_cond)
 
     def add_new_mask(
@@ -242,23 +215,9 @@ class SAM2VideoPredictor:
         InputError, JobCancelledError
         """
         state = inference_state
-        _check_object(state, frame_idx, obj_id)
+        state.check_object(frame_idx, obj_id)
         square = read_mask(mask, state.image_hw, self.model.image_size)
-        obj = state.objects.get(obj_id, ObjectState())
-        is_initial = frame_idx not in obj.tracked
-        is_cond = is_initial or self.add_all_frames_to_correct_as_cond
-        if self.model.info.config.use_mask_input_as_output_without_sam:
-            embedding = self._decoder.embedding(state, frame_idx, cancelled)
-            output = self._decoder.from_mask(embedding, square)
-        else:
-            mask_input = resize(square, self.model.mask_input_size)[None, None]
-            output = self._decode_prompts(
-                state, frame_idx, obj, None, mask_input, is_initial=is_initial, cancelled=cancelled
-            )
-        state.objects[obj_id] = obj
-        obj.mask_inputs.add(frame_idx)
-        obj.point_inputs.pop(frame_idx, None)
-        (obj.new_cond if is_cond else obj.new_non_cond)[frame_idx] = output
+        is_cond = self._prompts.add_mask(state, frame_idx, obj_id, square, cancelled=cancelled)
         return self._newest(state, frame_idx, is_cond=is_cond)
 
     def propagate_in_video(
@@ -394,10 +353,8 @@ class SAM2VideoPredictor:
         FramePrediction
             Of all objects on this plane.
         """
-        _check_object(inference_state, frame_idx, obj_id)
-        if obj_id not in inference_state.objects:
-            raise _no_object(inference_state, obj_id)
-        inference_state.objects[obj_id].clear_prompts(frame_idx)
+        inference_state.check_object(frame_idx, obj_id)
+        inference_state.object_state(obj_id).clear_prompts(frame_idx)
         return self._after_removal(inference_state, frame_idx)
 
     def remove_object(
@@ -425,11 +382,9 @@ class SAM2VideoPredictor:
             If it must be there and is not.
         """
         state = inference_state
-        obj = state.objects.get(obj_id)
-        if obj is None:
-            if strict:
-                raise _no_object(state, obj_id)
+        if obj_id not in state.objects and not strict:
             return state.obj_ids, []
+        obj = state.object_state(obj_id)
         del state.objects[obj_id]
         planes = sorted(obj.prompted) if state.objects else []
         return state.obj_ids, [self._after_removal(state, frame_idx) for frame_idx in planes]
@@ -437,37 +392,6 @@ class SAM2VideoPredictor:
     def reset_state(self, inference_state: VideoState) -> None:
         """Remove all objects; planes that were encoded stay in the cache."""
         inference_state.objects.clear()
-
-    def _decode_prompts(
-        self,
-        state: VideoState,
-        frame_idx: int,
-        obj: ObjectState,
-        inputs: PointInputs | None,
-        mask_input: Float | None,
-        *,
-        is_initial: bool,
-        cancelled: Cancelled,
-    ) -> FrameOutput:
-        """Decode the prompts of one object; on a plane that was tracked, with its memories."""
-        embedding = self._decoder.embedding(state, frame_idx, cancelled)
-        conditioned = None
-        if not is_initial:
-            conditioned = self._tracker.condition(
-                state, frame_idx, obj, reverse=obj.tracked[frame_idx], cancelled=cancelled
-            )
-        n_points = 0 if inputs is None else inputs.labels.shape[1]
-        outputs = self._decoder.decode(
-            embedding,
-            blank_tokens(1) if inputs is None else build_tokens(inputs.coords, inputs.labels, None),
-            mask_input,
-            conditioned,
-            multimask_output=uses_multimask(
-                self.model.info.config, n_points, is_initial=is_initial
-            ),
-            is_prompted=True,
-        )
-        return outputs[0]
 
     def _after_removal(self, state: VideoState, frame_idx: int) -> FramePrediction:
         is_cond = any(frame_idx in obj.new_cond for obj in state.objects.values())
@@ -500,14 +424,3 @@ def _order(start: int, most: int, num_frames: int, *, reverse: bool) -> Iterable
     if not reverse:
         return range(start, min(start + most, num_frames - 1) + 1)
     return range(start, max(start - most, 0) - 1, -1) if start > 0 else ()
-
-
-def _check_object(state: VideoState, frame_idx: int, obj_id: int) -> None:
-    state.check_frame(frame_idx)
-    if isinstance(obj_id, bool) or not isinstance(obj_id, int | np.integer) or obj_id < 1:
-        raise InputError(f"obj_id must be a whole number from 1, but is {obj_id!r}.")
-
-
-def _no_object(state: VideoState, obj_id: int) -> InputError:
-    known = ", ".join(map(str, state.obj_ids)) or "none"
-    return InputError(f"There is no object {obj_id}: the objects are {known}.")

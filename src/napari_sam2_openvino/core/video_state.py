@@ -125,6 +125,19 @@ class VideoState:
                 f"frame_idx must be a plane from 0 to {self.num_frames - 1}, but is {frame_idx}."
             )
 
+    def check_object(self, frame_idx: int, obj_id: int) -> None:
+        """Raise InputError if there is no such plane, or this is no number of an object."""
+        self.check_frame(frame_idx)
+        if isinstance(obj_id, bool) or not isinstance(obj_id, int | np.integer) or obj_id < 1:
+            raise InputError(f"obj_id must be a whole number from 1, but is {obj_id!r}.")
+
+    def object_state(self, obj_id: int) -> ObjectState:
+        """Return an object, or raise InputError if it is not there."""
+        if obj_id not in self.objects:
+            known = ", ".join(map(str, self.obj_ids)) or "none"
+            raise InputError(f"There is no object {obj_id}: the objects are {known}.")
+        return self.objects[obj_id]
+
 
 def read_planes(video: Any, view: ChannelView | None = None) -> tuple[PlaneSource, ...]:
     """Return the planes of a volume or time series; nothing is read yet.
