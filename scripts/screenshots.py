@@ -458,10 +458,9 @@ def models(folder: Path) -> None:
     wait(1)
     save_window(viewer, folder / "models.png")
     widget.decision.accept_button.click()
-    check(
-        wait(ANSWER_SECONDS, (home / "models" / "starter-int8").is_dir),
-        "it is accepted: " + widget.progress.message_label.text(),
-    )
+    said = widget.progress.message_label.text
+    check(wait(ANSWER_SECONDS, lambda: "in the list" in said()), "it is accepted: " + said())
+    check((home / "models" / "starter-int8").is_dir(), "and has its name")
     wait(1)
     before = files_in(home)
     quantize(widget)

@@ -160,3 +160,4 @@ def test_what_it_runs_on_is_the_best_or_what_passed():
     assert Tuning("m", "c", "o", (trial(CPU, None, None),)).runs_on == "CPU f32"
     assert Tuning("m", "c", "o", (trial(CPU, None, None), timed)).runs_on == "CPU bf16, 3 threads"
     assert Tuning("m", "c", "o", (trial(CPU, None, None, passed=False),)).runs_on == ""
+    assert str(Choice("CPU", "f32", 1)) == "CPU f32, 1 thread"

@@ -37,8 +37,10 @@ class Choice:
     threads: int | None = None
 
     def __str__(self) -> str:
-        threads = "" if self.threads is None else f", {self.threads} threads"
-        return f"{self.device} {self.precision}{threads}"
+        if self.threads is None:
+            return f"{self.device} {self.precision}"
+        plural = "" if self.threads == 1 else "s"
+        return f"{self.device} {self.precision}, {self.threads} thread{plural}"
 
 
 @dataclass(frozen=True)
