@@ -74,6 +74,23 @@ def test_what_was_measured_is_used(micro_folder):
     assert read_tuning(micro_folder).trials == ()
 
 
+def test_the_best_device_is_used_where_that_is_asked_for(micro_folder, monkeypatch):
+    loaded = []
+
+    def note(_folder, choice):
+        loaded.append(choice)
+
+    monkeypatch.setattr(tuning_module, "load_choice", note)
+    fast = Choice("GPU", "f16")
+    write_tuning(read_tuning(micro_folder).having(trial(fast)).having(trial(CPU, 2.0)))
+    load_model(micro_folder, device="auto")
+    load_model(micro_folder)
+    assert loaded == [fast, CPU]
+    write_tuning(read_tuning(micro_folder).having(trial(fast, passed=False)))
+    load_model(micro_folder, device="auto")
+    assert loaded[-1] == CPU
+
+
 def test_by_default_a_precision_is_used_that_passes_and_looked_at_once(micro_folder, monkeypatch):
     model = load_model(micro_folder)
     (known,) = read_tuning(micro_folder).trials

@@ -90,7 +90,7 @@ class Sam2Engine:
     def __init__(self, name: str) -> None:
         from napari_sam2_openvino.core.models import load_model
 
-        self._model = load_model(name)
+        self._model = load_model(name, device="auto")
         self._decoder = ObjectDecoder(self._model)
 
     @property

@@ -163,7 +163,8 @@ def load_model(
     model : str or path-like, optional
         "starter", the name of a converted model, or a model folder.
     device : str, optional
-        A device that OpenVINO lists, such as "CPU" or "GPU".
+        A device that OpenVINO lists, such as "CPU" or "GPU", or "auto": the one that
+        `napari-sam2 benchmark --tune` found to be best, otherwise the CPU.
     precision : {"auto", "f32", "bf16", "f16"}, optional
         What the device computes in. "auto" is what `napari-sam2 benchmark --tune` found to be best,
         otherwise the device's own default if it gives the right masks, and else f32.
@@ -186,10 +187,12 @@ def load_model(
     >>> load_model("starter", precision="f32")
     Sam2Model('starter', device='CPU', precision='f32')
     """
-    from napari_sam2_openvino.core.tuning import load_choice, load_tuned
+    from napari_sam2_openvino.core.tuning import best_device, load_choice, load_tuned
     from napari_sam2_openvino.core.tunings import Choice
 
     folder = find_model_folder(model)
+    if device == "auto":
+        device = best_device(folder)
     if precision == "auto":
         return load_tuned(folder, device, threads)
     return load_choice(folder, Choice(device, precision, threads))

@@ -108,6 +108,12 @@ def tune(
     return tuning
 
 
+def best_device(folder: Path) -> str:
+    """Return the device that `tune` found to be best for a model; the CPU if it was not tuned."""
+    best = read_tuning(folder).best()
+    return "CPU" if best is None else best.choice.device
+
+
 def load_tuned(folder: Path, device: str, threads: int | None = None) -> Sam2Model:
     """Load a model with the best known precision for a device: what ``precision="auto"`` means.
 
