@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from tests.checkpoint_server import CONTENT, Server
 
 from napari_sam2_openvino.conversion import download, staging
 from napari_sam2_openvino.core import catalogue
@@ -18,50 +18,7 @@ from napari_sam2_openvino.core.catalogue import CATALOGUE
 from napari_sam2_openvino.core.errors import ConversionError, InputError, JobCancelledError
 from napari_sam2_openvino.core.paths import checkpoints_dir
 
-CONTENT = bytes(range(256)) * 8000
 pytestmark = pytest.mark.usefixtures("sam2_home")
-
-
-class Server(ThreadingHTTPServer):
-    """Sends CONTENT, or the end of it that is asked for.
-
-    Holds back what follows the first `held_after` bytes until it is released.
-    """
-
-    def __init__(self):
-        self.held_after = len(CONTENT)
-        self.released = threading.Event()
-        self.knows_ranges = True
-        self.requests = 0
-        self.sent = 0
-        super().__init__(("127.0.0.1", 0), Handler)
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.requests += 1
-        if self.path != "/c.pt":
-            self.send_error(404)
-            return
-        wanted = self.headers.get("Range") if self.server.knows_ranges else None
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        if start >= len(CONTENT):
-            self.send_error(416)
-            return
-        self.send_response(206 if wanted else 200)
-        if wanted:
-            last = len(CONTENT) - 1
-            self.send_header("Content-Range", f"bytes {start}-{last}/{len(CONTENT)}")
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        part = CONTENT[start : max(self.server.held_after, start)]
-        self.server.sent += len(part)
-        self.wfile.write(part)
-        if self.server.held_after < len(CONTENT):
-            self.server.released.wait(20)
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture

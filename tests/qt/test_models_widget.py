@@ -1,8 +1,10 @@
 """The dock for models, with the starter and real child processes."""
 
+import hashlib
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +14,20 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QMessageBox
+from tests.checkpoint_server import CONTENT, Server
 from tests.damage import damage_scales
 
 from napari_sam2_openvino._qt.models_widget import ModelsWidget
 from napari_sam2_openvino._settings import read_preferences, save_preferences
+from napari_sam2_openvino.core import catalogue, models
+from napari_sam2_openvino.core.catalogue import CATALOGUE
 from napari_sam2_openvino.core.model_folder import (
     Quantization,
     read_model_info,
     write_model_info,
 )
 from napari_sam2_openvino.core.models import STARTER, choose_default, list_models
-from napari_sam2_openvino.core.paths import models_dir, reports_dir, starter_dir
-from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, reports_dir, starter_dir
 
 # Far longer than it takes on a free machine.
 LONG_MS = 240_000
@@ -463,28 +467,41 @@ def test_an_entry_that_comes_as_a_file_is_explained_in_the_dialog(open_dock: Any
     dialog.reject()
 
 
-def test_a_download_tells_how_far_it_is_and_is_cancelled(open_dock: Any, monkeypatch: Any) -> None:
-    import threading
+@pytest.fixture
+def server(monkeypatch: Any) -> Iterator[Server]:
+    """Offer a checkpoint of the catalogue from this machine."""
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        entry = replace(
+            CATALOGUE[0],
+            url=f"http://127.0.0.1:{server.server_port}/c.pt",
+            n_bytes=len(CONTENT),
+            sha256=hashlib.sha256(CONTENT).hexdigest(),
+        )
+        for module in (catalogue, models):
+            monkeypatch.setattr(module, "CATALOGUE", (entry, *CATALOGUE[1:]))
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
 
-    from napari_sam2_openvino.core.errors import JobCancelledError
 
-    class Endless:
-        def __init__(self, name: str) -> None:
-            assert name == "sam2.1_hiera_tiny"
-            self.is_cancelled = threading.Event()
-
-        def run(self) -> Iterator[Progress]:
-            while not self.is_cancelled.wait(0.01):
-                yield Progress("Downloading", 0.5, "78 of 156 MB")
-            raise JobCancelledError("The download was cancelled.")
-
-        def cancel(self) -> None:
-            self.is_cancelled.set()
-
-    monkeypatch.setattr("napari_sam2_openvino._qt.models_widget.DownloadJob", Endless)
+def test_a_download_is_cancelled_and_the_next_one_is_whole(open_dock: Any, server: Server) -> None:
+    name = "sam2.1_hiera_tiny"
+    server.held_after = len(CONTENT) // 2
     dock = open_dock()
-    dock.press("download", "sam2.1_hiera_tiny")
-    dock.wait(lambda: "78 of 156 MB" in dock.said)
+    assert server.requests == 0
+    dock.press("download", name)
+    dock.wait(lambda: " of 2 MB" in dock.said)
     assert not dock.can("download", "sam2.1_hiera_small")
     dock.widget.cancel_button.click()
     dock.wait(lambda: dock.said == "Cancelled: nothing was written.")
+    assert list(checkpoints_dir().iterdir()) == []
+    server.held_after = len(CONTENT)
+    dock.press("download", name)
+    dock.wait(lambda: dock.said == f"{name} is downloaded; Convert makes a model of it.")
+    assert [path.name for path in checkpoints_dir().iterdir()] == ["c.pt"]
+    dock.wait(lambda: dock.can("remove", name))
+    assert dock.widget.chosen.state == "downloaded"
+    assert not dock.can("download", name)
