@@ -49,3 +49,16 @@ def test_every_action_of_the_table_can_be_done(open_window: Any) -> None:
     from napari_sam2_openvino._qt.actions import ACTIONS
 
     assert set(open_window().widget.verbs) == {action.verb for action in ACTIONS}
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+def test_the_dock_for_models_is_opened_once(open_window: Any, qtbot: Any, proxy: bool) -> None:
+    from napari_sam2_openvino._qt.models_widget import ModelsWidget
+
+    window = open_window(proxy=proxy)
+    docks = window.viewer.window.dock_widgets
+    for _ in range(2):
+        window.widget.prompts_tab.models_button.click()
+    (dock,) = (each for each in docks.values() if isinstance(each, ModelsWidget))
+    qtbot.waitUntil(lambda: dock.chosen is not None, timeout=60_000)
+    dock.close()
