@@ -49,8 +49,8 @@ class DownloadJob:
             raise InputError(f"The catalogue has no model {name!r}: choose one of {names}.")
         if not entry.can_be_downloaded:
             raise InputError(
-                f"{name} cannot be downloaded, since its authors publish no SHA-256 to check it "
-                f"by: get the file from {entry.page}, then convert it."
+                f"{name} cannot be downloaded, since there is no SHA-256 to check it by: get the "
+                f"file from {entry.page}, then convert it."
             )
         self._entry = entry
         self._cancelled = threading.Event()

@@ -32,7 +32,7 @@ class CatalogueEntry:
     n_bytes : int or None
         Size of the download; None where it is not published.
     sha256 : str or None
-        Hash of the checkpoint; None where it is not published.
+        Hash of the checkpoint; None where it is not known.
     licence : str
         Licence of the weights; "" where the user has to look it up on the page.
     description : str
@@ -116,7 +116,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     _entry(
         "sam2", "large", None, "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b"
     ),
-    # Nobody publishes a SHA-256 of these, so nothing could be checked if they were downloaded.
+    # No SHA-256 of these is known, so nothing could be checked if they were downloaded.
     CatalogueEntry(
         name="hvit_t_cells",
         config_file="configs/sam2.1/sam2.1_hiera_t.yaml",
