@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_sam2_openvino._layers.plane_writing import is_apart, take_back, write_objects
+from napari_sam2_openvino._layers.plane_writing import is_safe_aside, take_back, write_objects
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -103,12 +103,35 @@ def test_what_is_kept_is_small():
     assert written.nbytes < n_pixels / 2
 
 
-def test_planes_that_share_chunks_are_not_apart():
+def test_a_worker_writes_nothing_that_shares_a_chunk_with_what_is_in_view():
     shape = (8, 64, 64)
+    memory = np.zeros(shape)
     one = zarr.create_array(store={}, shape=shape, chunks=(1, 32, 32), dtype="uint8")
     several = zarr.create_array(store={}, shape=shape, chunks=(4, 32, 32), dtype="uint8")
-    plane = PlaneIndex((0, None, None))
-    assert is_apart(np.zeros(shape), plane)
-    assert is_apart(one, plane)
-    assert not is_apart(several, plane)
-    assert not is_apart(one, PlaneIndex((None, 0, None)))
+    plane, other, across = (
+        PlaneIndex(index) for index in ((0, None, None), (1, None, None), (None, 0, None))
+    )
+    assert is_safe_aside(memory, plane, plane)
+    assert is_safe_aside(one, plane, other)
+    assert not is_safe_aside(several, plane, other)
+    assert not is_safe_aside(one, plane, plane)
+    assert not is_safe_aside(one, plane, across)
+    assert not is_safe_aside(one, plane, None)
+
+
+def test_a_pixel_that_changes_while_a_plane_is_written_stays(monkeypatch):
+    from napari_sam2_openvino._layers import plane_writing
+
+    labels = np.zeros((4, *HW), np.uint16)
+    write_box = plane_writing._write_box
+
+    def slow(data, *arguments):
+        data[2, 25, 25] = 9
+        write_box(data, *arguments)
+
+    monkeypatch.setattr(plane_writing, "_write_box", slow)
+    written = write_objects(labels, PLANE, [(7, square(20, 20))], "keep existing", ())
+    assert labels[2, 25, 25] == 9
+    assert np.count_nonzero(labels == 7) == 99
+    take_back(labels, written)
+    assert np.count_nonzero(labels) == 1

@@ -4,7 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
+from qtpy.QtCore import QPoint, Qt
+from tests.disc_engine import DiscEngine
 
+from napari_sam2_openvino._qt.plane_strip import OBJECTS_COLOR, PROMPTS_COLOR
+from napari_sam2_openvino._qt.score_strip import (
+    ODD_COLOR,
+    PlaneFinding,
+    ScoreStates,
+    ScoreStrip,
+)
 from napari_sam2_openvino._session.engines import Sam2Engine
 
 HW = (96, 128)
@@ -222,3 +232,196 @@ def test_what_a_search_has_found_goes_through_the_stack(volume: Volume) -> None:
     label = int(volume.labels[3, CENTRE[0], CENTRE[1]])
     assert [area > 0 for area in volume.areas(label)][2:5] == [True] * 3
     assert not volume.labels[7].any()
+
+
+@pytest.mark.parametrize("what", ["image", "target", "model", "pixels", "removed target"])
+def test_a_change_in_the_middle_ends_it_and_what_is_written_stays(
+    open_window: Any, starter: Any, what: str
+) -> None:
+    engines = {"starter": starter}
+    volume = Volume(
+        open_window(
+            discs((16,) * 60), load_engine=lambda name: engines.get(name) or DiscEngine(name)
+        )
+    )
+    window = volume.window
+    volume.box(0, *BOX)
+    other = window.viewer.add_image(discs((10,) * 60), name="other")
+    empty = window.viewer.add_labels(np.zeros((60, *HW), np.uint8), name="empty")
+    window.settle()
+    window.do("propagate")
+    window.wait(lambda: window.labels is not None and window.labels.data[2].any())
+    written = window.labels
+    if what == "image":
+        window.annotator.set_image(other)
+    elif what == "target":
+        window.annotator.set_target(empty)
+    elif what == "model":
+        window.session.set_model("another")
+    elif what == "pixels":
+        window.viewer.layers["cells"].data = discs((12,) * 60)
+    else:
+        window.viewer.layers.remove(written)
+    assert not volume.carrier.is_running
+    volume.settle()
+    areas = written.data.any(axis=(1, 2))
+    assert areas[2]
+    assert not areas[-1]
+    window.qtbot.wait(200)
+    assert np.array_equal(written.data.any(axis=(1, 2)), areas)
+    assert not empty.data.any()
+
+
+def test_other_axes_stay_where_they_are(open_window: Any, starter: Any) -> None:
+    image = np.stack([discs(RADII), discs((0,) * len(RADII))])
+    volume = Volume(open_window(image, load_engine=lambda _name: starter))
+    volume.window.viewer.dims.set_current_step(0, 0)
+    volume.window.show_plane(2, axis=1)
+    volume.window.show_plane(3, axis=1)
+    volume.window.settle()
+    volume.window.draw_box(*BOX, 0, 3)
+    volume.window.settle()
+    assert "8 planes" in volume.tab.about_label.text()
+    volume.run()
+    found = np.count_nonzero(volume.labels, axis=(2, 3)) > 0
+    assert found[0].tolist() == [radius > 0 for radius in RADII]
+    assert not found[1].any()
+    # Along the other axis there are two planes, and nothing was carried there.
+    volume.window.show_plane(1, axis=0)
+    volume.window.settle()
+    assert "2 planes" in volume.tab.about_label.text()
+    assert not volume.tab.strip.states.found
+
+
+def test_planes_of_another_direction(open_window: Any, starter: Any) -> None:
+    image = np.ascontiguousarray(np.moveaxis(discs(RADII), 0, 2))
+    volume = Volume(open_window(image, load_engine=lambda _name: starter))
+    volume.window.viewer.dims.order = (2, 1, 0)
+    volume.window.show_plane(3, axis=2)
+    volume.window.settle()
+    assert volume.window.annotator.plane.transposed
+    corners = [(BOX[0], BOX[1]), (BOX[0], BOX[3]), (BOX[2], BOX[3]), (BOX[2], BOX[1])]
+    volume.window.do("draw_box")
+    volume.window.layers.shapes.add_rectangles([[y, x, 3] for y, x in corners])
+    volume.window.settle()
+    volume.run()
+    areas = np.count_nonzero(volume.labels == 1, axis=(0, 1))
+    assert [area > 0 for area in areas] == [radius > 0 for radius in RADII]
+    assert volume.labels[(*CENTRE, 4)] == 1
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert not volume.labels.any()
+
+
+@pytest.mark.parametrize("chunks", [(1, 32, 32), (4, 32, 32)])
+def test_a_target_on_disk(open_window: Any, starter: Any, tmp_path: Any, chunks: Any) -> None:
+    volume = Volume(open_window(discs(RADII), load_engine=lambda _name: starter))
+    store = zarr.create_array(
+        store=str(tmp_path / "labels.zarr"), shape=(8, *HW), chunks=chunks, dtype="uint16"
+    )
+    target = volume.window.viewer.add_labels(store, name="on disk")
+    volume.window.widget.choices.target_combo.value = target
+    volume.box(3, *BOX)
+    volume.run()
+    assert [bool(each.any()) for each in store[:]] == [radius > 0 for radius in RADII]
+    # What is in view is what is there.
+    shown = np.asarray(target.get_value((3, *CENTRE)))
+    assert shown == store[(3, *CENTRE)] == 1
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    assert not store[:].any()
+
+
+def test_a_stack_of_one_plane_and_an_image_without_planes(open_window: Any, starter: Any) -> None:
+    volume = Volume(open_window(discs((18,)), load_engine=lambda _name: starter))
+    volume.box(0, *BOX)
+    volume.run()
+    assert volume.areas() == [volume.window.answer.area]
+    flat = Volume(open_window(discs((18,))[0], load_engine=lambda _name: starter))
+    flat.window.do("propagate")
+    assert "has none" in flat.window.status
+    assert not flat.carrier.is_running
+
+
+def test_prompts_on_the_last_plane_and_empty_planes(open_window: Any, starter: Any) -> None:
+    volume = Volume(open_window(discs((0, 0, 0, 16, 18)), load_engine=lambda _name: starter))
+    volume.box(4, *BOX)
+    volume.run()
+    assert [area > 0 for area in volume.areas()] == [False, False, False, True, True]
+
+
+def test_what_cannot_be_done_is_said(volume: Volume) -> None:
+    window = volume.window
+    window.do("take_back_propagation")
+    assert "no propagation" in window.status
+    window.show_plane(3)
+    window.settle()
+    volume.run()
+    assert "draw one first" in window.status
+    volume.box(3, *BOX)
+    assert "by projection" in volume.tab.about_label.text()
+    volume.tab.volume_form.entries["method"].value = "memory"
+    window.wait(lambda: volume.carrier.parameters.method == "memory")
+    volume.run()
+    assert "has no memory" in window.status
+    assert window.labels is None
+
+
+def test_the_current_object_alone_wherever_it_has_prompts(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    volume.window.do("next_object")
+    volume.box(4, 60, 95, 90, 125)
+    volume.window.annotator.drafting.select(1)
+    volume.window.settle()
+    volume.choose(objects="current object")
+    volume.run()
+    assert [area > 0 for area in volume.areas(1)] == [radius > 0 for radius in RADII]
+    assert set(np.unique(volume.labels)) == {0, 1}
+
+
+def test_labels_that_were_replaced_are_not_taken_back(volume: Volume) -> None:
+    volume.box(3, *BOX)
+    volume.run()
+    assert volume.carrier.can_take_back
+    volume.window.labels.data = volume.labels.copy()
+    assert not volume.carrier.can_take_back
+    volume.window.do("take_back_propagation")
+    assert volume.areas()[3] > 0
+
+
+def test_the_strip_says_where_to_look() -> None:
+    areas = [0, 50, 60, 0, 62, 61, 20, 61, 60, 10]
+    found = {plane: PlaneFinding(area, 0.9) for plane, area in enumerate(areas)}
+    states = ScoreStates(len(areas), 0, found)
+    assert [plane for plane in found if states.is_odd(plane)] == [3, 6, 9]
+    known = {**found, 6: PlaneFinding(20, 0.9, is_known=True)}
+    assert not ScoreStates(len(areas), 0, known).is_odd(6)
+
+
+def test_the_strip_is_painted_and_a_click_goes_to_a_plane(qtbot: Any) -> None:
+    strip = ScoreStrip()
+    qtbot.addWidget(strip)
+    strip.resize(308, 64)
+    strip.show()
+    qtbot.waitExposed(strip)
+    found = {plane: PlaneFinding(area, 0.9) for plane, area in enumerate([40, 42, 90, 41, 0])}
+    strip.set_states(ScoreStates(10, 3, {**found, 0: PlaneFinding(40, 0.9, is_known=True)}))
+    image = strip.grab().toImage()
+    colors = {
+        (
+            image.pixelColor(x, y).red(),
+            image.pixelColor(x, y).green(),
+            image.pixelColor(x, y).blue(),
+        )
+        for x in range(308)
+        for y in range(64)
+    }
+    for color in (OBJECTS_COLOR, ODD_COLOR, PROMPTS_COLOR):
+        assert (color.red(), color.green(), color.blue()) in colors
+    clicked: list[int] = []
+    strip.plane_clicked.connect(clicked.append)
+    qtbot.mousePress(strip, Qt.MouseButton.LeftButton, pos=QPoint(4 + 75, 30))
+    assert clicked == [2]
+    assert "look at it" in strip.describe(2)
+    strip.set_states(ScoreStates(5000, 0, {plane: PlaneFinding(9, 0.5) for plane in range(5000)}))
+    strip.grab()

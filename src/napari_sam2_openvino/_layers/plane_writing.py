@@ -78,10 +78,23 @@ class WrittenPlane:
         return sum(each.nbytes for each in self.changes)
 
 
-def is_apart(data: Any, plane: PlaneIndex) -> bool:
-    """Whether to write a plane touches no other one: they share no chunk of a file."""
+def is_safe_aside(data: Any, plane: PlaneIndex, in_view: PlaneIndex | None) -> bool:
+    """Whether a plane may be written by a worker while the user edits what is in view.
+
+    In memory only pixels that change are touched. Of a file whole chunks are read and written, and
+    an edit of the same chunk in between would be lost.
+
+    Parameters
+    ----------
+    data : array_like
+    plane : PlaneIndex
+    in_view : PlaneIndex or None
+        The plane that the user sees; None if it is no single one.
+    """
     if isinstance(data, np.ndarray):
         return True
+    if in_view is None or in_view == plane or in_view.displayed != plane.displayed:
+        return False
     blocks = getattr(data, "shards", None) or getattr(data, "chunks", None)
     return blocks is not None and all(
         blocks[axis] == 1 for axis, value in enumerate(plane.index) if value is not None
@@ -173,17 +186,26 @@ def _write(data: Any, plane: PlaneIndex, windows: Sequence[Window]) -> list[_Cha
         row, column = box.row - window.origin[0], box.column - window.origin[1]
         part = np.s_[row : row + box.hw[0], column : column + box.hw[1]]
         before, after, mask = window.before[part], window.after[part], where.cut().mask
-        _write_box(data, plane, box, after)
+        _write_box(data, plane, box, before, after)
         changes.append(_Change(where, _Runs.of(before.T[mask.T]), _Runs.of(after.T[mask.T])))
     return changes
 
 
-def _write_box(data: Any, plane: PlaneIndex, box: Box, pixels: NDArray[Any]) -> None:
+def _write_box(
+    data: Any, plane: PlaneIndex, box: Box, before: NDArray[Any], after: NDArray[Any]
+) -> None:
     index: list[int | slice] = [0 if value is None else value for value in plane.index]
     row, column = plane.displayed
     index[row], index[column] = slice(box.row, box.end_row), slice(box.column, box.end_column)
+    if plane.transposed:
+        before, after = before.T, after.T
+    if isinstance(data, np.ndarray):
+        pixels = data[tuple(index)]
+        # None that was changed since it was read.
+        np.copyto(pixels, after, where=(before != after) & (pixels == before))
+        return
     try:
-        data[tuple(index)] = pixels.T if plane.transposed else pixels
+        data[tuple(index)] = after
     except OSError as error:
         raise InputError(
             f"The labels cannot be written ({error.strerror or error}): make room, and go on."

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -52,6 +53,8 @@ class CarriedRun:
     ----------
     labels : Labels
         The layer that it was written to.
+    data : array_like
+        Its pixels at that time: where they were replaced since, nothing can be taken back.
     stack : Stack
     written : list of WrittenPlane
         In the order in which they were written.
@@ -62,6 +65,7 @@ class CarriedRun:
     """
 
     labels: Labels
+    data: Any
     stack: Stack
     written: list[WrittenPlane] = field(default_factory=list)
     found: dict[int, dict[int, PlaneFinding]] = field(default_factory=dict)
@@ -116,7 +120,7 @@ class CarriedRuns:
 
     def last(self, labels: Labels | None) -> CarriedRun | None:
         """Return the newest propagation of a layer that can be taken back."""
-        found = [run for run in self._runs if run.labels == labels and run.written]
+        found = [run for run in self._of(labels) if run.written]
         return found[-1] if found else None
 
     def remove(self, run: CarriedRun) -> None:
@@ -162,7 +166,9 @@ class CarriedRuns:
         return sum(run.nbytes for run in self._of(labels))
 
     def _of(self, labels: Labels | None) -> Iterator[CarriedRun]:
-        return (run for run in self._runs if run.labels == labels)
+        if labels is None:
+            return iter(())
+        return (run for run in self._runs if run.labels == labels and run.data is labels.data)
 
 
 def all_together(found: Mapping[int, Mapping[int, PlaneFinding]]) -> dict[int, PlaneFinding]:

@@ -50,8 +50,6 @@ class _Job:
     Parameters
     ----------
     run : CarriedRun
-    data : array_like
-        Pixels of the target.
     engine : Engine
     planes : sequence of PlaneSource
     mode : str
@@ -59,7 +57,6 @@ class _Job:
     """
 
     run: CarriedRun
-    data: Any
     engine: Engine
     planes: Sequence[PlaneSource]
     mode: CommitMode
@@ -70,7 +67,7 @@ class Carrier:
     """What the tab "Volume" does. Lives in the main thread.
 
     The model works in the worker of the session, so that prompts are answered between; planes are
-    written by a worker of its own, but for the plane in view, on which the user may be painting.
+    written by a worker of its own, see `plane_writing.is_safe_aside`.
 
     Parameters
     ----------
@@ -144,6 +141,11 @@ class Carrier:
     def target(self) -> Labels | None:
         """The layer that is written to."""
         return self._annotator.target
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has let go of everything."""
+        return self._is_closed
 
     @property
     def is_running(self) -> bool:
@@ -231,8 +233,7 @@ class Carrier:
             raise InputError(self._nothing())
         labels = annotator.committer.need_target(stack.image)
         job = _Job(
-            CarriedRun(labels, stack),
-            labels.data,
+            CarriedRun(labels, labels.data, stack),
             engine,
             annotator.view.sources(stack.planes),
             annotator.commit_mode,
@@ -241,13 +242,13 @@ class Carrier:
         self.running_changed.emit(True)
         self.progressed.emit(Progress(f"Reading {labels.name}"))
         largest = 0 if is_new else annotator.committer.largest
-        if isinstance(job.data, np.ndarray):
+        if isinstance(job.run.data, np.ndarray):
             # It may have been changed in place since.
             largest = 0 if is_new else None
         self._worker(
             partial(
                 read_sources,
-                job.data,
+                job.run.data,
                 stack.planes[stack.current],
                 sources,
                 largest,
@@ -270,8 +271,10 @@ class Carrier:
             return
         try:
             self._propagate(job, sources, read)
-        except Sam2Error as error:
+        except Exception as error:
             self._end()
+            if not isinstance(error, Sam2Error):
+                raise
             self._annotator.feedback.report(error)
 
     def _propagate(self, job: _Job, sources: Sources, read: Read) -> None:
@@ -339,7 +342,7 @@ class Carrier:
         objects = [(each.obj_id, each.mask.cut()) for each in carried.objects]
         own = self._runs.labels_on(run.labels, plane)
         own |= {each.obj_id for each in carried.objects if each.is_known}
-        write = partial(plane_writing.write_objects, job.data, plane, objects, job.mode, own)
+        write = partial(plane_writing.write_objects, job.run.data, plane, objects, job.mode, own)
         done = partial(self._on_written, job, carried)
         failed = partial(self._on_write_failed, job)
         self._write(run, plane, write, done, failed)
@@ -347,7 +350,7 @@ class Carrier:
     def _write(self, run: CarriedRun, plane: Any, write: Any, on_done: Any, on_error: Any) -> None:
         """Write in the worker, but what the user may be changing at the same time."""
         self._n_writing += 1
-        if self._annotator.plane != plane and plane_writing.is_apart(run.labels.data, plane):
+        if plane_writing.is_safe_aside(run.data, plane, self._annotator.plane):
             self._worker(write, on_done, on_error)
             return
         try:
@@ -449,7 +452,7 @@ class Carrier:
         annotator, run = self._annotator, job.run
         if annotator.image != run.stack.image:
             return "Another image was chosen"
-        if annotator.target != run.labels or run.labels.data is not job.data:
+        if annotator.target != run.labels or run.labels.data is not run.data:
             return "Another target was chosen"
         engine = annotator.session.engine
         if engine is None or engine.key != job.engine.key:
@@ -482,7 +485,7 @@ class Carrier:
         self._write(
             run,
             written.plane,
-            partial(plane_writing.take_back, run.labels.data, written),
+            partial(plane_writing.take_back, run.data, written),
             partial(self._on_taken_back, run, written, n_all),
             partial(self._on_not_taken_back, run),
         )

@@ -97,7 +97,9 @@ def gather(
     drafting = annotator.drafting
     if drafting is None:
         return Sources()
-    current = annotator.focus or drafting.objects.current
+    current: int | None = drafting.objects.current
+    if not drafting.layers.has_prompts(drafting.objects.current):
+        current = annotator.focus
     known: list[KnownMask] = []
     prompted: list[PromptedObject] = []
     for at, obj_id, prompts in _drawn(drafting, stack):

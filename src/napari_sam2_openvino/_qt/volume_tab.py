@@ -26,6 +26,7 @@ from napari_sam2_openvino._qt.job_progress import TimeLeft
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.score_strip import ScoreStates, ScoreStrip
+from napari_sam2_openvino._qt.soon import Soon
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.propagation_parameters import ScopeParameters
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
@@ -117,7 +118,9 @@ class VolumeTab(QScrollArea):
         self.range_slider.valueChanged.connect(self._on_range)
         self.strip.plane_clicked.connect(self._overview.go_to)
         self.shown_combo.currentIndexChanged.connect(self._show_found)
-        carrier.changed.connect(self._show)
+        # Several changes of one plane are shown at once.
+        self._soon = Soon(self._show)
+        carrier.changed.connect(self._soon.ask)
         carrier.running_changed.connect(self._show_running)
         carrier.progressed.connect(self._show_progress)
 
@@ -164,6 +167,8 @@ class VolumeTab(QScrollArea):
         self.progress_label.setText(f"{progress.stage}{detail} …{left}")
 
     def _show(self) -> None:
+        if self._carrier.is_closed:
+            return
         stack = self._carrier.stack
         self.about_label.setText(self._about())
         key = None if stack is None else stack.key
