@@ -81,6 +81,20 @@ def test_pixels_are_those_of_the_crop():
     assert within.sum() == 100
 
 
+def test_of_a_large_crop_every_few_pixels_are_remembered():
+    crop = Crop(0, 7, 3, 2507, 2503)
+    objects = SeenObjects(crop, GOOD)
+    objects.add(found(square(70, 60, 30), points=[(80, 70)]))
+    y, x = np.mgrid[:200, :200]
+    points = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
+    within = ~objects.is_new(points).reshape(200, 200)
+    rows, columns = np.nonzero(within)
+    # Seen where it is, to within the three pixels that are one.
+    edges = [rows.min(), rows.max(), columns.min(), columns.max()]
+    np.testing.assert_allclose(edges, [57, 86, 63, 92], atol=2)
+    assert within.sum() == 900
+
+
 def test_points_on_the_far_edge_are_within():
     objects = SeenObjects(WHOLE, GOOD)
     assert objects.is_new(np.array([[100.0, 100.0]])).tolist() == [True]

@@ -115,20 +115,21 @@ class CropSearch:
             If ``cancelled`` returned true.
         """
         points = (grid * np.array(self.crop.hw[::-1])).astype(np.float32)
-        quick = self.parameters.quick
-        rounds = coarse_to_fine(points) if quick else [np.arange(len(points))]
-        seen = SeenObjects(self.crop, self.good_enough)
+        seen = SeenObjects(self.crop, self.good_enough) if self.parameters.quick else None
+        rounds = [np.arange(len(points))] if seen is None else coarse_to_fine(points)
         found, n_done = [Candidates.none(self.image_hw)], 0
         with ThreadPoolExecutor(_RESIZING_THREADS) as pool:
             try:
                 for each in rounds:
-                    wanted = points[each][seen.is_new(points[each])]
+                    wanted = points[each]
+                    if seen is not None:
+                        wanted = wanted[seen.is_new(wanted)]
                     n_done += len(each) - len(wanted)
                     for own, n_decoded in self._decode(wanted, pool):
                         found += own
                         yield report(n_done + n_decoded)
                     n_done += len(wanted)
-                    if quick:
+                    if seen is not None:
                         seen.add(Candidates.joined(found))
             finally:
                 # The pool waits for its threads: a job that ends early has them leave their work.

@@ -10,6 +10,8 @@ from napari_sam2_openvino.core.crops import Crop
 
 # Of a crop: what is larger is taken for background, in which there may be objects.
 _LARGEST_SHARE = 0.25
+# Most pixels along a side of what is remembered of a crop: memory does not follow the image.
+_FINEST = 1024
 
 
 class GoodEnough(NamedTuple):
@@ -57,7 +59,8 @@ class SeenObjects:
     def __init__(self, crop: Crop, good_enough: GoodEnough) -> None:
         self._crop = crop
         self._good_enough = good_enough
-        self._seen = np.zeros(crop.hw, bool)
+        self._step = -(-max(crop.hw) // _FINEST)
+        self._seen = np.zeros([-(-length // self._step) for length in crop.hw], bool)
 
     def add(self, found: Candidates) -> None:
         """Take in masks: of each point the smallest that is good enough.
@@ -66,19 +69,20 @@ class SeenObjects:
         """
         is_object = found.iou_predictions > self._good_enough.pred_iou_thresh
         is_object &= found.stability_scores >= self._good_enough.stability_score_thresh
-        is_object &= found.areas <= _LARGEST_SHARE * self._seen.size
+        is_object &= found.areas <= _LARGEST_SHARE * self._crop.hw[0] * self._crop.hw[1]
         by_area = np.argsort(found.areas, kind="stable")
         by_area = by_area[is_object[by_area]]
         _, smallest = np.unique(found.point_coords[by_area], axis=0, return_index=True)
         for index in by_area[smallest]:
-            cut = found.cut(index)
+            cut, step = found.cut(index), self._step
             row, column = cut.origin[0] - self._crop.y0, cut.origin[1] - self._crop.x0
-            height, width = cut.mask.shape
-            self._seen[row : row + height, column : column + width] |= cut.mask
+            mask = cut.mask[-row % step :: step, -column % step :: step]
+            row, column = -(-row // step), -(-column // step)
+            self._seen[row : row + mask.shape[0], column : column + mask.shape[1]] |= mask
 
     def is_new(self, points: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return which points, (x, y) in pixels of the crop, lie in no object yet."""
         height, width = self._seen.shape
-        columns, rows = points.astype(np.intp).T
+        columns, rows = points.astype(np.intp).T // self._step
         seen = self._seen[rows.clip(0, height - 1), columns.clip(0, width - 1)]
         return np.asarray(~seen)
