@@ -5,6 +5,7 @@
     python scripts/benchmark.py --video                  tiny models, 3 scenes each
     python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
+    python scripts/benchmark.py --encoder sam2.1_hiera_tiny --calibration 24 --outliers
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
     python scripts/benchmark.py --ahead 300
     python scripts/benchmark.py --stack 200              a batch, killed and resumed, on workers
@@ -34,6 +35,7 @@ from tests.parity import SETS_PER_IMAGE  # noqa: E402
 from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
+from benchmarks.encoder import encoder  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
 from benchmarks.quick import quick  # noqa: E402
 from benchmarks.sliders import sliders  # noqa: E402
@@ -62,6 +64,10 @@ def main() -> int:
     parser.add_argument("--planes", type=int, default=30, help="of the volume that is timed")
     parser.add_argument("--objects", type=int, default=50, help="in the volume that is timed")
     parser.add_argument("--speed", nargs="+", metavar="MODEL", help="time encode and click")
+    parser.add_argument("--encoder", nargs="+", metavar="MODEL", help="its encoder, INT8 as well")
+    parser.add_argument("--calibration", type=int, default=24, help="images for --encoder's INT8")
+    parser.add_argument("--outliers", action="store_true", help="channels that stand out")
+    parser.add_argument("--threads", type=int, default=0, help="of --encoder, both sides")
     parser.add_argument("--window", nargs="+", metavar="MODEL", help="time the widget")
     parser.add_argument("--ahead", type=int, metavar="PLANES", help="encode a zarr stack ahead")
     parser.add_argument("--stack", type=int, metavar="PLANES", help="segment a stack in a batch")
@@ -84,6 +90,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = (
         arguments.speed,
+        arguments.encoder,
         arguments.window,
         arguments.ahead,
         arguments.stack,
@@ -96,8 +103,8 @@ def main() -> int:
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
-            "choose --parity, --video, --volume, --speed, --window, --ahead, --stack, --amg, "
-            "--amg-parity, --quick, --sliders or --walk"
+            "choose --parity, --video, --volume, --speed, --encoder, --window, --ahead, --stack, "
+            "--amg, --amg-parity, --quick, --sliders or --walk"
         )
     passed = True
     with tempfile.TemporaryDirectory() as home:
@@ -112,6 +119,15 @@ def main() -> int:
             many(name, arguments.planes, arguments.objects, Path(home))
         for name in arguments.speed or ():
             speed(name, arguments.repeats)
+        for name in arguments.encoder or ():
+            encoder(
+                name,
+                arguments.repeats,
+                arguments.calibration,
+                Path(home),
+                outliers=arguments.outliers,
+                threads=arguments.threads,
+            )
         for name in arguments.amg_parity or ():
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():

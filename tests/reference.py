@@ -63,6 +63,32 @@ def perturbed_model(
 
 
 @torch.no_grad()
+def inject_outliers(model: Any, seed: int, share: float = 0.03) -> Any:
+    """Let a few channels behind each layer norm stand out, as in trained transformers.
+
+    Scale and shift of a channel grow by 10 to 60, and the weights that multiply it shrink by as
+    much, so that the model computes the same.
+
+    Returns
+    -------
+    sam2.modeling.sam2_base.SAM2Base
+        The same model.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for block in model.image_encoder.trunk.blocks:
+        first = [block.attn.qkv] + ([block.proj] if block.dim != block.dim_out else [])
+        for norm, layers in ((block.norm1, first), (block.norm2, [block.mlp.layers[0]])):
+            width = len(norm.weight)
+            chosen = torch.randperm(width, generator=generator)[: max(1, round(share * width))]
+            factors = 10 + 50 * torch.rand(len(chosen), generator=generator)
+            norm.weight[chosen] *= factors
+            norm.bias[chosen] *= factors
+            for layer in layers:
+                layer.weight[:, chosen] /= factors
+    return model
+
+
+@torch.no_grad()
 def let_memory_count(model: Any, seed: int) -> Any:
     """Make a video of a `perturbed_model` depend on all that SAM 2 remembers.
 

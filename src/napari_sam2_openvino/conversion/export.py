@@ -54,19 +54,19 @@ def export_image_encoder(model: "SAM2Base", folder: Path) -> None:
     import openvino
     import torch
 
-    from napari_sam2_openvino.conversion import graphs
+    from napari_sam2_openvino.conversion import encoder_graph
 
     size = model.image_size
     trunk = model.image_encoder.trunk
     with torch.no_grad():
         pos_embed = trunk._get_pos_embed((size // 4, size // 4))
     graph = _convert(
-        graphs.ImageEncoderGraph(model),
-        {"image": torch.zeros(1, 3, size, size), graphs.POS_EMBED_INPUT: pos_embed},
-        {"image": (1, 3, size, size), graphs.POS_EMBED_INPUT: tuple(pos_embed.shape)},
-        graphs.IMAGE_ENCODER_OUTPUTS,
+        encoder_graph.ImageEncoderGraph(model),
+        {"image": torch.zeros(1, 3, size, size), encoder_graph.POS_EMBED_INPUT: pos_embed},
+        {"image": (1, 3, size, size), encoder_graph.POS_EMBED_INPUT: tuple(pos_embed.shape)},
+        encoder_graph.IMAGE_ENCODER_OUTPUTS,
     )
-    embedded = graph.input(graphs.POS_EMBED_INPUT).get_node()
+    embedded = graph.input(encoder_graph.POS_EMBED_INPUT).get_node()
     embedded.output(0).replace(_pos_embed_graph(trunk, size // 4).output(0))
     graph.remove_parameter(embedded)
     graph.validate_nodes_and_infer_types()

@@ -1,4 +1,4 @@
-"""The two image graphs as torch modules, with exactly the inputs and outputs of the model folder.
+"""The mask decoder as a torch module, with exactly the inputs and outputs of the model folder.
 
 Imported only where torch is already needed.
 """
@@ -8,35 +8,10 @@ from typing import Any
 import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 
-from napari_sam2_openvino.core.image_graphs import DecoderOutput, ImageEncoder
+from napari_sam2_openvino.core.image_graphs import DecoderOutput
 
-# The engine's classes own the names; the inputs are the parameters of ``forward`` below.
-IMAGE_ENCODER_OUTPUTS = ImageEncoder.OUTPUTS
+# The engine's class owns the names; the inputs are the parameters of ``forward`` below.
 MASK_DECODER_OUTPUTS = DecoderOutput._fields
-
-# An input of the traced encoder that is replaced by its value before the graph is saved.
-POS_EMBED_INPUT = "pos_embed"
-
-
-class ImageEncoderGraph(nn.Module):
-    """Image to embeddings; ``no_mem_embed`` is not added.
-
-    The trunk's position embedding is an input, so that export can store it in its small form.
-    """
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: Tensor, pos_embed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode one normalised image of shape (1, 3, S, S)."""
-        trunk = self.model.image_encoder.trunk
-        trunk._get_pos_embed = lambda _: pos_embed
-        try:
-            feats = self.model.forward_image(image)["backbone_fpn"]
-        finally:
-            del trunk._get_pos_embed
-        return feats[2], feats[0], feats[1]
 
 
 class MaskDecoderGraph(nn.Module):

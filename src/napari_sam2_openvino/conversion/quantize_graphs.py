@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.conversion.norm_folding import fold_norms
 from napari_sam2_openvino.conversion.recipes import Recipe, kept_operations
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE, MASK_DECODER_FILE
 from napari_sam2_openvino.core.progress import Progress
@@ -48,6 +49,7 @@ def write_quantized_graphs(
     if recipe.activations:
         calibration = _Calibration(images[: recipe.most_images], image_size)
         yield Progress("Quantizing the image encoder", 0.0)
+        fold_norms(encoder)
         encoder = yield from calibration.watch(partial(_full, encoder, recipe, calibration))
     else:
         yield Progress("Storing weights in 8 bits", 0.0)

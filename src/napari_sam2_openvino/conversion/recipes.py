@@ -24,7 +24,7 @@ Place = Literal[
 _PATTERNS: dict[Place, str] = {
     "attention": r".*scaled_dot_product_attention.*",
     "patch embedding": r".*\.patch_embed\..*",
-    "neck": r".*image_encoder\.neck\..*",
+    "neck": r".*\.neck\.convs\..*",
     "high-resolution features": r".*\.conv_s[01]/.*",
     "MLP outputs": r".*\.mlp\.layers\.1/.*",
 }

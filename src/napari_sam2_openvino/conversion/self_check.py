@@ -90,13 +90,13 @@ class SelfCheckRun:
         """
         import openvino
 
-        from napari_sam2_openvino.conversion import graphs
+        from napari_sam2_openvino.conversion import encoder_graph
 
         core = openvino.Core()
         precise = {"INFERENCE_PRECISION_HINT": "f32"}
         encoder = core.compile_model(folder / IMAGE_ENCODER_FILE, "CPU", precise)
         encoded = encoder({"image": self.image})
-        names = graphs.IMAGE_ENCODER_OUTPUTS
+        names = encoder_graph.IMAGE_ENCODER_OUTPUTS
         outputs = Outputs([encoded[name].copy() for name in names], [], [])
         # The encoder's memory is not needed beside the decoder's.
         del encoder, encoded
