@@ -119,15 +119,7 @@ def main() -> int:
             many(name, arguments.planes, arguments.objects, Path(home))
         for name in arguments.speed or ():
             speed(name, arguments.repeats)
-        for name in arguments.encoder or ():
-            encoder(
-                name,
-                arguments.repeats,
-                arguments.calibration,
-                Path(home),
-                outliers=arguments.outliers,
-                threads=arguments.threads,
-            )
+        encoders(arguments, Path(home))
         for name in arguments.amg_parity or ():
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():
@@ -138,6 +130,19 @@ def main() -> int:
             passed &= stack(arguments.stack, Path(home))
         in_window(arguments, Path(home))
     return 0 if passed else 1
+
+
+def encoders(arguments: argparse.Namespace, home: Path) -> None:
+    """Compare precisions of image encoders."""
+    for name in arguments.encoder or ():
+        encoder(
+            name,
+            arguments.repeats,
+            arguments.calibration,
+            home,
+            outliers=arguments.outliers,
+            threads=arguments.threads,
+        )
 
 
 def in_window(arguments: argparse.Namespace, home: Path) -> None:
