@@ -15,6 +15,7 @@ from napari.components.layerlist import LayerList
 
 from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
+from napari_sam2_openvino._qt.carrier import Carrier
 from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.object_list import ObjectList
@@ -22,6 +23,9 @@ from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._qt.segment_widget import SegmentWidget
 from napari_sam2_openvino._qt.session_files import SessionFiles
+from napari_sam2_openvino._qt.volume_tab import VolumeTab
+from napari_sam2_openvino._session.engines import Sam2Engine
+from napari_sam2_openvino.core.propagation_parameters import ScopeParameters
 
 LIMIT_SECONDS = 0.05
 SIDE = 2048
@@ -73,6 +77,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     for owner in (
         AllObjectsTab,
         Annotator,
+        Carrier,
         Drafting,
         Finder,
         ObjectList,
@@ -80,6 +85,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
         PromptLayers,
         SegmentWidget,
         SessionFiles,
+        VolumeTab,
     ):
         for name, value in vars(owner).items():
             is_callback = name.startswith(("_on_", "_show")) or not name.startswith("_")
@@ -147,6 +153,36 @@ def test_what_was_found_is_shown_filtered_and_committed_without_holding_it(
         usual.pop(name, None)
     assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
     assert "Finder._on_sifted" in usual
+
+
+def test_objects_go_through_planes_and_back_without_holding_it(
+    stopwatch: Stopwatch, open_window: Any
+) -> None:
+    plane = np.zeros((SIDE, SIDE), np.uint16)
+    for number, (row, column) in enumerate(np.ndindex(6, 6), start=1):
+        plane[300 * row + 100 :, 300 * column + 100 :][:150, :150] = number
+    image = np.stack([np.where(plane, 200, 30).astype(np.uint8)] * 5)
+    window = open_window(image, load_engine=Sam2Engine)
+    labels = np.zeros_like(image, np.uint16)
+    labels[0] = plane
+    target = window.viewer.add_labels(labels, name="labels")
+    window.annotator.set_target(target)
+    window.wait(lambda: window.session.engine is not None)
+    window.show_plane(0)
+    window.settle()
+    carrier = window.widget.carrier
+    carrier.scope = ScopeParameters("all of this plane")
+    window.do("propagate")
+    # Looked at while it grows.
+    window.show_plane(2)
+    window.wait(lambda: not carrier.is_running)
+    assert np.count_nonzero(labels.any(axis=(1, 2))) == 5
+    window.do("take_back_propagation")
+    window.wait(lambda: not carrier.is_running)
+    assert np.array_equal(labels.any(axis=(1, 2)), [True, *(False,) * 4])
+    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
+    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
+    assert len(stopwatch.seconds["Carrier._on_written"]) == 5
 
 
 def test_importing_the_widget_brings_in_neither_torch_nor_openvino() -> None:
