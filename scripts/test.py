@@ -1,7 +1,8 @@
 """Run every check of this project in an environment of its own.
 
-Makes ``.venv-test``, installs the project with what its tests need, then runs ruff, mypy and the
-whole of pytest, under a virtual display where there is none. Arguments are passed on to pytest:
+Makes ``.venv-test``, installs the project with what its tests need, then runs ruff, mypy, the
+build of the documentation and the whole of pytest, under a virtual display where there is none.
+Arguments are passed on to pytest:
 
     python3 scripts/test.py
     python3 scripts/test.py -m "not slow" -k predictor
@@ -20,6 +21,7 @@ from bootstrap import (
 
 # Windows stay in one process, see tests/conftest.py.
 PROCESSES = ("--numprocesses=2", "--dist=loadgroup")
+SITE = "scripts/docs/mkdocs.yml"
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +35,8 @@ def main(arguments: list[str]) -> int:
         "ruff check": [python, "-m", "ruff", "check"],
         "ruff format": [python, "-m", "ruff", "format", "--check"],
         "mypy": [python, "-m", "mypy"],
+        # Warnings of a quiet build would not count.
+        "documentation": [python, "-m", "mkdocs", "build", "--strict", "-f", SITE],
         "pytest": [*display_command(), python, "-m", "pytest", *PROCESSES, *arguments],
     }
     failed = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2_openvino.core.models import list_models, load_model
     from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 
-__version__ = "0.1.0.dev0"
+    __version__: str
 
 _HOMES = {
     "SAM2AutomaticMaskGenerator": "napari_sam2_openvino.core.automatic_mask_generator",
@@ -44,6 +44,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("napari-sam2-openvino")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
