@@ -6,6 +6,7 @@ would take over is ten lines.
 """
 
 import ast
+import importlib.util
 import inspect
 import re
 import shlex
@@ -13,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.documented_files import write_files, write_for
+from tests.documented_files import write_features, write_files, write_labels
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -126,8 +127,11 @@ def test_commands_run(command, files):
 
     from napari_sam2_openvino.cli import app
 
-    write_for(command, files)
     _, *arguments = shlex.split(command)
+    if arguments[0] == "export":
+        write_labels(files)
+    if "--features" in arguments:
+        write_features(files)
     if arguments[0] == "segment" and FEWER_POINTS[0] not in arguments:
         arguments += FEWER_POINTS
     answer = CliRunner().invoke(app, arguments)
@@ -148,6 +152,8 @@ def test_other_commands_name_what_there_is():
             extra = re.fullmatch(r"napari-sam2-openvino\[(\w+)\]", arguments[-1])
             assert extra
             assert extra[1] in extras["optional-dependencies"]
+        elif arguments[:1] == ["-m"]:
+            assert importlib.util.find_spec(arguments[1])
         elif program.startswith("python"):
             assert ROOT.joinpath(arguments[0]).is_file()
             for option in [each for each in arguments if each.startswith("--")]:
