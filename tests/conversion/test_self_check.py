@@ -87,7 +87,7 @@ def test_a_failed_check_fails_the_conversion(micro_checkpoint, micro_config, tmp
         export_encoder(other, folder)
 
     monkeypatch.setattr(export, "export_image_encoder", wrong_export)
-    request = pipeline.Request(str(micro_checkpoint), "micro", str(micro_config), 32)
+    request = pipeline.Request(str(micro_checkpoint), "micro", str(micro_config), 64)
     with pytest.raises(ConversionError, match="does not compute"):
         for _ in pipeline.fill_folder(request, tmp_path):
             pass

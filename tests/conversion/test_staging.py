@@ -132,7 +132,7 @@ def fill_with_a_full_file(request, destination, file_name):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("file_name", ["parameters.npz", "image_encoder.bin"])
 def test_each_file_may_fill_the_disk(file_name, micro_checkpoint, micro_config, tmp_path):
-    request = pipeline.Request(str(micro_checkpoint), "m", str(micro_config), 32)
+    request = pipeline.Request(str(micro_checkpoint), "m", str(micro_config), 64)
     with pytest.raises(ConversionError, match="is full"):
         fill_with_a_full_file(request, tmp_path / "m", file_name)
     assert content(tmp_path) == []

@@ -55,6 +55,16 @@ def test_moves_lead_from_each_order_to_each(side):
             np.testing.assert_array_equal(moved, positions(other, 16, 8))
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (2, 1)])
+def test_axes_of_one_token_move_as_well(height, width):
+    rows = TokenOrder.rows(height, width)
+    windows = TokenOrder.windows(2 * height, 2 * width, 2).pooled()
+    for order, other in ((rows, windows), (windows, rows)):
+        shape, axes = order.move(other)
+        assert np.prod(shape, dtype=int) == height * width
+        assert axes == tuple(range(len(shape)))
+
+
 @pytest.mark.parametrize(
     ("shape", "axes", "few"),
     [

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2_openvino.conversion.checkpoints import StateDict
 
 BACKBONE_STRIDE = 16
+COARSEST_STRIDE = 32
 
 # The only classes that a config may name.
 _CLASSES = {
@@ -216,11 +217,13 @@ def _check_image_size(model: "SAM2Base", image_size: int) -> None:
     # The window embedding is tiled over the patches (stride 4), and the coarsest level (stride 32)
     # is doubled.
     window = int(model.image_encoder.trunk.window_spec[0])
-    step = math.lcm(4 * window, 2 * BACKBONE_STRIDE)
-    if image_size < step or image_size % step:
+    step = math.lcm(4 * window, COARSEST_STRIDE)
+    # OpenVINO 2026.4.1 crashes on a single token at the coarsest level.
+    least = max(step, 2 * COARSEST_STRIDE)
+    if image_size < least or image_size % step:
         raise ConversionError(
-            f"image_size must be a multiple of {step} for this model, but is {image_size}: give "
-            "the size that it was trained with."
+            f"image_size must be a multiple of {step} for this model and at least {least}, but is "
+            f"{image_size}: give the size that it was trained with."
         )
 
 

@@ -37,7 +37,7 @@ class TokenOrder:
     @classmethod
     def rows(cls, height: int, width: int) -> "TokenOrder":
         """Row by row."""
-        return cls((Step("y", height, 1), Step("x", width, 1)))
+        return cls._of([Step("y", height, 1), Step("x", width, 1)])
 
     @classmethod
     def windows(cls, height: int, width: int, side: int) -> "TokenOrder":
@@ -56,6 +56,11 @@ class TokenOrder:
             steps += [Step("y", 2, stride), Step("x", 2, stride)]
             stride *= 2
         steps += [Step("y", side // stride, stride), Step("x", side // stride, stride)]
+        return cls._of(steps)
+
+    @classmethod
+    def _of(cls, steps: list[Step]) -> "TokenOrder":
+        """Leave out what counts to one: equal orders have equal steps."""
         return cls(tuple(step for step in steps if step.length > 1))
 
     @property
