@@ -1,6 +1,5 @@
 """The dialog in the window, with a real checkpoint and the real child process."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conversion.children import left_behind, workers
 
 from napari_sam2_openvino._qt.models_widget import ModelsWidget
-from napari_sam2_openvino.core.paths import models_dir
 
 MICRO_CONFIG = Path(__file__).parents[1] / "conversion" / "micro.yaml"
 # Far longer than it takes on a free machine.
@@ -26,25 +25,6 @@ def micro_checkpoint(tmp_path_factory: Any) -> Path:
     path = tmp_path_factory.mktemp("check points") / "micro é.pt"
     torch.save({"model": perturbed_model(MICRO_CONFIG, seed=7).state_dict()}, path)
     return Path(path)
-
-
-def workers() -> list[str]:
-    """Return the processes that convert, of this test; empty where there is no /proc."""
-    home = os.environ["NAPARI_SAM2_HOME"].encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            is_ours = home in (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"conversion.worker" in command and is_ours:
-            found.append(folder.name)
-    return found
-
-
-def left_behind() -> list[str]:
-    return sorted(path.name for path in models_dir().glob("*")) if models_dir().is_dir() else []
 
 
 @pytest.fixture
@@ -91,10 +71,10 @@ def test_a_conversion_is_cancelled_and_the_next_one_is_in_the_list(
     assert len(workers()) == (sys.platform == "linux")
     dialog.cancel_button.click()
     wait_for(qtbot, dialog, "Cancelled: nothing was written.")
-    assert (workers(), left_behind()) == ([], [])
+    assert (workers(), left_behind()) == (set(), [])
     assert begin(widget, micro_checkpoint) is dialog
     wait_for(qtbot, dialog, "micro é is ready")
-    assert (workers(), left_behind()) == ([], ["micro é"])
+    assert (workers(), left_behind()) == (set(), ["micro é"])
 
     def is_listed() -> bool:
         widget.table.choose("micro é")

@@ -1,7 +1,6 @@
 """The dock for models, with the starter and real child processes."""
 
 import hashlib
-import os
 import shutil
 import sys
 import threading
@@ -15,6 +14,8 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QMessageBox
 from tests.checkpoint_server import CONTENT, Server
+from tests.conversion import children
+from tests.conversion.children import left_behind
 from tests.damage import damage_scales
 
 from napari_sam2_openvino._qt.models_widget import ModelsWidget
@@ -34,24 +35,9 @@ LONG_MS = 240_000
 WAIT_MS = 30_000
 
 
-def workers() -> list[str]:
-    """Return the child processes of this test; empty where there is no /proc."""
-    home = os.environ["NAPARI_SAM2_HOME"].encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-            is_ours = home in (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"napari_sam2_openvino" in command and is_ours:
-            found.append(folder.name)
-    return found
-
-
-def left_behind() -> list[str]:
-    """Return what lies in the folder of models, hidden or not."""
-    return sorted(path.name for path in models_dir().glob("*")) if models_dir().is_dir() else []
+def workers() -> set[int]:
+    """Return the child processes of this test, whatever they do."""
+    return children.workers("napari_sam2_openvino")
 
 
 def add_model(name: str, *, is_advised: bool = True) -> Path:
@@ -214,7 +200,7 @@ def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     report = models_dir() / "small é" / "report"
     assert (report / "report.md").is_file()
     assert (report / "report.json").is_file()
-    assert workers() == []
+    assert workers() == set()
     assert dock.widget.chosen.name == "small é"
     dock.press("report", "small é")
     dock.wait(lambda: dock.widget.pages.report_view.isVisibleTo(dock.widget))
@@ -275,7 +261,7 @@ def test_cancel_ends_within_a_second_and_leaves_nothing_behind(open_dock: Any) -
     assert len(workers()) == (sys.platform == "linux")
     dock.widget.cancel_button.click()
     dock.wait(lambda: dock.said == "Cancelled: nothing was written.")
-    assert (workers(), left_behind()) == ([], [])
+    assert (workers(), left_behind()) == (set(), [])
     # The next one begins.
     assert dock.can("quantize", STARTER)
 
@@ -288,7 +274,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(open_dock: Any) -> N
     dock.finish()
     assert "cannot be written" in dock.said
     assert models_dir().is_file()
-    assert workers() == []
+    assert workers() == set()
 
 
 def test_what_is_decided_on_stays_in_view(open_dock: Any) -> None:

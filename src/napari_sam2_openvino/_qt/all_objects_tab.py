@@ -4,14 +4,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +19,7 @@ from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.folding import folded
 from napari_sam2_openvino._qt.object_forms import FILTER_NAMES, GENERATOR_NAMES
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
+from napari_sam2_openvino._qt.tab import Tab
 from napari_sam2_openvino.core.object_parameters import (
     AllObjectsParameters,
     CandidateFilter,
@@ -36,7 +35,7 @@ _REMEMBER = (
 )
 
 
-class AllObjectsTab(QScrollArea):
+class AllObjectsTab(Tab):
     """Everything about objects that are found without prompts.
 
     Parameters
@@ -81,8 +80,8 @@ class AllObjectsTab(QScrollArea):
             inner.addWidget(form)
         inner.addWidget(self.remember_box)
         self.search_section = folded("How it is searched", search)
-        self._content = QWidget()
-        layout = QVBoxLayout(self._content)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.run_button)
         layout.addWidget(self.progress_bar)
@@ -96,10 +95,7 @@ class AllObjectsTab(QScrollArea):
         last.addWidget(self.reset_button)
         layout.addLayout(last)
         layout.addStretch(1)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setWidget(self._content)
+        self.setWidget(content)
 
     def _connect(self) -> None:
         finder = self._finder
@@ -118,13 +114,6 @@ class AllObjectsTab(QScrollArea):
         finder.defaults_changed.connect(self._show_defaults)
         finder.running_changed.connect(self._show_running)
         finder.search.progressed.connect(self._show_progress)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for what is inside: it does not scroll sideways."""
-        width = self._content.minimumSizeHint().width()
-        if (bar := self.verticalScrollBar()) is not None:
-            width += bar.sizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())
 
     def _on_changed(self, _value: Any) -> None:
         self._finder.set_parameters(

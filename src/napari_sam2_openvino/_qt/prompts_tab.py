@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.actions import Action, tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
@@ -18,12 +17,13 @@ from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.plane_strip import PlaneStates, PlaneStrip
 from napari_sam2_openvino._qt.prompts_panel import PromptsPanel
 from napari_sam2_openvino._qt.session_files import SessionFiles
+from napari_sam2_openvino._qt.tab import Tab
 from napari_sam2_openvino._qt.verbs import Verbs
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.session_file import SessionFile
 
 
-class PromptsTab(QScrollArea):
+class PromptsTab(Tab):
     """Everything about objects that are drawn by hand.
 
     Parameters
@@ -72,8 +72,8 @@ class PromptsTab(QScrollArea):
         files.opened.connect(self._show_session)
 
     def _lay_out(self) -> None:
-        self._content = QWidget()
-        layout = QVBoxLayout(self._content)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.prompts_panel)
         layout.addWidget(self.strip)
@@ -90,17 +90,7 @@ class PromptsTab(QScrollArea):
         layout.addWidget(self.models_button)
         layout.addWidget(self.clear_cache_button)
         layout.addStretch(1)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setWidget(self._content)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for what is inside: it does not scroll sideways."""
-        width = self._content.minimumSizeHint().width()
-        if (bar := self.verticalScrollBar()) is not None:
-            width += bar.sizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())
+        self.setWidget(content)
 
     def toggle_help(self) -> None:
         """Open the list of keys, or close it."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +26,7 @@ from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
 from napari_sam2_openvino._qt.score_strip import ScoreStates, ScoreStrip
 from napari_sam2_openvino._qt.soon import Soon
+from napari_sam2_openvino._qt.tab import Tab
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.propagation_parameters import ScopeParameters
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
@@ -38,7 +38,7 @@ _RANGE = "The first and the last plane that may be written. Planes beyond stay a
 _SHOWN = "Whose area and score the strip shows: of all objects together, the sum and the lowest."
 
 
-class VolumeTab(QScrollArea):
+class VolumeTab(Tab):
     """Everything about objects that go through the planes of a stack.
 
     Parameters
@@ -83,8 +83,8 @@ class VolumeTab(QScrollArea):
         self._show()
 
     def _lay_out(self) -> None:
-        self._content = QWidget()
-        layout = QVBoxLayout(self._content)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.about_label)
         layout.addWidget(self.scope_form)
@@ -104,10 +104,7 @@ class VolumeTab(QScrollArea):
         layout.addWidget(self.result_label)
         layout.addWidget(folded("How objects are carried", self.volume_form))
         layout.addStretch(1)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setWidget(self._content)
+        self.setWidget(content)
 
     def _connect(self) -> None:
         carrier = self._carrier
@@ -123,13 +120,6 @@ class VolumeTab(QScrollArea):
         carrier.changed.connect(self._soon.ask)
         carrier.running_changed.connect(self._show_running)
         carrier.progressed.connect(self._show_progress)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for what is inside: it does not scroll sideways."""
-        width = self._content.minimumSizeHint().width()
-        if (bar := self.verticalScrollBar()) is not None:
-            width += bar.sizeHint().width()
-        return QSize(width, super().minimumSizeHint().height())
 
     def _on_run(self) -> None:
         self._table["propagate"]()
