@@ -125,12 +125,13 @@ class CropSearch:
                     if seen is not None:
                         wanted = wanted[seen.is_new(wanted)]
                     n_done += len(each) - len(wanted)
-                    for own, n_decoded in self._decode(wanted, pool):
-                        found += own
+                    for ready, n_decoded in self._decode(wanted, pool):
+                        found += ready
+                        if seen is not None:
+                            # For the next rounds: the points of this one are chosen already.
+                            seen.add(Candidates.joined(ready or found[:1]))
                         yield report(n_done + n_decoded)
                     n_done += len(wanted)
-                    if seen is not None:
-                        seen.add(Candidates.joined(found))
             finally:
                 # The pool waits for its threads: a job that ends early has them leave their work.
                 self._is_over = True
