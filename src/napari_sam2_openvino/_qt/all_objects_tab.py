@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_sam2_openvino._qt.actions import tooltip, wrapped
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.folding import folded
+from napari_sam2_openvino._qt.job_progress import time_left
 from napari_sam2_openvino._qt.object_forms import FILTER_NAMES, GENERATOR_NAMES
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino._qt.tab import Tab
@@ -156,7 +157,8 @@ class AllObjectsTab(Tab):
 
     def _show_progress(self, progress: Progress, seconds: float) -> None:
         self.progress_bar.setValue(0 if math.isnan(progress.done) else round(1000 * progress.done))
-        parts = [progress.stage, progress.detail, _time_left(seconds)]
+        left = "" if math.isnan(seconds) else time_left(seconds)
+        parts = [progress.stage, progress.detail, left]
         self.progress_label.setText(", ".join(part for part in parts if part))
 
     def _show_count(self) -> None:
@@ -185,10 +187,3 @@ class AllObjectsTab(Tab):
                 f"stability below {kept.stability_score_thresh:.2f}"
             )
         return f"{text}."
-
-
-def _time_left(seconds: float) -> str:
-    if math.isnan(seconds):
-        return ""
-    minutes = round(seconds / 60)
-    return f"about {minutes} min left" if minutes > 1 else f"about {math.ceil(seconds)} s left"

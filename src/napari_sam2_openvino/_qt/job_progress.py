@@ -131,7 +131,11 @@ class TimeLeft:
         passed = monotonic() - self._began
         if passed < _ESTIMATE_AFTER_SECONDS or not _ESTIMATE_AFTER_SHARE <= done < 1:
             return ""
-        seconds = passed * (1 - done) / done
-        if seconds > 90:
-            return f" about {seconds / 60:.0f} min left"
-        return f" about {seconds:.0f} s left"
+        return f" {time_left(passed * (1 - done) / done)}"
+
+
+def time_left(seconds: float) -> str:
+    """Return "about 3 min left", or "about 50 s left"."""
+    if seconds > 90:
+        return f"about {seconds / 60:.0f} min left"
+    return f"about {math.ceil(seconds)} s left"

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.compare_form import CompareForm
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.quantize_form import QuantizeForm
 from napari_sam2_openvino._qt.report_view import ReportView
+from napari_sam2_openvino._qt.tab import Tab
 from napari_sam2_openvino._qt.tuning_view import TuningView
 
 
@@ -31,10 +31,7 @@ class ModelPages(QStackedWidget):
         self.report_view = ReportView()
         self._pages = (self.quantize_form, self.compare_form, self.tuning_view, self.report_view)
         for page in self._pages:
-            scrolled = QScrollArea()
-            scrolled.setWidgetResizable(True)
-            scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
-            scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            scrolled = Tab()
             scrolled.setWidget(_on_top(page))
             self.addWidget(scrolled)
         self.show_page(None)

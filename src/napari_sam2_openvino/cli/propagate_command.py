@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_sam2_openvino.cli.common_options import (
+    Axes,
+    Channels,
+    Device,
+    ModelName,
+    Overwrite,
+    Precision,
+    Resume,
+    read_channels,
+)
 from napari_sam2_openvino.cli.output import show_progress
 from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
-from napari_sam2_openvino.cli.segment_command import INTENSITIES, read_channels
+from napari_sam2_openvino.cli.segment_command import INTENSITIES
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
@@ -39,20 +49,13 @@ def propagate_command(
     plane: Annotated[
         int | None, typer.Option(help="Which plane of the labels, counted from 0; all by default.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or folder of a model.")] = "starter",
-    device: Annotated[str, typer.Option(help="A device of OpenVINO, such as CPU.")] = "CPU",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
-    axes: Annotated[
-        str | None,
-        typer.Option(help="One letter for each axis, such as ZYX, if the file does not tell."),
-    ] = None,
-    channels: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Up to three channels to look at, such as 0,2.")
-    ] = "",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what was begun and not ended.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    model: ModelName = "starter",
+    device: Device = "CPU",
+    precision: Precision = "auto",
+    axes: Axes = None,
+    channels: Channels = "",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     **given: Any,
 ) -> None:
     """Carry objects that are marked on some planes through a stack or time series."""

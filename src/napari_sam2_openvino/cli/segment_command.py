@@ -13,6 +13,16 @@ from napari_sam2_openvino.batch.parameters import (
     LinkParameters,
     PlaneParameters,
 )
+from napari_sam2_openvino.cli.common_options import (
+    Axes,
+    Channels,
+    Device,
+    ModelName,
+    Overwrite,
+    Precision,
+    Resume,
+    read_channels,
+)
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
 from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
@@ -73,16 +83,11 @@ def segment_command(
             "folder or several images a folder.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name or folder of a model.")] = "starter",
-    device: Annotated[str, typer.Option(help="A device of OpenVINO, such as CPU.")] = "CPU",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
-    axes: Annotated[
-        str | None,
-        typer.Option(help="One letter for each axis, such as TZYX, if the file does not tell."),
-    ] = None,
-    channels: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Up to three channels to look at, such as 0,2.")
-    ] = "",
+    model: ModelName = "starter",
+    device: Device = "CPU",
+    precision: Precision = "auto",
+    axes: Axes = None,
+    channels: Channels = "",
     planes: Annotated[
         str, typer.Option(metavar="RANGES", help="Only these, such as z=10:20 or t=0,z=::5.")
     ] = "",
@@ -103,10 +108,8 @@ def segment_command(
             "or x0, y0, x1 and y1; and perhaps file, z or t, obj_id, prompt.",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what was begun and not ended.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -175,16 +178,6 @@ def _parameters(recipe: "ModelRecipe", channels: str, given: Mapping[str, Any]) 
         normalization=INTENSITIES.with_given(Normalization(), given),
         linking=LINKING.with_given(LinkParameters(), given),
     )
-
-
-def read_channels(text: str) -> tuple[int, ...]:
-    """Return the channels that an option names, such as "0,2"; none for ""."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError as error:
-        raise InputError(
-            f"--channels takes numbers with commas between them, such as 0,2, but is {text!r}."
-        ) from error
 
 
 def _recipe(
