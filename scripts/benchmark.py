@@ -3,6 +3,7 @@
     python scripts/benchmark.py --parity                 all models, 200 prompt sets each
     python scripts/benchmark.py --parity starter
     python scripts/benchmark.py --video                  tiny models, 3 scenes each
+    python scripts/benchmark.py --video sam2_hiera_tiny --keep runs/video    goes on where it was
     python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
     python scripts/benchmark.py --encoder sam2.1_hiera_tiny --calibration 24 --outliers
@@ -25,12 +26,15 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.parity import SETS_PER_IMAGE  # noqa: E402
+from tests.video_parity import SCENES  # noqa: E402
 
 from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
@@ -60,6 +64,12 @@ def main() -> int:
     )
     parser.add_argument("--parity", nargs="*", metavar="MODEL", help="compare with PyTorch")
     parser.add_argument("--video", nargs="*", metavar="MODEL", help="compare videos with PyTorch")
+    parser.add_argument(
+        "--scenes", nargs="+", type=int, default=(), metavar="N", help="of --video, from 1"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="of models and finished steps of --video"
+    )
     parser.add_argument("--volume", nargs="+", metavar="MODEL", help="carry objects through planes")
     parser.add_argument("--planes", type=int, default=30, help="of the volume that is timed")
     parser.add_argument("--objects", type=int, default=50, help="in the volume that is timed")
@@ -107,13 +117,13 @@ def main() -> int:
             "--amg, --amg-parity, --quick, --sliders or --walk"
         )
     passed = True
-    with tempfile.TemporaryDirectory() as home:
+    with folder(arguments.keep) as home:
         # The user's own models and caches stay out of it.
         os.environ[HOME_VARIABLE] = home
         for name in (arguments.parity or PARITY_MODELS) if arguments.parity is not None else ():
             passed &= parity(name, arguments.sets)
-        for name in (arguments.video or VIDEO_MODELS) if arguments.video is not None else ():
-            passed &= video(name)
+        if arguments.video is not None:
+            passed &= videos(arguments)
         for name in arguments.volume or ():
             quality(name, VolumeParameters())
             many(name, arguments.planes, arguments.objects, Path(home))
@@ -130,6 +140,24 @@ def main() -> int:
             passed &= stack(arguments.stack, Path(home))
         in_window(arguments, Path(home))
     return 0 if passed else 1
+
+
+@contextmanager
+def folder(kept: Path | None) -> Iterator[str]:
+    """Give a folder for models and caches: one that stays, or one for this run."""
+    if kept is None:
+        with tempfile.TemporaryDirectory() as home:
+            yield home
+    else:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield str(kept)
+
+
+def videos(arguments: argparse.Namespace) -> bool:
+    """Compare videos with PyTorch; return whether all passed."""
+    scenes = tuple(list(SCENES)[number - 1] for number in arguments.scenes)
+    passed = [video(name, scenes, arguments.keep) for name in arguments.video or VIDEO_MODELS]
+    return all(passed)
 
 
 def encoders(arguments: argparse.Namespace, home: Path) -> None:

@@ -4,10 +4,12 @@ Both sides see the same planes, prompts and weights. A plane passes if at least 
 pixels agree and object scores differ by at most 1e-2.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +121,11 @@ class Reference:
 
 
 class Pair:
-    """Both sides, driven together; `results` grows with each answer."""
+    """Both sides, driven together; `results` grows with each answer.
+
+    With a file to keep them in, both states are written after each step, and the steps that an
+    earlier run has done are passed over.
+    """
 
     def __init__(
         self,
@@ -127,39 +133,92 @@ class Pair:
         predictor: SAM2VideoPredictor,
         planes: NDArray[np.uint8],
         scene: str,
+        kept: Path | None = None,
     ) -> None:
         self.reference = reference
         self.predictor = predictor
         self.state = predictor.init_state(planes)
         self.scene = scene
         self.results: list[PlaneComparison] = []
+        self._kept = kept
+        self._n_done = self._n_seen = 0
+        if kept is not None and kept.is_file():
+            self._go_on(torch.load(kept, weights_only=False))
+
+    def _go_on(self, saved: dict[str, Any]) -> None:
+        self._n_done, self.results = saved["n_done"], saved["results"]
+        self.reference.state = saved["reference"]
+        self.state.objects.update(saved["objects"])
+
+    @contextmanager
+    def _step(self) -> Iterator[bool]:
+        """Say whether a step is still to be done, and keep what it brings."""
+        self._n_seen += 1
+        is_new = self._n_seen > self._n_done
+        yield is_new
+        if is_new and self._kept is not None:
+            saved = {
+                "n_done": self._n_seen,
+                "results": self.results,
+                "reference": self.reference.state,
+                "objects": self.state.objects,
+            }
+            unfinished = self._kept.with_suffix(".part")
+            torch.save(saved, unfinished)
+            os.replace(unfinished, self._kept)
 
     def prompt(self, frame_idx: int, obj_id: int, **prompts: Any) -> None:
         """Give both the same points or box."""
+        with self._step() as is_new:
+            if is_new:
+                self._prompt(frame_idx, obj_id, prompts)
+
+    def mask(self, frame_idx: int, obj_id: int, mask: NDArray[np.bool_]) -> None:
+        """Give both the same mask."""
+        with self._step() as is_new:
+            if is_new:
+                self._mask(frame_idx, obj_id, mask)
+
+    def clear(self, frame_idx: int, obj_id: int) -> None:
+        """Clear the prompts of an object on a plane, on both sides."""
+        with self._step() as is_new:
+            if is_new:
+                self._clear(frame_idx, obj_id)
+
+    def remove(self, obj_id: int) -> None:
+        """Remove an object on both sides."""
+        with self._step() as is_new:
+            if is_new:
+                self._remove(obj_id)
+
+    def propagate(self, **options: Any) -> None:
+        """Propagate on both sides and compare each plane."""
+        with self._step() as is_new:
+            if is_new:
+                self._propagate(options)
+
+    def _prompt(self, frame_idx: int, obj_id: int, prompts: dict[str, Any]) -> None:
         theirs = self.reference.predictor.add_new_points_or_box(
             self.reference.state, frame_idx, obj_id, **prompts
         )
         ours = self.predictor.add_new_points_or_box(self.state, frame_idx, obj_id, **prompts)
         self._compare(f"prompt {obj_id}", theirs, ours)
 
-    def mask(self, frame_idx: int, obj_id: int, mask: NDArray[np.bool_]) -> None:
-        """Give both the same mask."""
+    def _mask(self, frame_idx: int, obj_id: int, mask: NDArray[np.bool_]) -> None:
         theirs = self.reference.predictor.add_new_mask(
             self.reference.state, frame_idx, obj_id, mask
         )
         ours = self.predictor.add_new_mask(self.state, frame_idx, obj_id, mask)
         self._compare(f"mask {obj_id}", theirs, ours)
 
-    def clear(self, frame_idx: int, obj_id: int) -> None:
-        """Clear the prompts of an object on a plane, on both sides."""
+    def _clear(self, frame_idx: int, obj_id: int) -> None:
         theirs = self.reference.predictor.clear_all_prompts_in_frame(
             self.reference.state, frame_idx, obj_id
         )
         ours = self.predictor.clear_all_prompts_in_frame(self.state, frame_idx, obj_id)
         self._compare(f"clear {obj_id}", theirs, ours)
 
-    def remove(self, obj_id: int) -> None:
-        """Remove an object on both sides."""
+    def _remove(self, obj_id: int) -> None:
         ids, theirs = self.reference.predictor.remove_object(self.reference.state, obj_id)
         our_ids, ours = self.predictor.remove_object(self.state, obj_id)
         assert tuple(ids) == our_ids
@@ -170,8 +229,7 @@ class Pair:
                 f"remove {obj_id}", (each.frame_idx, list(ids), by_frame[each.frame_idx]), each
             )
 
-    def propagate(self, **options: Any) -> None:
-        """Propagate on both sides and compare each plane."""
+    def _propagate(self, options: dict[str, Any]) -> None:
         step = "backwards" if options.get("reverse") else "forwards"
         theirs = self.reference.predictor.propagate_in_video(self.reference.state, **options)
         ours = self.predictor.propagate_in_video(self.state, **options)
@@ -273,7 +331,12 @@ SIZES = ((90, 120), (200, 130), (160, 160))
 
 
 def compare_videos(
-    model: Any, predictor: SAM2VideoPredictor, seed: int, *, scenes: tuple[str, ...] = ()
+    model: Any,
+    predictor: SAM2VideoPredictor,
+    seed: int,
+    *,
+    scenes: tuple[str, ...] = (),
+    kept: Path | None = None,
 ) -> Iterator[PlaneComparison]:
     """Yield a comparison for each answer of each scene.
 
@@ -285,6 +348,8 @@ def compare_videos(
     seed : int
     scenes : tuple of str, optional
         All by default.
+    kept : Path, optional
+        A folder in which finished steps are kept, so that a run that was cut off goes on.
     """
     for number, name in enumerate(SCENES):
         if scenes and name not in scenes:
@@ -297,6 +362,7 @@ def compare_videos(
                 planes,
                 correct_as_cond=predictor.add_all_frames_to_correct_as_cond,
             )
-            pair = Pair(reference, predictor, planes, name)
+            file = None if kept is None else kept / f"{name.replace(' ', '_')}.pt"
+            pair = Pair(reference, predictor, planes, name, file)
             SCENES[name](pair, hw)
         yield from pair.results

@@ -1,5 +1,6 @@
 """The models that are measured, ours and the reference."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,24 @@ def reference_model(name: str) -> Any:
 
 
 def model_folder(name: str, reference: Any) -> Path | str:
-    """Return what `load_model` takes: the bundled starter, or a conversion of the reference."""
+    """Return what `load_model` takes: the bundled starter, or a conversion of the reference.
+
+    One that is there with the same weights is taken.
+    """
     import torch
 
     if name == STARTER:
         return STARTER
-    checkpoint = models_dir().parent / f"{name}.pt"
-    torch.save({"model": reference.state_dict()}, checkpoint)
+    checkpoint, folder = models_dir().parent / f"{name}.pt", models_dir() / name
+    weights = reference.state_dict()
+    if folder.is_dir() and checkpoint.is_file():
+        earlier = torch.load(checkpoint, weights_only=True)["model"]
+        if earlier.keys() == weights.keys() and all(
+            torch.equal(tensor, weights[key]) for key, tensor in earlier.items()
+        ):
+            return folder
+        shutil.rmtree(folder)
+    torch.save({"model": weights}, checkpoint)
     started = time.perf_counter()
     converted = convert(checkpoint, name, image_size=reference.image_size)
     print(f"{name}: converted in {time.perf_counter() - started:.0f} s")
