@@ -24,7 +24,9 @@ def random_logits(shape, seed=0):
 
 
 @pytest.mark.parametrize("image_hw", SIZES)
-def test_resize_logits_equals_torch(image_hw):
+@pytest.mark.parametrize("strip_pixels", [100, 1 << 16])
+def test_resize_logits_equals_torch(monkeypatch, image_hw, strip_pixels):
+    monkeypatch.setattr(mask_resizing, "_STRIP_PIXELS", strip_pixels)
     logits = random_logits((3, 64, 64))
     expected = F.interpolate(
         torch.from_numpy(logits)[None], image_hw, mode="bilinear", align_corners=False
@@ -34,12 +36,23 @@ def test_resize_logits_equals_torch(image_hw):
 
 @pytest.mark.parametrize("image_hw", SIZES)
 @pytest.mark.parametrize("threshold", [0.0, 1.0, 100.0, -100.0])
-def test_masks_from_logits_equal_thresholded_full_resize(image_hw, threshold):
+@pytest.mark.parametrize("strip_pixels", [100, 1 << 16])
+def test_masks_from_logits_equal_thresholded_full_resize(
+    monkeypatch, image_hw, threshold, strip_pixels
+):
     logits = random_logits((3, 48, 32), seed=1)
     expected = mask_resizing.resize_logits(logits, image_hw) > threshold
+    monkeypatch.setattr(mask_resizing, "_STRIP_PIXELS", strip_pixels)
     np.testing.assert_array_equal(
         mask_resizing.masks_from_logits(logits, image_hw, threshold), expected
     )
+
+
+def test_the_intermediate_is_stored_by_rows():
+    """Stored by columns, as an index gives it, a large image takes ten times as long."""
+    logits = random_logits((1, 48, 32))[0]
+    wide = mask_resizing._between_columns(logits, mask_resizing._taps(32, 300))
+    assert wide.flags.c_contiguous
 
 
 def test_masks_from_logits_of_one_bright_corner_pixel():

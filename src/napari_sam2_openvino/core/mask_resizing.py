@@ -1,6 +1,7 @@
 """From low-resolution logits to pixels of the image, as SAM 2 resizes them; pure functions."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -52,22 +53,46 @@ def _reach(n_in: int, n_out: int, wanted: NDArray[np.bool_], offset: int) -> tup
 
 def _interpolate(logits: Float, rows: _Taps, columns: _Taps) -> Float:
     """Bilinear in two steps, along columns first: the intermediate is small."""
-    return _between_rows(_between_columns(logits, columns), rows)
+    resized = np.empty((len(rows.low), len(columns.low)), np.float32)
+    for span, values in _strips(_between_columns(logits, columns), rows):
+        resized[span] = values
+    return resized
 
 
 def _between_columns(logits: Float, columns: _Taps) -> Float:
-    left, right = logits[:, columns.low], logits[:, columns.high]
-    wide: Float = left + columns.weight * (right - left)
+    # By `take`, which gives rows that are contiguous; an index gives columns that are, and
+    # everything after it walks the array across memory.
+    left = np.take(logits, columns.low, axis=1)
+    wide = np.take(logits, columns.high, axis=1)
+    wide -= left
+    wide *= columns.weight
+    wide += left
     return wide
 
 
-def _between_rows(wide: Float, rows: _Taps) -> Float:
-    result = wide[rows.high]
-    top = wide[rows.low]
-    result -= top
-    result *= rows.weight[:, None]
-    result += top
-    return result
+def _strips(wide: Float, rows: _Taps) -> Iterator[tuple[slice, Float]]:
+    """Interpolate between rows, a strip of outputs at a time.
+
+    Yields
+    ------
+    span : slice
+        Rows of the output.
+    values : ndarray of float32
+        In memory that the next strip is written to.
+    """
+    steps = np.zeros_like(wide)
+    np.subtract(wide[1:], wide[:-1], out=steps[:-1])
+    height = max(1, _STRIP_PIXELS // max(1, wide.shape[1]))
+    buffers = np.empty((2, min(height, len(rows.low)), wide.shape[1]), np.float32)
+    for first in range(0, len(rows.low), height):
+        part = rows.part(slice(first, first + height))
+        values, top = buffers[:, : len(part.low)]
+        # Every index is valid; "clip" lets numpy write to the buffer without one of its own.
+        np.take(wide, part.low, axis=0, out=top, mode="clip")
+        np.take(steps, part.low, axis=0, out=values, mode="clip")
+        values *= part.weight[:, None]
+        values += top
+        yield slice(first, first + len(part.low)), values
 
 
 def resize_logits(logits: Float, image_hw: tuple[int, int]) -> Float:
@@ -152,8 +177,13 @@ def mask_window(
     origin : tuple of int
         (row, column) of the part in the image.
     """
-    part, place = logits_window(logits, origin, low_res_hw, image_hw, mask_threshold)
-    return part > mask_threshold, place
+    window = _window(logits, origin, low_res_hw, image_hw, mask_threshold)
+    if window is None:
+        return np.zeros((0, 0), bool), (0, 0)
+    part = np.empty(window.hw, bool)
+    for span, values in _strips(_between_columns(logits, window.columns), window.rows):
+        np.greater(values, np.float32(mask_threshold), out=part[span])
+    return part, window.origin
 
 
 def logits_window(
@@ -164,14 +194,42 @@ def logits_window(
     mask_threshold: float = 0.0,
 ) -> tuple[Float, tuple[int, int]]:
     """Return the part of the resized logits that can exceed a threshold; see `mask_window`."""
-    above = logits > mask_threshold
-    if not above.any():
+    window = _window(logits, origin, low_res_hw, image_hw, mask_threshold)
+    if window is None:
         return np.zeros((0, 0), np.float32), (0, 0)
+    return _interpolate(logits, window.rows, window.columns), window.origin
+
+
+class _Window(NamedTuple):
+    """The part of the image that can exceed a threshold."""
+
+    origin: tuple[int, int]
+    """(row, column) of the part in the image."""
+    rows: _Taps
+    """Of the part, into the window of the logits."""
+    columns: _Taps
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        return len(self.rows.low), len(self.columns.low)
+
+
+def _window(
+    logits: Float,
+    origin: tuple[int, int],
+    low_res_hw: tuple[int, ...],
+    image_hw: tuple[int, int],
+    threshold: float | np.float32,
+) -> _Window | None:
+    """Return what `mask_window` computes; None if no logit exceeds the threshold."""
+    above = logits > threshold
+    if not above.any():
+        return None
     row, rows = _reach(low_res_hw[0], image_hw[0], np.asarray(above.any(axis=1)), origin[0])
     column, columns = _reach(low_res_hw[1], image_hw[1], np.asarray(above.any(axis=0)), origin[1])
     rows = rows._replace(low=rows.low - origin[0], high=rows.high - origin[0])
     columns = columns._replace(low=columns.low - origin[1], high=columns.high - origin[1])
-    return _interpolate(logits, rows, columns), (row, column)
+    return _Window((row, column), rows, columns)
 
 
 class JudgedMask(NamedTuple):
@@ -208,20 +266,14 @@ def judge_mask(
     low, high = (np.float32(mask_threshold + sign * stability_offset) for sign in (-1, 1))
     # Column by column in memory, as run lengths are made.
     logits, size = np.ascontiguousarray(logits.T), image_hw[::-1]
-    above = logits > low
-    if not above.any():
+    window = _window(logits, (0, 0), logits.shape, size, low)
+    if window is None:
         return JudgedMask(np.zeros((0, 0), bool), (0, 0), np.float32(np.nan))
-    column, columns = _reach(logits.shape[0], size[0], np.asarray(above.any(axis=1)), 0)
-    row, rows = _reach(logits.shape[1], size[1], np.asarray(above.any(axis=0)), 0)
-    part = np.empty((len(columns.low), len(rows.low)), bool)
-    tall = _between_columns(logits, rows)
+    part = np.empty(window.hw, bool)
     inner = outer = 0
-    strip = max(1, _STRIP_PIXELS // max(1, part.shape[1]))
-    for first in range(0, len(part), strip):
-        span = slice(first, first + strip)
-        values = _between_rows(tall, columns.part(span))
+    for span, values in _strips(_between_columns(logits, window.columns), window.rows):
         np.greater(values, np.float32(mask_threshold), out=part[span])
         inner += int(np.count_nonzero(values > high))
         outer += int(np.count_nonzero(values > low))
     stability = np.float32(inner) / np.float32(outer) if outer else np.float32(np.nan)
-    return JudgedMask(part.T, (row, column), stability)
+    return JudgedMask(part.T, window.origin[::-1], stability)
