@@ -141,12 +141,14 @@ class Pair:
         self.scene = scene
         self.results: list[PlaneComparison] = []
         self._kept = kept
-        self._n_done = self._n_seen = 0
+        self._n_done = self._n_seen = self._n_passes = 0
+        self._passes: list[list[list[int]]] = []
         if kept is not None and kept.is_file():
             self._go_on(torch.load(kept, weights_only=False))
 
     def _go_on(self, saved: dict[str, Any]) -> None:
         self._n_done, self.results = saved["n_done"], saved["results"]
+        self._passes = saved["passes"]
         self.reference.state = saved["reference"]
         self.state.objects.update(saved["objects"])
 
@@ -160,6 +162,7 @@ class Pair:
             saved = {
                 "n_done": self._n_seen,
                 "results": self.results,
+                "passes": self._passes,
                 "reference": self.reference.state,
                 "objects": self.state.objects,
             }
@@ -193,9 +196,41 @@ class Pair:
 
     def propagate(self, **options: Any) -> None:
         """Propagate on both sides and compare each plane."""
-        with self._step() as is_new:
-            if is_new:
-                self._propagate(options)
+        if self._kept is None:
+            self._propagate(options)
+            return
+        # Plane by plane, as the predictors themselves do: each is a step.
+        self._n_passes += 1
+        if len(self._passes) < self._n_passes:
+            self._passes.append(self._parts(**options))
+        for part in self._passes[self._n_passes - 1]:
+            with self._step() as is_new:
+                if is_new:
+                    reverse = options.get("reverse", False)
+                    n_more = len(part) - 1
+                    self._propagate(
+                        {
+                            "start_frame_idx": part[0],
+                            "max_frame_num_to_track": n_more,
+                            "reverse": reverse,
+                        }
+                    )
+
+    def _parts(
+        self,
+        start_frame_idx: int | None = None,
+        max_frame_num_to_track: int = N_PLANES,
+        reverse: bool = False,
+    ) -> list[list[int]]:
+        """Return the planes of a pass, in parts that give the same when they are passed alone."""
+        if start_frame_idx is None:
+            objects = self.state.objects.values()
+            start_frame_idx = min(at for obj in objects for at in (*obj.cond, *obj.new_cond))
+        if not reverse:
+            end = min(start_frame_idx + max_frame_num_to_track, N_PLANES - 1)
+            return [[at] for at in range(start_frame_idx, end + 1)]
+        # The reference does not begin a pass backwards at plane 0.
+        return [*([at] for at in range(start_frame_idx, 1, -1)), [1, 0]]
 
     def _prompt(self, frame_idx: int, obj_id: int, prompts: dict[str, Any]) -> None:
         theirs = self.reference.predictor.add_new_points_or_box(

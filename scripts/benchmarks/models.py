@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.reference import perturbed_model, starter_model
+from tests.reference import build_model, perturbed_model, starter_model
 
 from napari_sam2_openvino import convert
 from napari_sam2_openvino.core.catalogue import find_entry
@@ -25,6 +25,22 @@ def reference_model(name: str) -> Any:
     return perturbed_model(entry.config_file, seed=SEED)
 
 
+def kept_reference(name: str) -> Any:
+    """Return the PyTorch model that an earlier run has converted, or None."""
+    import torch
+
+    entry, checkpoint = find_entry(name), _checkpoint(name)
+    if entry is None or not checkpoint.is_file():
+        return None
+    reference = build_model(entry.config_file)
+    reference.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+    return reference
+
+
+def _checkpoint(name: str) -> Path:
+    return models_dir().parent / f"{name}.pt"
+
+
 def model_folder(name: str, reference: Any) -> Path | str:
     """Return what `load_model` takes: the bundled starter, or a conversion of the reference.
 
@@ -34,7 +50,7 @@ def model_folder(name: str, reference: Any) -> Path | str:
 
     if name == STARTER:
         return STARTER
-    checkpoint, folder = models_dir().parent / f"{name}.pt", models_dir() / name
+    checkpoint, folder = _checkpoint(name), models_dir() / name
     weights = reference.state_dict()
     if folder.is_dir() and checkpoint.is_file():
         earlier = torch.load(checkpoint, weights_only=True)["model"]

@@ -6,7 +6,7 @@ import numpy as np
 from tests.reference import let_memory_count
 from tests.video_parity import SCENES, PlaneComparison, compare_videos
 
-from benchmarks.models import SEED, model_folder, reference_model
+from benchmarks.models import SEED, kept_reference, model_folder, reference_model
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
@@ -22,7 +22,9 @@ def video(name: str, scenes: tuple[str, ...] = (), kept: Path | None = None) -> 
     kept : Path, optional
         A folder for finished steps, so that a run that was cut off goes on.
     """
-    reference = let_memory_count(reference_model(name), SEED)
+    reference = kept_reference(name) if kept else None
+    if reference is None:
+        reference = let_memory_count(reference_model(name), SEED)
     engine = load_model(model_folder(name, reference), precision="f32")
     parameters = VolumeParameters(method="memory", fill_hole_area=0)
     predictor = SAM2VideoPredictor(engine, parameters)

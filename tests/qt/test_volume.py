@@ -170,6 +170,48 @@ def test_from_a_plane_without_prompts_it_goes_on_from_what_is_labelled(volume: V
     assert [area > 0 for area in volume.areas()] == [2 <= plane <= 5 for plane in range(8)]
 
 
+def carried_before(open_window: Any, starter: Any) -> tuple[Volume, Any]:
+    """Return a window with what an earlier one has carried, the object in hand on plane 3."""
+    earlier = np.stack([discs_at(radius) for radius in RADII]).astype(np.uint16) * 5
+    # It was wider there, and on a plane beyond its end.
+    earlier[4, 40:44, 20:110] = 5
+    earlier[6, 48:53, 60:65] = 5
+    volume = Volume(open_window(discs(RADII), load_engine=lambda _name: starter))
+    target = volume.window.viewer.add_labels(earlier.copy(), name="earlier")
+    volume.window.widget.choices.target_combo.value = target
+    volume.window.show_plane(3)
+    volume.window.settle()
+    volume.choose(objects="all of this plane")
+    return volume, earlier
+
+
+def discs_at(radius: int) -> Any:
+    return np.hypot(*(np.indices(HW) - np.reshape(CENTRE, (2, 1, 1)))) < radius
+
+
+def test_what_another_window_has_carried_stays_unless_it_is_to_be_replaced(
+    open_window: Any, starter: Any
+) -> None:
+    volume, earlier = carried_before(open_window, starter)
+    volume.run()
+    added = volume.labels == 5
+    assert added[earlier == 5].all()
+    assert "older pixels of theirs stayed" in volume.window.status
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    np.testing.assert_array_equal(volume.labels, earlier)
+
+    volume.choose(replace=True)
+    volume.run()
+    assert "older pixels" not in volume.window.status
+    assert not volume.labels[4, 40:44, 100:].any()
+    assert [area > 0 for area in volume.areas(5)] == [radius > 0 for radius in RADII]
+    np.testing.assert_array_equal(volume.labels[3], earlier[3])
+    volume.window.do("take_back_propagation")
+    volume.settle()
+    np.testing.assert_array_equal(volume.labels, earlier)
+
+
 def test_a_propagation_is_stopped_and_what_is_there_stays(open_window: Any, starter: Any) -> None:
     stack = discs((16,) * 60)
     volume = Volume(open_window(stack, load_engine=lambda _name: starter))

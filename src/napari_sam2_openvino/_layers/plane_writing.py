@@ -66,11 +66,14 @@ class WrittenPlane:
         Pixels of each object on the plane afterwards, by label; 0 for one that is not there.
     changes : tuple
         What it takes to write the plane as it was.
+    kept : frozenset of int, optional
+        Labels that were watched and have older pixels outside of their new masks.
     """
 
     plane: PlaneIndex
     areas: Mapping[int, int]
     changes: tuple[_Change, ...] = field(default=())
+    kept: frozenset[int] = frozenset()
 
     @property
     def nbytes(self) -> int:
@@ -107,6 +110,8 @@ def write_objects(
     objects: Sequence[tuple[int, MaskCut]],
     mode: CommitMode,
     replaced: Collection[int],
+    *,
+    watched: Collection[int] = (),
 ) -> WrittenPlane:
     """Write objects into a plane of labels, by the rule of every commit.
 
@@ -121,21 +126,35 @@ def write_objects(
     mode : {"keep existing", "overwrite", "only where empty"}
     replaced : collection of int
         Labels whose pixels on the plane become 0 outside of their new masks.
+    watched : collection of int, optional
+        Labels of which `WrittenPlane.kept` tells whether they have other pixels on the plane.
 
     Raises
     ------
     InputError
         If the labels cannot be read or written.
     """
-    old = cut_objects(data, [label for label, _ in objects if label in replaced], plane)
+    labels = {label for label, _ in objects}
+    old = cut_objects(data, labels & {*replaced, *watched}, plane)
+    beside = {label: old.pop(label) for label in old.keys() - set(replaced)}
     changes: list[_Change] = []
     if mode != "only where empty":
         # First, so that no object keeps another one out of where it is no more.
         shrunk = [(label, _common(old[label], cut)) for label, cut in objects if label in old]
         changes += _write(data, plane, commit_to_windows(data, plane, shrunk, mode, old)[0])
-    windows, results = commit_to_windows(data, plane, objects, mode, old)
+    # A commit replaces an object within the box of its mask: what stays there is part of it.
+    whole = [
+        (label, _joined(beside[label], cut) if label in beside else cut) for label, cut in objects
+    ]
+    windows, results = commit_to_windows(data, plane, whole, mode, old)
     changes += _write(data, plane, windows)
-    return WrittenPlane(plane, {each.obj_id: each.n_pixels for each in results}, tuple(changes))
+    kept = {
+        label
+        for label, cut in objects
+        if label in beside and _common(beside[label], cut).mask.sum() < beside[label].mask.sum()
+    }
+    areas = {each.obj_id: each.n_pixels for each in results}
+    return WrittenPlane(plane, areas, tuple(changes), frozenset(kept))
 
 
 def take_back(data: Any, written: WrittenPlane) -> bool:
@@ -161,6 +180,17 @@ def take_back(data: Any, written: WrittenPlane) -> bool:
         pixels[is_here] = np.where(now == change.after.row(), change.before.row(), now)
         is_changed |= bool(_write(data, written.plane, [window]))
     return is_changed
+
+
+def _joined(old: MaskCut, new: MaskCut) -> MaskCut:
+    """Return a new mask with the pixels of an old one that are in its box."""
+    mask = new.mask.copy()
+    rows, columns = np.nonzero(old.mask)
+    rows, columns = rows + old.origin[0] - new.origin[0], columns + old.origin[1] - new.origin[1]
+    height, width = mask.shape
+    is_in = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    mask[rows[is_in], columns[is_in]] = True
+    return MaskCut(mask, new.origin)
 
 
 def _common(old: MaskCut, new: MaskCut) -> MaskCut:

@@ -150,19 +150,24 @@ class Read:
         Masks on the plane in view, by label.
     found : tuple of FoundObject
         What a search has found.
+    planes : mapping of int to frozenset of int, optional
+        The numbers of all planes with pixels of an object, by label; empty if not asked for.
     """
 
     largest: int
     cuts: dict[int, MaskCut]
     found: tuple[FoundObject, ...]
+    planes: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
 def read_sources(
     data: Any,
-    plane: PlaneIndex,
+    stack: Stack,
     sources: Sources,
     largest: int | None,
     cancelled: Callable[[], bool],
+    *,
+    on_all_planes: bool,
 ) -> Read:
     """Read what the target says; for the worker.
 
@@ -170,12 +175,13 @@ def read_sources(
     ----------
     data : array_like of integers
         Of the target.
-    plane : PlaneIndex
-        The one in view.
+    stack : Stack
     sources : Sources
     largest : int or None
         The largest label, if it is known.
     cancelled : callable
+    on_all_planes : bool
+        Whether to look up on which planes the objects are.
 
     Raises
     ------
@@ -183,6 +189,7 @@ def read_sources(
     InputError
         If the labels cannot be read.
     """
+    plane = stack.planes[stack.current]
     if largest is None:
         largest = largest_label(data, cancelled)
     wanted: Collection[int]
@@ -191,5 +198,20 @@ def read_sources(
     else:
         wanted = sources.wanted
     cuts = cut_objects(data, wanted, plane, cancelled)
+    cuts = {label: cut for label, cut in cuts.items() if cut.mask.any()}
     found = () if sources.found is None else objects_to_commit(sources.found)
-    return Read(largest, {key: cut for key, cut in cuts.items() if cut.mask.any()}, found)
+    planes: dict[int, frozenset[int]] = {}
+    if on_all_planes:
+        planes = _planes_of(data, stack, {*cuts, *sources.labels.values()}, cancelled)
+    return Read(largest, cuts, found, planes)
+
+
+def _planes_of(
+    data: Any, stack: Stack, labels: Collection[int], cancelled: Callable[[], bool]
+) -> dict[int, frozenset[int]]:
+    """Return the numbers of the planes on which objects have pixels."""
+    found: dict[int, set[int]] = {label: set() for label in labels}
+    for number, plane in enumerate(stack.planes):
+        for label in found.keys() & object_areas(data, plane, cancelled).keys():
+            found[label].add(number)
+    return {label: frozenset(numbers) for label, numbers in found.items()}

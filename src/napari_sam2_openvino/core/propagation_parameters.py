@@ -40,6 +40,15 @@ class ScopeParameters:
             "are gone through: with memory, objects can come back after a gap.",
         ),
     ] = True
+    replace: Annotated[
+        bool,
+        Parameter(
+            "Replace older pixels",
+            "What an object has on the planes that are gone through goes where it is not found, "
+            "whoever drew it: choose it to carry an object of an earlier session anew. Otherwise "
+            "only what this window has carried goes, and the rest stays beside what is found.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_limits(self)

@@ -1,14 +1,12 @@
 """SAM 2's video predictor on OpenVINO."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.memory import FrameOutput
 from napari_sam2_openvino.core.memory_tracking import MemoryTracker
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import ChannelView
@@ -19,15 +17,15 @@ from napari_sam2_openvino.core.tracker import Tracker
 from napari_sam2_openvino.core.video_decoding import (
     Cancelled,
     PlaneDecoder,
-    raise_if,
     read_mask,
 )
+from napari_sam2_openvino.core.video_passes import VideoPasses
 from napari_sam2_openvino.core.video_prompting import PromptDecoder
 from napari_sam2_openvino.core.video_state import FramePrediction, VideoState, read_planes
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 
-class SAM2VideoPredictor:
+class SAM2VideoPredictor(VideoPasses):
     """Carry objects through a volume or time series: ``sam2.sam2_video_predictor``.
 
     With a model that has memory graphs, results equal the reference in f32 up to rounding; with
@@ -79,26 +77,27 @@ class SAM2VideoPredictor:
         add_all_frames_to_correct_as_cond: bool = True,
         embeddings: EmbeddingCache | None = None,
     ) -> None:
+        parameters = VolumeParameters() if parameters is None else parameters
         self.model = model
-        self.parameters = VolumeParameters() if parameters is None else parameters
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
-        method = self.parameters.method
+        method = parameters.method
         self.uses_memory = method == "memory" or (method == "automatic" and model.has_memory)
-        self._decoder = PlaneDecoder(
+        decoder = PlaneDecoder(
             model,
             EmbeddingCache() if embeddings is None else embeddings,
-            fill_hole_area=self.parameters.fill_hole_area,
+            fill_hole_area=parameters.fill_hole_area,
             with_pointers=self.uses_memory,
         )
-        self._tracker: Tracker
+        tracker: Tracker
         if self.uses_memory:
             # Compiled now, so that a model without memory is refused now.
             self._memory = model.memory
-            self._tracker = MemoryTracker(self._decoder, self.parameters)
+            tracker = MemoryTracker(decoder, parameters)
         else:
-            self._tracker = ProjectionTracker(self._decoder, self.parameters.min_overlap)
+            tracker = ProjectionTracker(decoder, parameters.min_overlap)
+        super().__init__(decoder, tracker, parameters)
         self._prompts = PromptDecoder(
-            self._decoder, self._tracker, corrects_as_cond=add_all_frames_to_correct_as_cond
+            decoder, tracker, corrects_as_cond=add_all_frames_to_correct_as_cond
         )
 
     def init_state(
@@ -220,129 +219,6 @@ class SAM2VideoPredictor:
         is_cond = self._prompts.add_mask(state, frame_idx, obj_id, square, cancelled=cancelled)
         return self._newest(state, frame_idx, is_cond=is_cond)
 
-    def propagate_in_video(
-        self,
-        inference_state: VideoState,
-        start_frame_idx: int | None = None,
-        max_frame_num_to_track: int | None = None,
-        reverse: bool = False,
-        *,
-        cancelled: Cancelled = None,
-    ) -> Generator[FramePrediction, None, None]:
-        """Carry all objects from plane to plane.
-
-        What was found stays in the state, wherever the generator is left.
-
-        Parameters
-        ----------
-        inference_state : VideoState
-        start_frame_idx : int, optional
-            By default the first plane with prompts.
-        max_frame_num_to_track : int, optional
-            How many planes are passed after the first one; by default all.
-        reverse : bool, optional
-            To smaller indices.
-        cancelled : callable, optional
-            Asked every few milliseconds.
-
-        Yields
-        ------
-        FramePrediction
-            Of all objects on each plane, those with prompts on it included.
-
-        Raises
-        ------
-        InputError
-            If an object has no prompts.
-        JobCancelledError
-            If ``cancelled`` returned true.
-        """
-        state = inference_state
-        self.propagate_in_video_preflight(state)
-        if start_frame_idx is None:
-            start_frame_idx = min(at for obj in state.objects.values() for at in obj.cond)
-        state.check_frame(start_frame_idx)
-        most = state.num_frames if max_frame_num_to_track is None else max_frame_num_to_track
-        for frame_idx in _order(start_frame_idx, most, state.num_frames, reverse=reverse):
-            raise_if(cancelled)
-            yield self.propagate_to_frame(state, frame_idx, reverse=reverse, cancelled=cancelled)
-
-    def propagate_to_frame(
-        self,
-        inference_state: VideoState,
-        frame_idx: int,
-        *,
-        reverse: bool = False,
-        cancelled: Cancelled = None,
-    ) -> FramePrediction:
-        """Carry all objects to one plane: one step of `propagate_in_video`, after its preflight.
-
-        Raises
-        ------
-        JobCancelledError
-            If ``cancelled`` returned true.
-        """
-        steps = self.frame_steps(inference_state, frame_idx, reverse=reverse, cancelled=cancelled)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                prediction: FramePrediction = end.value
-                return prediction
-
-    def frame_steps(
-        self,
-        inference_state: VideoState,
-        frame_idx: int,
-        *,
-        reverse: bool = False,
-        cancelled: Cancelled = None,
-    ) -> Generator[None, None, FramePrediction]:
-        """Do `propagate_to_frame` and pause after each batch of objects, for what is urgent."""
-        state = inference_state
-        wanted = [obj_id for obj_id, obj in state.objects.items() if frame_idx not in obj.cond]
-        if wanted:
-            found: dict[int, FrameOutput] = {}
-            for batch in self._tracker.track(
-                state, frame_idx, wanted, reverse=reverse, cancelled=cancelled
-            ):
-                found |= batch
-                yield
-            # All at once: what is left in the middle is as if it had not begun.
-            for obj_id, output in found.items():
-                state.objects[obj_id].non_cond[frame_idx] = output
-        self.pass_frame(state, frame_idx, reverse=reverse)
-        return self._prediction(
-            state, frame_idx, [obj.known(frame_idx) for obj in state.objects.values()]
-        )
-
-    def pass_frame(self, inference_state: VideoState, frame_idx: int, *, reverse: bool) -> None:
-        """Note that a propagation has passed a plane, as if it had been found there what is known.
-
-        For states that are put together from what was kept elsewhere.
-        """
-        for obj in inference_state.objects.values():
-            obj.tracked[frame_idx] = reverse
-            if not self.parameters.keep_all_planes:
-                obj.forget_far(frame_idx, self._tracker.reach)
-
-    def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
-        """Let the next propagation see all prompts.
-
-        Raises
-        ------
-        InputError
-            If there is no object, or one without prompts.
-        """
-        if not inference_state.objects:
-            raise InputError("There are no prompts yet: mark an object on a plane first.")
-        for obj_id, obj in inference_state.objects.items():
-            obj.settle()
-            if not obj.cond:
-                raise InputError(
-                    f"Object {obj_id} has no prompts: mark it on a plane, or remove it."
-                )
-
     def clear_all_prompts_in_frame(
         self, inference_state: VideoState, frame_idx: int, obj_id: int
     ) -> FramePrediction:
@@ -403,24 +279,3 @@ class SAM2VideoPredictor:
             frame_idx,
             [obj.newest(frame_idx, is_cond=is_cond) for obj in state.objects.values()],
         )
-
-    def _prediction(
-        self, state: VideoState, frame_idx: int, outputs: Sequence[FrameOutput | None]
-    ) -> FramePrediction:
-        return FramePrediction(
-            frame_idx,
-            state.obj_ids,
-            np.stack([self._decoder.logits(output) for output in outputs]),
-            np.array(
-                [np.nan if output is None else output.object_score for output in outputs],
-                np.float32,
-            ),
-            state.image_hw,
-        )
-
-
-def _order(start: int, most: int, num_frames: int, *, reverse: bool) -> Iterable[int]:
-    """Return the planes of a propagation; backwards from the first plane there are none."""
-    if not reverse:
-        return range(start, min(start + most, num_frames - 1) + 1)
-    return range(start, max(start - most, 0) - 1, -1) if start > 0 else ()
