@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
-from tests.reference import perturbed_model
 
 from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
 
@@ -18,11 +16,16 @@ def micro_config():
 
 @pytest.fixture(scope="session")
 def micro_model():
+    pytest.importorskip("sam2", reason="converting needs the extra convert")
+    from tests.reference import perturbed_model
+
     return perturbed_model(MICRO_CONFIG, seed=7)
 
 
 @pytest.fixture(scope="session")
 def micro_checkpoint(micro_model, tmp_path_factory):
+    import torch
+
     path = tmp_path_factory.mktemp("check points é") / "micro ü.pt"
     torch.save({"model": micro_model.state_dict()}, path)
     return path

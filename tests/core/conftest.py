@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
-from tests.reference import perturbed_model, reference_predictor
 
 from napari_sam2_openvino import SAM2ImagePredictor, convert, load_model
 
@@ -13,11 +11,16 @@ MICRO_CONFIG = Path(__file__).parent.parent / "conversion" / "micro.yaml"
 
 @pytest.fixture(scope="session")
 def micro_reference_model():
+    pytest.importorskip("sam2", reason="the reference needs the extra convert")
+    from tests.reference import perturbed_model
+
     return perturbed_model(MICRO_CONFIG, seed=3)
 
 
 @pytest.fixture(scope="session")
 def micro_folder(micro_reference_model, tmp_path_factory):
+    import torch
+
     checkpoint = tmp_path_factory.mktemp("checkpoints") / "micro.pt"
     torch.save({"model": micro_reference_model.state_dict()}, checkpoint)
     return convert(checkpoint, "engine-micro", config=MICRO_CONFIG)
@@ -35,4 +38,6 @@ def predictor(micro_model):
 
 @pytest.fixture
 def reference(micro_reference_model):
+    from tests.reference import reference_predictor
+
     return reference_predictor(micro_reference_model)

@@ -73,40 +73,6 @@ def test_preprocess_equals_sam2_transforms(hw):
     np.testing.assert_allclose(transforms.preprocess(rgb, 128), expected, atol=2e-5)
 
 
-def test_to_model_space_scales_x_by_width_and_y_by_height():
-    coords = np.array([[[30, 10], [60, 20]]], np.float32)
-    scaled = transforms.to_model_space(coords, (20, 60), 256)
-    np.testing.assert_array_equal(scaled, [[[128, 128], [256, 256]]])
-    np.testing.assert_array_equal(
-        transforms.to_model_space(np.array([[0.5, 0.25]], np.float32), None, 256), [[128, 64]]
-    )
-
-
-def test_tokens_of_points_end_with_one_that_is_not_a_point():
-    coords, labels = transforms.build_tokens(
-        np.array([[[1, 2], [3, 4]]], np.float32), np.array([[1, 0]], np.int32), None
-    )
-    np.testing.assert_array_equal(coords, [[[1, 2], [3, 4], [0, 0]]])
-    np.testing.assert_array_equal(labels, [[1, 0, -1]])
-
-
-def test_tokens_of_boxes_come_before_points():
-    coords, labels = transforms.build_tokens(
-        np.array([[[5, 6]], [[7, 8]]], np.float32),
-        np.array([[1], [1]], np.int32),
-        np.array([[[0, 1], [2, 3]], [[4, 5], [6, 7]]], np.float32),
-    )
-    np.testing.assert_array_equal(labels, [[2, 3, 1, -1]] * 2)
-    np.testing.assert_array_equal(coords[1], [[4, 5], [6, 7], [7, 8], [0, 0]])
-
-
-def test_without_points_and_boxes_there_is_no_token():
-    coords, labels = transforms.build_tokens(None, None, None)
-    assert coords.shape == (1, 0, 2)
-    assert labels.shape == (1, 0)
-    assert labels.dtype == np.int32
-
-
 def decoder_with_fallback(enabled):
     from sam2.modeling.sam.mask_decoder import MaskDecoder
 
@@ -140,7 +106,3 @@ def test_select_masks_without_the_flag_takes_the_first():
     np.testing.assert_array_equal(masks, logits[:, :1])
     masks, _ = transforms.select_masks(logits, scores, multimask_output=True, config=CONFIG)
     np.testing.assert_array_equal(masks, logits[:, 1:])
-
-
-def test_stability_of_an_empty_mask_is_one():
-    assert transforms.stability_scores(np.full((1, 4, 4), -9, np.float32), 0.05) == 1

@@ -6,7 +6,6 @@ import tifffile
 import zarr
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Label, Reader
-from ome_zarr_models.v04.image_label import ImageLabelAttrs
 from tests.export.scenes import (
     CORNER,
     FEATURES,
@@ -40,11 +39,18 @@ def test_ome_zarr_is_read_with_axes_sizes_and_properties(tmp_path):
     assert node.metadata["properties"][CORNER]["class_name"] == "nucleus"
     assert np.array_equal(node.data[0].compute(), labels)
     assert node.data[0].dtype == np.uint32
-    ImageLabelAttrs.model_validate(zarr.open_group(path, mode="r").attrs.asdict())
     with open_image(path) as file:
         assert (file.axes, file.scale) == ("TZYX", SIZES["scale"])
         assert file.units == ("second", "micrometer", "micrometer", "micrometer")
         assert np.array_equal(np.asarray(file.levels[0]), labels)
+
+
+def test_metadata_of_ome_zarr_follow_the_schema(tmp_path):
+    # Older releases of ome-zarr do without it.
+    schema = pytest.importorskip("ome_zarr_models.v04.image_label")
+    labelled = LabelledImage(stack_of_planes(), "TZYX", features=FEATURES, **SIZES)
+    path, _ = ome_zarr_of(labelled, tmp_path)
+    schema.ImageLabelAttrs.model_validate(zarr.open_group(path, mode="r").attrs.asdict())
 
 
 def test_large_planes_have_coarser_levels_of_the_same_labels(tmp_path):
