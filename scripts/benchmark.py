@@ -7,6 +7,7 @@
     python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
     python scripts/benchmark.py --encoder sam2.1_hiera_tiny --calibration 24 --outliers
+    python scripts/benchmark.py --compared sam2.1_hiera_tiny --keep runs/compared
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
     python scripts/benchmark.py --ahead 300
     python scripts/benchmark.py --stack 200              a batch, killed and resumed, on workers
@@ -17,9 +18,10 @@
     python scripts/benchmark.py --walk 200
 
 They run in the environment that ``scripts/test.py`` makes (it has PyTorch); --window, --ahead,
---sliders and --walk need a display. Meta's architectures get seeded weights with every parameter
-perturbed; the starter is the trained one. Figures of speed are medians of runs in which the two
-sides take turns.
+--sliders and --walk need a display, and --compared needs the packages onnx and onnxruntime beside
+it. With --keep FOLDER models are made once, and --parity, --video, --encoder and --compared go on
+where they were. Meta's architectures get seeded weights with every parameter perturbed; the starter
+is the trained one. Figures of speed are medians of runs in which the two sides take turns.
 """
 
 import argparse
@@ -39,6 +41,7 @@ from tests.video_parity import SCENES  # noqa: E402
 from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
+from benchmarks.compared import TASKS, compared  # noqa: E402
 from benchmarks.encoder import encoder  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
 from benchmarks.quick import quick  # noqa: E402
@@ -68,7 +71,7 @@ def main() -> int:
         "--scenes", nargs="+", type=int, default=(), metavar="N", help="of --video, from 1"
     )
     parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="of models and finished steps of --video"
+        "--keep", type=Path, metavar="FOLDER", help="of models and what is finished"
     )
     parser.add_argument("--volume", nargs="+", metavar="MODEL", help="carry objects through planes")
     parser.add_argument("--planes", type=int, default=30, help="of the volume that is timed")
@@ -78,6 +81,8 @@ def main() -> int:
     parser.add_argument("--calibration", type=int, default=24, help="images for --encoder's INT8")
     parser.add_argument("--outliers", action="store_true", help="channels that stand out")
     parser.add_argument("--threads", type=int, default=0, help="of --encoder, both sides")
+    parser.add_argument("--compared", nargs="+", metavar="MODEL", help="all runtimes in turn")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, help="of --compared")
     parser.add_argument("--window", nargs="+", metavar="MODEL", help="time the widget")
     parser.add_argument("--ahead", type=int, metavar="PLANES", help="encode a zarr stack ahead")
     parser.add_argument("--stack", type=int, metavar="PLANES", help="segment a stack in a batch")
@@ -101,6 +106,7 @@ def main() -> int:
     chosen = (
         arguments.speed,
         arguments.encoder,
+        arguments.compared,
         arguments.window,
         arguments.ahead,
         arguments.stack,
@@ -113,15 +119,15 @@ def main() -> int:
     )
     if arguments.parity is None and arguments.video is None and not any(chosen):
         parser.error(
-            "choose --parity, --video, --volume, --speed, --encoder, --window, --ahead, --stack, "
-            "--amg, --amg-parity, --quick, --sliders or --walk"
+            "choose --parity, --video, --volume, --speed, --encoder, --compared, --window, "
+            "--ahead, --stack, --amg, --amg-parity, --quick, --sliders or --walk"
         )
     passed = True
     with folder(arguments.keep) as home:
         # The user's own models and caches stay out of it.
         os.environ[HOME_VARIABLE] = home
         for name in (arguments.parity or PARITY_MODELS) if arguments.parity is not None else ():
-            passed &= parity(name, arguments.sets)
+            passed &= parity(name, arguments.sets, Path(home))
         if arguments.video is not None:
             passed &= videos(arguments)
         for name in arguments.volume or ():
@@ -161,7 +167,7 @@ def videos(arguments: argparse.Namespace) -> bool:
 
 
 def encoders(arguments: argparse.Namespace, home: Path) -> None:
-    """Compare precisions of image encoders."""
+    """Compare precisions of image encoders, and runtimes."""
     for name in arguments.encoder or ():
         encoder(
             name,
@@ -171,6 +177,8 @@ def encoders(arguments: argparse.Namespace, home: Path) -> None:
             outliers=arguments.outliers,
             threads=arguments.threads,
         )
+    for name in arguments.compared or ():
+        compared(name, arguments.tasks, arguments.repeats, home)
 
 
 def in_window(arguments: argparse.Namespace, home: Path) -> None:

@@ -2,8 +2,10 @@
 
     python scripts/quantization_study.py --out runs/quantization
     python scripts/quantization_study.py --out runs/quantization --write
+    python scripts/quantization_study.py --out runs/quantization --write --only presets
 
-The second also puts the tables into the documentation. Each recipe is calibrated on images that the
+The second also puts the tables into the documentation; the third only the shorter one, within
+minutes. Each recipe is calibrated on images that the
 starter was trained with and judged on held-out ones, by the same comparison that every quantization
 ends with. Recipes that were judged before with the same weights are not judged again, so it can be
 stopped and run again. Run it after each training of the starter. Needs the environment that
@@ -34,10 +36,11 @@ from napari_sam2_openvino.core.normalize import to_rgb
 from napari_sam2_openvino.core.paths import starter_dir
 from napari_sam2_openvino.synthetic import KINDS, Scene, make_scene
 from starter.examples import FIRST_TRAINING_SEED
-from starter.held_out import DIFFICULTIES, IMAGES_PER_KIND, SIDE, held_out_scenes
+from starter.held_out import DIFFICULTIES, SIDE, held_out_scenes
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "quantization.md"
 STUDY_IMAGES_PER_KIND = 2
+PRESET_IMAGES_PER_KIND = 2
 EVERYTHING = Recipe()
 STUDY: dict[str, Recipe] = {
     "weights of both graphs": PRESETS["safe"],
@@ -83,7 +86,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--model", type=Path, default=starter_dir(), help="folder of a model")
     parser.add_argument("--study-images", type=int, default=STUDY_IMAGES_PER_KIND)
-    parser.add_argument("--preset-images", type=int, default=IMAGES_PER_KIND)
+    parser.add_argument("--preset-images", type=int, default=PRESET_IMAGES_PER_KIND)
     parser.add_argument("--only", choices=("study", "presets"), help="one of the two tables")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     options = parser.parse_args()

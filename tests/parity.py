@@ -135,6 +135,7 @@ def compare(
     seed: int,
     image_sizes: tuple[tuple[int, int], ...] = IMAGE_SIZES,
     sets_per_image: int = SETS_PER_IMAGE,
+    first: int = 0,
 ) -> Iterator[Comparison]:
     """Yield a comparison for each prompt set of seeded random images.
 
@@ -147,12 +148,19 @@ def compare(
     image_sizes : tuple of (height, width), optional
         In pixels. Every other image is grey.
     sets_per_image : int, optional
+    first : int, optional
+        How many images were compared before: they are made, so that the others stay the same, but
+        not compared.
     """
     rng = np.random.default_rng(seed)
     predictor = SAM2ImagePredictor(model)
     for number, hw in enumerate(image_sizes):
         grey = bool(number % 2)
         image = make_image(rng, hw, grey=grey)
+        if number < first:
+            for _ in prompt_sets(rng, hw, np.zeros((1, 1, 1), np.float32), sets_per_image):
+                pass
+            continue
         reference.set_image(image)
         predictor.set_image(image[..., 0] if grey else image)
         centre = {"point_coords": [[hw[1] / 2, hw[0] / 2]], "point_labels": [1]}

@@ -15,7 +15,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.models import SEED, reference_model
 from napari_sam2_openvino.conversion import export
 from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
-from napari_sam2_openvino.conversion.recipes import PRESETS, Recipe
+from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.image_graphs import ImageEncoder
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE
 from napari_sam2_openvino.core.normalize import to_rgb
@@ -64,18 +64,28 @@ def encoder(
     reference = reference_model(name)
     if outliers:
         inject_outliers(reference, SEED)
-    folder = home / name
-    folder.mkdir()
-    export.export_image_encoder(reference, folder)
-    export.export_mask_decoder(reference, folder)
+    folder = home / f"{name}{' outliers' if outliers else ''}"
+    _exported(reference, folder)
     size = reference.image_size
     image = preprocess(_scene(0, size), size)
     sides = [*_torch_sides(reference, image), *_our_sides(folder, image, threads)]
     for preset in ("balanced", "fast"):
-        quantized = _quantized(folder, PRESETS[preset], images, size, preset)
+        target = folder / f"{preset}, {images} images"
+        quantized = quantized_graphs(folder, target, preset, images, size)
         sides.append(_our_side(f"ours, INT8 {preset}", quantized, DEFAULT, image, threads))
     print(f"{describe_machine()}. {name}, {size} x {size}{', outliers' if outliers else ''}")
     _report(sides, repeats)
+
+
+def _exported(reference: Any, folder: Path) -> None:
+    """Write the graphs of single images, if they are not there from an earlier run."""
+    if folder.is_dir():
+        return
+    unfinished = folder.with_name(f"{folder.name} unfinished")
+    unfinished.mkdir(exist_ok=True)
+    export.export_image_encoder(reference, unfinished)
+    export.export_mask_decoder(reference, unfinished)
+    unfinished.rename(folder)
 
 
 def _scene(seed: int, size: int) -> NDArray[np.uint8]:
@@ -126,15 +136,18 @@ def _our_side(
     return _Side(f"{name} ({effective})", run)
 
 
-def _quantized(folder: Path, recipe: Recipe, images: int, size: int, name: str) -> Path:
-    target = folder / name
-    target.mkdir()
+def quantized_graphs(folder: Path, target: Path, preset: str, images: int, size: int) -> Path:
+    """Write the graphs of a folder in 8 bits, if they are not there from an earlier run."""
+    if target.is_dir():
+        return target
+    unfinished = target.with_name(f"{target.name}, unfinished")
+    unfinished.mkdir(exist_ok=True)
     started = time.perf_counter()
     calibration = [partial(_scene, seed, size) for seed in range(1, images + 1)]
-    for _ in write_quantized_graphs(folder, target, recipe, calibration, size):
+    for _ in write_quantized_graphs(folder, unfinished, PRESETS[preset], calibration, size):
         pass
-    print(f"{name}: {images} images, {time.perf_counter() - started:.0f} s", flush=True)
-    return target
+    print(f"{preset}: {images} images, {time.perf_counter() - started:.0f} s", flush=True)
+    return unfinished.rename(target)
 
 
 def _report(sides: list[_Side], repeats: int) -> None:

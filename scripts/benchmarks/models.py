@@ -9,6 +9,7 @@ from tests.reference import build_model, perturbed_model, starter_model
 
 from napari_sam2_openvino import convert
 from napari_sam2_openvino.core.catalogue import find_entry
+from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import STARTER
 from napari_sam2_openvino.core.paths import models_dir
 
@@ -41,10 +42,10 @@ def _checkpoint(name: str) -> Path:
     return models_dir().parent / f"{name}.pt"
 
 
-def model_folder(name: str, reference: Any) -> Path | str:
+def model_folder(name: str, reference: Any, *, memory: bool = True) -> Path | str:
     """Return what `load_model` takes: the bundled starter, or a conversion of the reference.
 
-    One that is there with the same weights is taken.
+    One that is there with the same weights is taken. Without memory it is converted sooner.
     """
     import torch
 
@@ -54,13 +55,14 @@ def model_folder(name: str, reference: Any) -> Path | str:
     weights = reference.state_dict()
     if folder.is_dir() and checkpoint.is_file():
         earlier = torch.load(checkpoint, weights_only=True)["model"]
-        if earlier.keys() == weights.keys() and all(
+        is_same = earlier.keys() == weights.keys() and all(
             torch.equal(tensor, weights[key]) for key, tensor in earlier.items()
-        ):
+        )
+        if is_same and (read_model_info(folder).has_memory or not memory):
             return folder
         shutil.rmtree(folder)
     torch.save({"model": weights}, checkpoint)
     started = time.perf_counter()
-    converted = convert(checkpoint, name, image_size=reference.image_size)
+    converted = convert(checkpoint, name, image_size=reference.image_size, memory=memory)
     print(f"{name}: converted in {time.perf_counter() - started:.0f} s")
     return converted

@@ -31,11 +31,21 @@ def quantized(recipe, source, folder):
 def fake_quantized(graph):
     """Return the names of the operations whose inputs go through 8 bits."""
     return {
-        target.get_node().get_friendly_name()
+        user.get_friendly_name()
         for node in graph.get_ops()
         if node.get_type_name() == "FakeQuantize"
-        for target in node.output(0).get_target_inputs()
+        for user in users(node)
     }
+
+
+def users(node):
+    """What takes an operation's output, also through an axis of length 1 that is taken away."""
+    for target in node.output(0).get_target_inputs():
+        user = target.get_node()
+        if user.get_type_name() == "Squeeze":
+            yield from users(user)
+        else:
+            yield user
 
 
 def eight_bit_constants(graph):
@@ -116,3 +126,9 @@ def test_an_error_inside_the_thread_is_raised():
 
     with pytest.raises(ZeroDivisionError):
         list(_Calibration(images(), IMAGE_SIZE).watch(fail))
+
+
+def test_norms_of_the_encoder_round_themselves(fast):
+    encoder = read(fast[0], "image_encoder")
+    norms = [node for node in encoder.get_ops() if node.get_type_name() == "MVN"]
+    assert {len(node.output(0).shape) for node in norms} == {3}

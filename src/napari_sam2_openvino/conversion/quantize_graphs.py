@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.conversion.norm_folding import fold_norms
+from napari_sam2_openvino.conversion.norm_rounding import fuse_rounding
 from napari_sam2_openvino.conversion.recipes import Recipe, kept_operations
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE, MASK_DECODER_FILE
 from napari_sam2_openvino.core.progress import Progress
@@ -51,6 +52,7 @@ def write_quantized_graphs(
         yield Progress("Quantizing the image encoder", 0.0)
         fold_norms(encoder)
         encoder = yield from calibration.watch(partial(_full, encoder, recipe, calibration))
+        fuse_rounding(encoder)
     else:
         yield Progress("Storing weights in 8 bits", 0.0)
         encoder = _weights(encoder, recipe)
