@@ -9,7 +9,7 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-collect_ignore = [] if find_spec("torch") else ["test_train_starter.py"]
+collect_ignore = [] if find_spec("torch") else ["test_memory_trial.py", "test_train_starter.py"]
 
 
 @pytest.fixture(scope="session")
