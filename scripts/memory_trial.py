@@ -20,17 +20,27 @@ import argparse
 import logging
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from benchmarks.volume import quality
-from napari_sam2_openvino import convert
+from benchmarks.volume import (
+    HELD_OUT,
+    ObjectResult,
+    judge,
+    middle_boxes,
+    summary,
+    with_empty_ends,
+)
+from napari_sam2_openvino import SAM2VideoPredictor, convert, load_model
 from napari_sam2_openvino.core.paths import HOME_VARIABLE
-from napari_sam2_openvino.core.volume_parameters import VolumeParameters
+from napari_sam2_openvino.core.volume_parameters import PropagationMethod, VolumeParameters
+from napari_sam2_openvino.synthetic.volume import Volume, make_volume
 from starter.network import CONFIG, build_network, load_weights, plain_attention, set_image_size
 from starter.remembering import begin, memory_parameters, objective
 from starter.stacks import EncodedStack, draw_window, encode_stack
@@ -171,12 +181,37 @@ class Trial:
 
 
 def evaluate(out: Path, size: int) -> None:
-    """Convert the checkpoint and judge both ways of carrying objects."""
+    """Convert the checkpoint and judge both ways of carrying objects, in f32."""
     os.environ[HOME_VARIABLE] = str(out / "home")
     (out / "home").mkdir(exist_ok=True)
     folder = convert(out / "checkpoint.pt", "memory-trial", config=CONFIG, image_size=size)
-    for method in ("memory", "projection"):
-        quality(str(folder), VolumeParameters(method=method))
+    model = load_model(folder, precision="f32")
+    results: dict[PropagationMethod, list[ObjectResult]] = {"projection": [], "memory": []}
+    for seed in HELD_OUT:
+        volume = with_empty_ends(make_volume(seed))
+        for method, judged in results.items():
+            predictor = SAM2VideoPredictor(model, VolumeParameters(method=method))
+            for obj_id, found in carry_each(predictor, volume):
+                judged.append(judge(found, volume.labels == obj_id))
+            log.info("to volume %d, %s: %s", seed, method, summary(judged))
+
+
+def carry_each(
+    predictor: SAM2VideoPredictor, volume: Volume
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Carry each object from its own middle plane to both ends: its number and its masks."""
+    prompts = middle_boxes(volume.labels).prompts
+    for plane in sorted({prompt.plane for prompt in prompts}):
+        state = predictor.init_state(volume.image)
+        for prompt in prompts:
+            if prompt.plane == plane:
+                prompt.give(predictor, state)
+        masks = {obj_id: np.zeros(volume.labels.shape, bool) for obj_id in state.obj_ids}
+        for reverse in (False, True):
+            for each in predictor.propagate_in_video(state, plane, reverse=reverse):
+                for obj_id, mask in zip(each.obj_ids, each.masks, strict=True):
+                    masks[obj_id][each.frame_idx] = mask
+        yield from masks.items()
 
 
 def main() -> None:

@@ -38,18 +38,23 @@ def quality(name: str, parameters: VolumeParameters) -> list[ObjectResult]:
         volume = with_empty_ends(make_volume(seed))
         found = _carry(predictor, volume)
         results += [
-            _judge(found == obj_id, volume.labels == obj_id) for obj_id in _objects(volume.labels)
+            judge(found == obj_id, volume.labels == obj_id) for obj_id in _objects(volume.labels)
         ]
+    how = "memory" if predictor.uses_memory else "projection"
+    print(f"{name}, {how}: {summary(results)}")
+    return results
+
+
+def summary(results: list[ObjectResult]) -> str:
+    """Return the figures of some objects as a line."""
     shares = [each.missed / each.n_planes for each in results]
-    print(
-        f"{name}, {'memory' if predictor.uses_memory else 'projection'}: {len(results)} objects, "
-        f"mean IoU {np.mean([each.iou for each in results]):.3f}, "
+    return (
+        f"{len(results)} objects, mean IoU {np.mean([each.iou for each in results]):.3f}, "
         f"median {np.median([each.iou for each in results]):.3f}; "
         f"planes missed {np.mean(shares):.1%}, planes beyond the end "
         f"{np.mean([each.beyond for each in results]):.2f} for each object, "
         f"none for {np.mean([each.beyond == 0 for each in results]):.0%}"
     )
-    return results
 
 
 def with_empty_ends(volume: Volume) -> Volume:
@@ -67,7 +72,7 @@ def _objects(labels: NDArray[np.int32]) -> list[int]:
     return [int(obj_id) for obj_id in np.unique(labels) if obj_id > 0]
 
 
-def _prompts(labels: NDArray[np.int32]) -> VolumePrompts:
+def middle_boxes(labels: NDArray[np.int32]) -> VolumePrompts:
     """Return a box around each object on its middle plane."""
     prompts = []
     for obj_id in _objects(labels):
@@ -81,7 +86,7 @@ def _prompts(labels: NDArray[np.int32]) -> VolumePrompts:
 
 def _carry(predictor: SAM2VideoPredictor, volume: Volume) -> NDArray[np.uint32]:
     state = predictor.init_state(volume.image)
-    prompts = _prompts(volume.labels)
+    prompts = middle_boxes(volume.labels)
     prompted = [prompt.plane for prompt in prompts.prompts]
     for prompt in prompts.prompts:
         prompt.give(predictor, state)
@@ -93,7 +98,8 @@ def _carry(predictor: SAM2VideoPredictor, volume: Volume) -> NDArray[np.uint32]:
     return found
 
 
-def _judge(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> ObjectResult:
+def judge(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> ObjectResult:
+    """Compare what was found of an object with what it is, both of shape (planes, H, W)."""
     planes = np.flatnonzero(true.any(axis=(1, 2)))
     ious = [
         np.count_nonzero(found[at] & true[at]) / np.count_nonzero(found[at] | true[at])
@@ -115,7 +121,7 @@ def many(name: str, n_planes: int, n_objects: int, folder: Path) -> None:
     )
     recipe = ModelRecipe.of(load_model(name))
     job = PropagationJob(
-        volume.image, _prompts(volume.labels), folder / "out.zarr", PropagationSettings(recipe)
+        volume.image, middle_boxes(volume.labels), folder / "out.zarr", PropagationSettings(recipe)
     )
     started, resident = time.perf_counter(), []
     for progress in job.run():
