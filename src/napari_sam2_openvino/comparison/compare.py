@@ -180,7 +180,8 @@ class _Record:
         self._reference.set_embedding(embedding)
         self._encode(sample.rgb, embedding)
         if from_labels and sample.labels is not None:
-            questions = questions_from_labels(sample.labels)
+            side = self._reference.model.mask_input_size
+            questions = questions_from_labels(sample.labels, (side, side))
         else:
             questions = questions_from_grid(self._reference, sample.rgb.shape[:2])
         for question in questions:

@@ -1,5 +1,6 @@
 """What models are asked about an image: points and boxes, from labels or from a grid."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +14,10 @@ from napari_sam2_openvino.core.types import MaskPrediction, Prompts
 OBJECTS_PER_IMAGE = 6
 GRID_SIDE = 6
 LEAST_AREA = 40
+# A mask of fewer logits is a speck to the network: one logit more or less changes it by a half.
+LEAST_LOGITS = 4
+# Of the median area of the labels' objects; what is smaller is debris, or cut off by the border.
+LEAST_SHARE = 0.1
 _FOREGROUND = np.array([1], np.int32)
 
 
@@ -43,12 +48,18 @@ def answer(predictor: SAM2ImagePredictor, question: Question) -> MaskPrediction:
     )
 
 
-def questions_from_labels(labels: NDArray[np.integer[Any]]) -> list[Question]:
-    """Ask for objects of all sizes: a click at the innermost pixel of each, and its box.
+def questions_from_labels(
+    labels: NDArray[np.integer[Any]], low_res_hw: tuple[int, int]
+) -> list[Question]:
+    """Ask for objects of all useful sizes: a click at the innermost pixel of each, and its box.
+
+    Specks are left out, unless there is nothing else.
 
     Parameters
     ----------
     labels : ndarray of int, shape (H, W)
+    low_res_hw : tuple of int
+        Height and width of the logits of a mask.
 
     Returns
     -------
@@ -57,6 +68,9 @@ def questions_from_labels(labels: NDArray[np.integer[Any]]) -> list[Question]:
     """
     ids, areas = np.unique(labels[labels > 0], return_counts=True)
     ids, areas = ids[areas >= LEAST_AREA], areas[areas >= LEAST_AREA]
+    if len(areas):
+        useful = _is_useful(areas, labels.shape, low_res_hw, LEAST_SHARE * np.median(areas))
+        ids, areas = ids[useful], areas[useful]
     by_size = ids[np.argsort(-areas, kind="stable")]
     steps = np.linspace(0, len(by_size) - 1, min(OBJECTS_PER_IMAGE, len(by_size))).astype(int)
     questions = []
@@ -69,7 +83,7 @@ def questions_from_grid(reference: SAM2ImagePredictor, hw: tuple[int, int]) -> l
     """Ask at points of a grid, and for the boxes around what the reference finds there.
 
     Of the points those are asked at which the reference itself is surest; what a click on nothing
-    gives says little.
+    gives says little. Specks are left out, unless there is nothing else.
 
     Parameters
     ----------
@@ -89,12 +103,29 @@ def questions_from_grid(reference: SAM2ImagePredictor, hw: tuple[int, int]) -> l
         (asked,) = _questions(None, click.astype(np.float32))
         prediction = answer(reference, asked)
         if prediction.masks[0].sum() >= LEAST_AREA:
-            found.append((float(prediction.iou_predictions[0]), click, prediction.masks[0]))
-    found.sort(key=lambda each: -each[0])
+            found.append((click, prediction))
+    if not found:
+        return []
+    areas = np.array([np.count_nonzero(prediction.masks[0]) for _, prediction in found])
+    useful = _is_useful(areas, hw, found[0][1].low_res_masks.shape[1:])
+    chosen = [each for each, is_useful in zip(found, useful, strict=True) if is_useful]
+    chosen.sort(key=lambda each: -float(each[1].iou_predictions[0]))
     questions = []
-    for _, click, mask in found[:OBJECTS_PER_IMAGE]:
-        questions += _questions(mask, click.astype(np.float32))
+    for click, prediction in chosen[:OBJECTS_PER_IMAGE]:
+        questions += _questions(prediction.masks[0], click.astype(np.float32))
     return questions
+
+
+def _is_useful(
+    areas: NDArray[np.integer[Any]],
+    hw: tuple[int, ...],
+    low_res_hw: tuple[int, ...],
+    least: float = 0.0,
+) -> NDArray[np.bool_]:
+    """Return which objects are no specks; all, if all are."""
+    pixels_per_logit = math.prod(hw) / math.prod(low_res_hw)
+    useful = areas >= max(least, LEAST_LOGITS * pixels_per_logit)
+    return useful if useful.any() else np.ones_like(useful)
 
 
 def _questions(
