@@ -143,6 +143,12 @@ def test_between_crops_the_smaller_one_wins(searches):
     np.testing.assert_array_equal(every.crop_boxes[:3], [whole.box] * 3)
 
 
+def test_a_single_crop_is_not_compared_with_itself_between_crops():
+    parameters = GeneratorParameters(points_per_side=2, box_nms_thresh=0.7, crop_nms_thresh=0.1)
+    _, found = followed(generate_candidates(Encoder(), IMAGE, parameters))
+    assert len(found) == 2
+
+
 def test_an_embedding_serves_the_whole_image_only(searches):
     encoder, given = Encoder(), SimpleNamespace(image_hw=HW)
     parameters = GeneratorParameters(points_per_side=2, crop_n_layers=1)
