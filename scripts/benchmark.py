@@ -6,6 +6,7 @@
     python scripts/benchmark.py --video sam2_hiera_tiny --keep runs/video    goes on where it was
     python scripts/benchmark.py --volume starter         quality on volumes held out, then speed
     python scripts/benchmark.py --speed starter sam2.1_hiera_tiny
+    python scripts/benchmark.py --click sam2.1_hiera_tiny          each step of a click
     python scripts/benchmark.py --encoder sam2.1_hiera_tiny --calibration 24 --outliers
     python scripts/benchmark.py --compared sam2.1_hiera_tiny --keep runs/compared
     python scripts/benchmark.py --window starter sam2.1_hiera_tiny
@@ -41,6 +42,7 @@ from tests.video_parity import SCENES  # noqa: E402
 from benchmarks.ahead import ahead  # noqa: E402
 from benchmarks.amg import SURVIVALS, amg  # noqa: E402
 from benchmarks.amg_parity import amg_parity  # noqa: E402
+from benchmarks.click import click  # noqa: E402
 from benchmarks.compared import TASKS, compared  # noqa: E402
 from benchmarks.encoder import encoder  # noqa: E402
 from benchmarks.parity import parity  # noqa: E402
@@ -77,6 +79,7 @@ def main() -> int:
     parser.add_argument("--planes", type=int, default=30, help="of the volume that is timed")
     parser.add_argument("--objects", type=int, default=50, help="in the volume that is timed")
     parser.add_argument("--speed", nargs="+", metavar="MODEL", help="time encode and click")
+    parser.add_argument("--click", nargs="+", metavar="MODEL", help="time the steps of a click")
     parser.add_argument("--encoder", nargs="+", metavar="MODEL", help="its encoder, INT8 as well")
     parser.add_argument("--calibration", type=int, default=24, help="images for --encoder's INT8")
     parser.add_argument("--outliers", action="store_true", help="channels that stand out")
@@ -105,6 +108,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = (
         arguments.speed,
+        arguments.click,
         arguments.encoder,
         arguments.compared,
         arguments.window,
@@ -133,9 +137,7 @@ def main() -> int:
         for name in arguments.volume or ():
             quality(name, VolumeParameters())
             many(name, arguments.planes, arguments.objects, Path(home))
-        for name in arguments.speed or ():
-            speed(name, arguments.repeats)
-        encoders(arguments, Path(home))
+        speeds(arguments, Path(home))
         for name in arguments.amg_parity or ():
             passed &= amg_parity(name, arguments.images)
         for name in arguments.amg or ():
@@ -166,8 +168,12 @@ def videos(arguments: argparse.Namespace) -> bool:
     return all(passed)
 
 
-def encoders(arguments: argparse.Namespace, home: Path) -> None:
-    """Compare precisions of image encoders, and runtimes."""
+def speeds(arguments: argparse.Namespace, home: Path) -> None:
+    """Time encode and click, and compare precisions of image encoders, and runtimes."""
+    for name in arguments.speed or ():
+        speed(name, arguments.repeats)
+    for name in arguments.click or ():
+        click(name, arguments.repeats)
     for name in arguments.encoder or ():
         encoder(
             name,
