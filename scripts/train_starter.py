@@ -9,8 +9,8 @@ The network learns to follow prompts only where it cannot do without them: train
 four images and many prompts on each, and the pool of images doubles each time they are learnt; then
 every image is new and they get harder by the same rule. After a fifth of the time the three
 masks, the predicted IoU, corrections and mask prompts are trained as well; after a third the
-objects are as fine as in images of twice the side, of which tiles are seen, and in one of four
-steps whole ones; in the last tenth whole ones only. With `--start` a checkpoint is trained further,
+objects are as fine as in images of 640 pixels, of which tiles are seen, and every other time whole
+ones; in the last tenth whole ones only. With `--start` a checkpoint is trained further,
 in this way and with all heads from the first step.
 
 A small network gains little from a second thread: `--processes 2` shares the work of each step

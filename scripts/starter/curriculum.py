@@ -67,8 +67,8 @@ class Batch:
 SMALL = Batch(image_size=256, tile=256, images=4, clicks=5, boxes=4)
 """Steps until the prompts are followed."""
 
-TILES = Batch(image_size=512, tile=256, images=4, clicks=6, boxes=5)
-"""Steps after that: fine detail, at a quarter of the cost of whole images."""
+TILES = Batch(image_size=640, tile=320, images=4, clicks=7, boxes=4)
+"""Every other block of steps after that: fine detail and many scenes."""
 
-WHOLE = Batch(image_size=512, tile=512, images=2, clicks=9, boxes=6)
-"""One in four of these steps, and the last ones: as the network is used."""
+WHOLE = Batch(image_size=640, tile=640, images=1, clicks=14, boxes=9)
+"""The blocks between, and the last ones: as the network is used; large objects are whole here."""

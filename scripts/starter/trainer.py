@@ -39,6 +39,9 @@ _BLOCK = 12
 _NUMBERS = 10_000_000
 """Numbers of examples that each process of a team has for itself."""
 
+_PROCESSES = 16
+"""Most processes of a team; runs of other seeds see other images."""
+
 DENSE_WEIGHT = 0.5
 """Weight of what the image encoder learns without prompts."""
 
@@ -164,7 +167,7 @@ class Trainer:
             batch = settings.whole
         elif share >= settings.tiles_after or settings.start:
             block = self.progress.step // _BLOCK
-            batch = settings.whole if block % 4 == 3 else settings.tiles
+            batch = settings.whole if block % 2 else settings.tiles
         else:
             batch = settings.small
         set_image_size(self.network, batch.image_size)
@@ -177,7 +180,7 @@ class Trainer:
             numbers = rng.choice(curriculum.pool, batch.images, replace=False)
             return self.source.from_pool(numbers.tolist(), *sizes)
         seen = self.progress.images.get(batch.tile, 0)
-        first = LAST_POOL + seen + self.team.rank * _NUMBERS
+        first = LAST_POOL + seen + (self.team.rank + self.settings.seed * _PROCESSES) * _NUMBERS
         return self.source.fresh(first, batch.images, curriculum.difficulty, *sizes)
 
     def _start_heads(self) -> None:
