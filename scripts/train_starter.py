@@ -14,7 +14,7 @@ ones; in the last tenth whole ones only. With `--start` a checkpoint is trained 
 in this way and with all heads from the first step.
 
 A small network gains little from a second thread: `--processes 2` shares the work of each step
-between two processes instead, with the mean of their gradients.
+between two processes instead, with the mean of their gradients; and that of an evaluation.
 
 Needs the package with its extra `convert` (PyTorch, sam2). Uses a GPU where there is one.
 """
@@ -24,12 +24,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from starter.evaluation import as_markdown, evaluate, report
+from starter.evaluation import Evaluation, as_markdown, evaluate, report
 from starter.held_out import IMAGES_PER_KIND
 from starter.network import CONFIG, build_network, load_weights
 from starter.settings import Settings
@@ -37,12 +40,32 @@ from starter.team import ALONE, Team, run_together
 from starter.trainer import Trainer
 
 
-def print_evaluation(checkpoint: Path, config: Path, images_per_kind: int, as_json: bool) -> None:
-    """Judge a checkpoint on the held-out images and print the figures."""
+def judge(config: Path, checkpoint: Path, images_per_kind: int, first_seed: int) -> Evaluation:
+    """Judge a checkpoint on some of the held-out images."""
     network = build_network(config)
     load_weights(network, checkpoint)
-    evaluation = evaluate(network.eval(), images_per_kind)
-    print(json.dumps(report(evaluation), indent=2) if as_json else as_markdown(evaluation))
+    return evaluate(network.eval(), images_per_kind, first_seed)
+
+
+def judge_together(options: argparse.Namespace) -> Evaluation:
+    """Judge a checkpoint on all held-out images, which the processes share."""
+    processes = min(options.processes, options.images_per_kind)
+    seeds = [len(part) for part in np.array_split(range(options.images_per_kind), processes)]
+    firsts = np.cumsum([0, *seeds[:-1]]).tolist()
+    work = partial(judge, options.config, options.evaluate)
+    set_threads = partial(torch.set_num_threads, options.threads or 1)
+    with ProcessPoolExecutor(processes, get_context("spawn"), set_threads) as executor:
+        parts = list(executor.map(work, seeds, firsts))
+    return Evaluation(
+        [result for part in parts for result in part.objects],
+        [apart for part in parts for apart in part.pairs],
+    )
+
+
+def print_evaluation(options: argparse.Namespace) -> None:
+    """Judge a checkpoint on the held-out images and print the figures."""
+    evaluation = judge_together(options)
+    print(json.dumps(report(evaluation), indent=2) if options.json else as_markdown(evaluation))
 
 
 def train(settings: Settings, team: Team) -> None:
@@ -59,7 +82,7 @@ def main() -> None:
     what.add_argument("--evaluate", type=Path, metavar="CHECKPOINT", help="print its figures")
     parser.add_argument("--config", type=Path, default=CONFIG, help="the network's configuration")
     parser.add_argument("--threads", type=int, help="threads of PyTorch, of each process")
-    parser.add_argument("--processes", type=int, default=1, help="that train together, on a CPU")
+    parser.add_argument("--processes", type=int, default=1, help="that share the work, on a CPU")
     parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to go on from")
     parser.add_argument("--minutes", type=float, default=240, help="time to train, in all")
     parser.add_argument("--steps", type=int, help="number of steps, in all, instead of a time")
@@ -71,7 +94,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.evaluate:
-        print_evaluation(options.evaluate, options.config, options.images_per_kind, options.json)
+        print_evaluation(options)
         return
     settings = Settings(
         options.out,

@@ -42,6 +42,13 @@ PARAMETER_SETS = {
     "Volumes and time series": VolumeParameters,
     "Export": ExportParameters,
 }
+EFFECTS: dict[type, tuple[str, ...]] = {
+    MaskOptions: ("mask_threshold", "smoothing"),
+    GeneratorParameters: ("points_per_side",),
+    CandidateFilter: ("pred_iou_thresh", "stability_score_thresh", "min_area"),
+    LabelsParameters: ("overlap",),
+}
+"""Parameters whose effect is shown in pictures, see `effects.py`."""
 
 
 def commands_page() -> str:
@@ -78,6 +85,9 @@ def parameters_page() -> str:
         home = f"{parameter_set.__module__}.{parameter_set.__name__}"
         parts += ["", f"## {title}", "", f"`{home}`"]
         parts += _table(["title", "name", "default", "from, to", "what it does"], rows)
+        for name in EFFECTS.get(parameter_set, ()):
+            picture = f"![{name} of three values](images/effect_{name}.png)"
+            parts += ["", f"`{name}`:", "", picture]
     return "\n".join(parts) + "\n"
 
 

@@ -75,7 +75,9 @@ class Evaluation:
     pairs: list[bool]
 
 
-def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> Evaluation:
+def evaluate(
+    network: Any, images_per_kind: int = IMAGES_PER_KIND, first_seed: int = 0
+) -> Evaluation:
     """Judge a network on the held-out images.
 
     Parameters
@@ -84,6 +86,8 @@ def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> Evaluation
         In evaluation mode.
     images_per_kind : int
         Images for each kind and difficulty.
+    first_seed : int
+        Seed of the first of them.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def evaluate(network: Any, images_per_kind: int = IMAGES_PER_KIND) -> Evaluation
     objects: list[ObjectResult] = []
     pairs: list[bool] = []
     for difficulty in DIFFICULTIES:
-        for scene in held_out_scenes(difficulty, images_per_kind):
+        for scene in held_out_scenes(difficulty, images_per_kind, first_seed):
             with torch.no_grad():
                 judged = Judged(network, scene.image)
             objects += judge_objects(judged, scene, difficulty)
