@@ -13,6 +13,8 @@ from napari_sam2_openvino.core.parameters import Normalization
 LOW_PERCENTILE = 0.5
 HIGH_PERCENTILE = 99.5
 MOST_CHANNELS = 3
+# A power of two, near the largest double.
+_LARGE = 2.0**1000
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,11 @@ def measure_stretch(
         return Stretch(float(values.min()), float(values.max()))
     if dtype.kind in "iu" and dtype.itemsize == 2:
         return Stretch(*_percentiles_of_16_bits(values, percentiles))
-    low, high = np.percentile(values, percentiles)
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = np.percentile(values, percentiles)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        # Two values may be further apart than a double can tell; a quarter of them is not.
+        low, high = 4 * np.percentile(values / 4, percentiles)
     return Stretch(float(low), float(high))
 
 
@@ -258,13 +264,28 @@ def compose_rgb(
 
 def _rescale(image: NDArray[Any], stretch: Stretch) -> NDArray[np.uint8]:
     low, high = float(stretch.low), float(stretch.high)
-    # A constant image has no contrast to stretch: it becomes black.
-    scale = 255.0 / (high - low) if high > low else 0.0
     # Doubles keep 32-bit integers and large offsets apart.
     work = np.float64 if image.dtype.itemsize > 2 else np.float32
     values = np.nan_to_num(image.astype(work), nan=low, posinf=high, neginf=low)
+    if image.dtype.kind == "f" and image.dtype.itemsize > 4:
+        values, low, high = _within_reach(values, low, high)
+    # A constant image has no contrast to stretch: it becomes black.
+    scale = 255.0 / (high - low) if high > low else 0.0
     values = np.clip((values - low) * scale, 0, 255)
     if stretch.gamma != 1.0:
         values = 255 * (values / 255) ** stretch.gamma
     eight_bit: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
     return eight_bit
+
+
+def _within_reach(
+    values: NDArray[np.floating], low: float, high: float
+) -> tuple[NDArray[np.floating], float, float]:
+    """Keep doubles where neither ``value - low`` nor ``255 / (high - low)`` overflows."""
+    values = np.clip(values, low, high)
+    factor = 1.0
+    if max(abs(low), abs(high)) > _LARGE:
+        factor = 0.25
+    elif 0 < high - low < 1 / _LARGE:
+        factor = _LARGE
+    return (values, low, high) if factor == 1 else (values * factor, low * factor, high * factor)

@@ -8,11 +8,15 @@ from napari_sam2_openvino.core.memory import PointInputs
 from napari_sam2_openvino.core.transforms import (
     BOX_BOTTOM_RIGHT,
     BOX_TOP_LEFT,
+    NOT_A_POINT,
     to_model_space,
 )
-from napari_sam2_openvino.core.types import finite_array
+from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, coordinates, finite_array
 
 Float = NDArray[np.float32]
+
+# SAM 2 takes padding and the corners of a box among the points, too.
+_LABELS = (NOT_A_POINT, BACKGROUND, FOREGROUND, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT)
 
 
 def read_points(
@@ -23,8 +27,8 @@ def read_points(
         return None
     if point_labels is None:
         raise InputError("point_labels must be given with point_coords: a 1 or a 0 for each point.")
-    coords = finite_array(point_coords, "point_coords")
-    labels = np.asarray(point_labels, dtype=np.int32)
+    coords = coordinates(point_coords, "point_coords")
+    labels = _labels(point_labels)
     if coords.ndim == 2:
         coords, labels = coords[None], labels[None]
     if coords.ndim != 3 or coords.shape[2] != 2 or labels.shape != coords.shape[:2]:
@@ -39,7 +43,7 @@ def read_boxes(box: ArrayLike | None) -> Float | None:
     """Return float32 (B, 2, 2), two corners each, from xyxy of shape (4,) or (B, 4)."""
     if box is None:
         return None
-    boxes = finite_array(box, "box")
+    boxes = coordinates(box, "box")
     if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4:
         raise InputError(f"box must have shape (4,) or (B, 4), but has shape {boxes.shape}.")
     return boxes.reshape(-1, 2, 2)
@@ -80,3 +84,13 @@ def read_point_inputs(
         raise InputError("Give the prompts of one object: points (n, 2) and box (4,).")
     placed = to_model_space(np.concatenate(coords, axis=1), image_hw, image_size)
     return PointInputs(placed, np.concatenate(kinds, axis=1))
+
+
+def _labels(point_labels: ArrayLike) -> NDArray[np.int32]:
+    labels = finite_array(point_labels, "point_labels")
+    if not np.isin(labels, _LABELS).all():
+        raise InputError(
+            "point_labels must be 1 (foreground) or 0 (background), but contains "
+            f"{np.unique(labels).tolist()}."
+        )
+    return labels.astype(np.int32)

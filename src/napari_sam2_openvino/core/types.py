@@ -10,6 +10,8 @@ from napari_sam2_openvino.core.errors import InputError
 
 FOREGROUND = 1
 BACKGROUND = 0
+# Beyond it float32 could not be scaled to the size of a model any more.
+MAX_COORDINATE = 1e9
 
 
 def _no_points() -> NDArray[np.float32]:
@@ -47,7 +49,7 @@ class Prompts:
     mask_input: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        coords = finite_array(self.point_coords, "point_coords")
+        coords = coordinates(self.point_coords, "point_coords")
         if coords.size == 0:
             coords = coords.reshape(0, 2)
         if coords.ndim != 2 or coords.shape[1] != 2:
@@ -187,14 +189,32 @@ class PlaneIndex:
 
 def finite_array(values: ArrayLike, name: str) -> NDArray[np.float32]:
     """Return float32 values, of which none is NaN or infinite, or raise InputError."""
-    array = np.asarray(values, dtype=np.float32)
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind == "c":
+            raise TypeError("some are complex")
+        with np.errstate(over="ignore"):
+            array = given.astype(np.float32, copy=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{name} must be an array of numbers ({error}).") from error
     if not np.isfinite(array).all():
         raise InputError(f"{name} must be finite numbers, but contains NaN or infinity.")
     return array
 
 
+def coordinates(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    """Return float32 coordinates that can be computed with, or raise InputError."""
+    array = finite_array(values, name)
+    if (np.abs(array) > MAX_COORDINATE).any():
+        raise InputError(
+            f"{name} must be at most {MAX_COORDINATE:.0e}, but contains "
+            f"{array.flat[np.abs(array).argmax()]:.3g}: no image is as large."
+        )
+    return array
+
+
 def _valid_box(values: ArrayLike) -> NDArray[np.float32]:
-    box = finite_array(values, "box")
+    box = coordinates(values, "box")
     if box.shape != (4,):
         raise InputError(f"box must be (x0, y0, x1, y1), but has shape {box.shape}.")
     if box[0] >= box[2] or box[1] >= box[3]:
