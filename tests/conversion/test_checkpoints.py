@@ -1,6 +1,7 @@
 """Checkpoints come in several forms, and broken in many ways."""
 
 import os
+import zipfile
 
 import pytest
 import torch
@@ -110,3 +111,30 @@ def test_many_missing_tensors_are_counted(tmp_path):
     model = torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(5)))
     with pytest.raises(ConversionError, match=r"lacks 0\.weight, 0\.bias, 1\.weight and 7 more"):
         load_weights(model, {}, tmp_path / "c.pt", "the model")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
+    torch.save({"model": {"a": torch.zeros(5_000_000)}}, tmp_path / "c.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "c.pt") as stored,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    assert (tmp_path / "bomb.pt").stat().st_size < 100_000
+    with pytest.raises(ConversionError, match="would unpack to 20 MB"):
+        read_checkpoint(tmp_path / "bomb.pt")
+    assert read_checkpoint(tmp_path / "c.pt").keys() == {"a"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_tensor_that_repeats_one_number_a_billion_times_is_refused(dtype, tmp_path):
+    torch.save({"a": torch.zeros(1, dtype=dtype).expand(10**12)}, tmp_path / "c.pt")
+    with pytest.raises(ConversionError, match="larger than what is stored"):
+        read_checkpoint(tmp_path / "c.pt")
+
+
+def test_a_sparse_tensor_is_refused(tmp_path):
+    torch.save({"a": torch.eye(3).to_sparse()}, tmp_path / "c.pt")
+    with pytest.raises(ConversionError):
+        read_checkpoint(tmp_path / "c.pt")

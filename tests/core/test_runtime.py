@@ -10,6 +10,7 @@ from napari_sam2_openvino import load_model
 from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 from napari_sam2_openvino.core.image_graphs import ImageEncoder
 from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info, write_model_info
+from napari_sam2_openvino.core.runtime import check_numbers
 
 RGB = np.zeros((8, 8, 3), np.uint8)
 
@@ -93,3 +94,32 @@ def test_inference_uses_the_threads_it_is_given_also_from_the_cache(micro_folder
 def test_no_threads_are_refused(micro_folder):
     with pytest.raises(InputError, match="at least 1 thread, but threads is 0"):
         load_model(micro_folder, threads=0)
+
+
+def test_results_that_are_no_numbers_are_one_sentence():
+    class Tensor:
+        data = np.array([1, np.nan], np.float32)
+
+    class Sound(Request):
+        def wait_for(self, _milliseconds):
+            return True
+
+        def get_tensor(self, _name):
+            return Tensor
+
+    with pytest.raises(DeviceError, match=r"could not encode the image \(its result holds NaN"):
+        ImageEncoder(Sound())(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_large_results_are_numbers():
+    check_numbers([np.full(100, 3e38, np.float32)], "encode the image")
+
+
+def test_a_device_that_ignores_a_cancel_holds_nobody(caplog):
+    class Deaf(Request):
+        def wait(self):
+            raise AssertionError("It would wait for ever.")
+
+    with pytest.raises(JobCancelledError):
+        ImageEncoder(Deaf())(np.zeros((1, 3, 8, 8), np.float32), lambda: True)
+    assert "goes on with what was cancelled" in caplog.text

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ StateDict = dict[str, "torch.Tensor"]
 
 _WRAPPER_PREFIX = "module."
 _NAMED_IN_ERRORS = 3
+# torch.save packs nothing, so that a checkpoint is about as large as what it holds.
+_MOST_UNPACKED = 2
+_UNPACKED_SLACK = 1 << 20
 
 
 def read_checkpoint(path: Path) -> StateDict:
@@ -38,9 +42,12 @@ def read_checkpoint(path: Path) -> StateDict:
     import torch
 
     try:
+        _check_unpacked_size(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConversionError(_unpickling_sentence(path)) from error
+    except ConversionError:
+        raise
     except Exception as error:
         # Damaged files raise nearly anything: RuntimeError, EOFError, KeyError, ValueError, ...
         raise ConversionError(
@@ -50,6 +57,19 @@ def read_checkpoint(path: Path) -> StateDict:
         name.removeprefix(_WRAPPER_PREFIX): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in _weights(content, path).items()
     }
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Refuse an archive made to fill the memory: little on disk, much more when it is read."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > _MOST_UNPACKED * path.stat().st_size + _UNPACKED_SLACK:
+        raise ConversionError(
+            f"{path.name} would unpack to {unpacked / 1e6:,.0f} MB, far more than its size: it is "
+            "no checkpoint that PyTorch wrote."
+        )
 
 
 def load_weights(model: "torch.nn.Module", weights: StateDict, path: Path, fits: str) -> None:
@@ -119,7 +139,24 @@ def _weights(content: Any, path: Path) -> StateDict:
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
     ):
         raise _foreign(path)
+    if not all(_is_stored(tensor) for tensor in content.values()):
+        raise ConversionError(
+            f"{path.name} is damaged: it holds tensors that are larger than what is stored of them."
+        )
     return content
+
+
+def _is_stored(tensor: "torch.Tensor") -> bool:
+    """Whether a tensor is no larger than its storage, as one that repeats a number would be."""
+    if tensor.layout is not _strided():
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def _strided() -> "torch.layout":
+    import torch
+
+    return torch.strided
 
 
 def _foreign(path: Path) -> ConversionError:

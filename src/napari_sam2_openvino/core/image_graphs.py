@@ -90,6 +90,7 @@ class MaskDecoder:
         point_labels: NDArray[np.int32],
         mask_input: Float,
         has_mask_input: Float,
+        cancelled: Callable[[], bool] | None = None,
     ) -> DecoderOutput:
         """Decode B prompt sets against the embedding that was set.
 
@@ -105,6 +106,8 @@ class MaskDecoder:
             Logits; ignored where ``has_mask_input`` is 0.
         has_mask_input : ndarray of float32, shape (B,)
             1 or 0.
+        cancelled : callable, optional
+            Asked every few milliseconds; the decode ends soon after it returns true.
 
         Returns
         -------
@@ -113,6 +116,8 @@ class MaskDecoder:
 
         Raises
         ------
+        JobCancelledError
+            If ``cancelled`` returned true.
         DeviceError
             If OpenVINO failed.
         """
@@ -123,5 +128,5 @@ class MaskDecoder:
             self.HAS_MASK_INPUT: has_mask_input,
         }
         return DecoderOutput(
-            *run(self._request, inputs, DecoderOutput._fields, "decode the prompts")
+            *run(self._request, inputs, DecoderOutput._fields, "decode the prompts", cancelled)
         )

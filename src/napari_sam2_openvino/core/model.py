@@ -163,6 +163,8 @@ class Sam2Model:
         point_coords: Float,
         point_labels: NDArray[np.int32],
         mask_input: Float | None = None,
+        *,
+        cancelled: Callable[[], bool] | None = None,
     ) -> DecoderOutput:
         """Decode B prompt sets of one image.
 
@@ -174,6 +176,8 @@ class Sam2Model:
         point_labels : ndarray of int32, shape (B, N)
         mask_input : ndarray of float32, shape (B or 1, 1, S / 4, S / 4), optional
             Logits.
+        cancelled : callable, optional
+            Asked every few milliseconds; the decode ends soon after it returns true.
 
         Returns
         -------
@@ -183,9 +187,11 @@ class Sam2Model:
         inputs = self._prompt_inputs(point_coords, point_labels, mask_input)
         with self._decoder_lock:
             if self._decoding is not embedding:
+                # Whatever fails in between, the next decode sets all of it again.
+                self._decoding = None
                 self._mask_decoder.set_embedding(self.decoder_arrays(embedding))
                 self._decoding = embedding
-            return self._mask_decoder(*inputs)
+            return self._mask_decoder(*inputs, cancelled)
 
     def decode_conditioned(
         self,

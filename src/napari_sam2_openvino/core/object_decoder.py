@@ -134,7 +134,7 @@ class ObjectDecoder:
         objects : sequence of ObjectPrompts
             Coordinates in the plane.
         cancelled : callable, optional
-            Asked before each call of the decoder.
+            Asked before each call of the decoder and every few milliseconds during it.
 
         Returns
         -------
@@ -156,11 +156,16 @@ class ObjectDecoder:
             for batch in _batches(pending):
                 if cancelled is not None and cancelled():
                     raise JobCancelledError("The decoding of the prompts was cancelled.")
-                self._decode(embedding, batch)
+                self._decode(embedding, batch, cancelled)
             pending = [track for track in pending if track.prediction is None]
         return [track.prediction for track in tracks if track.prediction is not None]
 
-    def _decode(self, embedding: ImageEmbedding, batch: Sequence["_Track"]) -> None:
+    def _decode(
+        self,
+        embedding: ImageEmbedding,
+        batch: Sequence["_Track"],
+        cancelled: Callable[[], bool] | None,
+    ) -> None:
         """Decode the next stage of each object of a batch."""
         coords, labels = zip(*(track.tokens for track in batch), strict=True)
         masks = [track.mask_input for track in batch if track.mask_input is not None]
@@ -169,6 +174,7 @@ class ObjectDecoder:
             np.concatenate(coords),
             np.concatenate(labels),
             np.stack(masks) if masks else None,
+            cancelled=cancelled,
         )
         single = single_token(output.low_res_masks, output.iou_predictions, self._model.info.config)
         multiple = best_of_three(output.iou_predictions)

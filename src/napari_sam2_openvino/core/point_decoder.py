@@ -19,7 +19,7 @@ from napari_sam2_openvino.core.point_graphs import (
     scores_graph,
     tokens_graph,
 )
-from napari_sam2_openvino.core.runtime import Runtime, first_line
+from napari_sam2_openvino.core.runtime import Runtime, check_numbers, failure, first_line
 from napari_sam2_openvino.core.shared_image import image_arrays
 from napari_sam2_openvino.core.transforms import build_tokens
 
@@ -109,7 +109,9 @@ class PointDecoder:
         labels = np.ones((self.batch, 1), np.int32)
         _run(self._tokens, *build_tokens(filled[:, None], labels, None))
         _run(self._scores, self._tokens.get_output_tensor(0).data)
-        return np.array(self._scores.get_output_tensor(0).data[: len(points)], np.float32)
+        scores = np.array(self._scores.get_output_tensor(0).data[: len(points)], np.float32)
+        check_numbers([scores], "decode the points")
+        return scores
 
     def masks(self, wanted: NDArray[np.bool_]) -> Float:
         """Return masks of the last points; see `GridDecoder`."""
@@ -133,7 +135,4 @@ def _run(request: "openvino.InferRequest", *values: NDArray[Any]) -> None:
             request.get_input_tensor(index).data[:] = value
         request.infer()
     except RuntimeError as error:
-        raise DeviceError(
-            f"OpenVINO could not decode the points ({first_line(error)}): "
-            "choose another device or precision."
-        ) from error
+        raise failure("decode the points", first_line(error)) from error

@@ -25,6 +25,8 @@ _LOGGER = logging.getLogger(__name__)
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 # How long an encode may go on after it was cancelled: one look at the flag.
 _POLL_MS = 10
+# How long a device may take to let go of what was cancelled.
+_END_MS = 5000
 
 
 class Runtime:
@@ -195,7 +197,7 @@ def run(
     JobCancelledError
         If ``cancelled`` returned true.
     DeviceError
-        If OpenVINO failed.
+        If OpenVINO failed, or its results are no numbers.
     """
     try:
         request.start_async(inputs, share_inputs=False)
@@ -203,25 +205,52 @@ def run(
             if cancelled is not None and cancelled():
                 _cancel(request)
                 raise JobCancelledError(f"The attempt to {action} was cancelled.")
+        arrays = [request.get_tensor(name).data.astype(np.float32, copy=True) for name in outputs]
     except RuntimeError as error:
-        raise DeviceError(
-            f"OpenVINO could not {action} ({first_line(error)}): "
-            "choose another device or precision."
-        ) from error
-    return [request.get_tensor(name).data.astype(np.float32, copy=True) for name in outputs]
+        raise failure(action, first_line(error)) from error
+    check_numbers(arrays, action)
+    return arrays
+
+
+def failure(action: str, reason: str) -> DeviceError:
+    """Return the error that says what OpenVINO could not do, and why."""
+    return DeviceError(
+        f"OpenVINO could not {action} ({reason}): choose another device or precision."
+    )
+
+
+def check_numbers(arrays: Sequence[Float], action: str) -> None:
+    """Raise DeviceError if a result holds NaN or infinity: no mask, and nothing to be kept."""
+    for array in arrays:
+        # The sum tells in a fraction of the time, but may be infinite by itself.
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_sound = np.isfinite(array.sum())
+        if not is_sound and not np.isfinite(array).all():
+            raise failure(action, "its result holds NaN or infinity")
 
 
 def keep_input(request: "openvino.InferRequest", name: str, array: Float) -> None:
-    """Give a request a copy of an input that stays for the following runs."""
+    """Give a request a copy of an input that stays for the following runs.
+
+    Raises
+    ------
+    DeviceError
+        If OpenVINO failed.
+    """
     import openvino
 
-    request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array)))
+    try:
+        request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array)))
+    except RuntimeError as error:
+        raise failure("take the image's embedding", first_line(error)) from error
 
 
 def _cancel(request: "openvino.InferRequest") -> None:
     request.cancel()
     try:
-        request.wait()
+        # A device that hangs shall not hold who cancelled.
+        if not request.wait_for(_END_MS):
+            _LOGGER.warning("OpenVINO goes on with what was cancelled.")
     except RuntimeError:
         # The way in which OpenVINO says that the request was cancelled.
         return
