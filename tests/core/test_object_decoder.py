@@ -64,9 +64,9 @@ class CountingModel:
     def __getattr__(self, name):
         return getattr(self._model, name)
 
-    def decode(self, embedding, point_coords, *rest):
+    def decode(self, embedding, point_coords, *rest, **options):
         self.calls.append(len(point_coords))
-        return self._model.decode(embedding, point_coords, *rest)
+        return self._model.decode(embedding, point_coords, *rest, **options)
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.reference import reference_generator, reference_predictor
+from tests.reference import reference_predictor
 from tests.reference import starter_model as build_starter
 from tests.sam2_notebooks import (
-    automatic_mask_generator_example,
     image_predictor_example,
     video_predictor_example,
 )
@@ -66,19 +65,6 @@ def test_image_predictor(reference):
     assert found["one click"]["masks"].shape == (3, 300, 450)
     assert found["one click"]["masks"].dtype == bool
     assert found["four boxes"]["masks"].shape == (4, 1, 300, 450)
-
-
-@pytest.mark.slow
-def test_automatic_mask_generator(reference):
-    image = picture(2, (150, 200))
-    script = automatic_mask_generator_example
-    found = by_name(script.steps(script.load(), image))
-    wanted = by_name(script.steps(reference, image, reference_generator))
-    assert list(found) == list(wanted)
-    for name in found:
-        assert described(found[name]["masks"][0]) == described(wanted[name]["masks"][0])
-        assert described(found[name]["shown"]) == described(wanted[name]["shown"])
-        assert len(found[name]["masks"]) == pytest.approx(len(wanted[name]["masks"]), rel=0.1)
 
 
 def test_video_predictor(reference):
