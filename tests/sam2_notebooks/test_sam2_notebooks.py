@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.reference import reference_predictor
+from tests.reference import reference_generator, reference_predictor
 from tests.reference import starter_model as build_starter
 from tests.sam2_notebooks import (
+    automatic_mask_generator_example,
     image_predictor_example,
     video_predictor_example,
 )
 from tests.video_parity import Reference, make_planes
+
+from napari_sam2_openvino import SAM2AutomaticMaskGenerator
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,43 @@ def test_image_predictor(reference):
     assert found["one click"]["masks"].shape == (3, 300, 450)
     assert found["one click"]["masks"].dtype == bool
     assert found["four boxes"]["masks"].shape == (4, 1, 300, 450)
+
+
+def discs(hw):
+    """Draw bright discs."""
+    rows, columns = np.mgrid[: hw[0], : hw[1]]
+    centres = [(row, column) for row in (40, 110) for column in (40, 100, 160)]
+    image = np.full(hw, 30)
+    for row, column in centres:
+        image[np.hypot(rows - row, columns - column) < 20] = 200
+    return np.repeat(image.astype(np.uint8)[..., None], 3, 2)
+
+
+def in_short(generator_class):
+    """Return a maker of generators that search few points, and keep what the starter scores low."""
+    short = {"points_per_side": 6, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.5}
+
+    def make(model, **options):
+        return generator_class(model, **options | short)
+
+    return make
+
+
+def test_automatic_mask_generator(reference):
+    image = discs((150, 200))
+    script = automatic_mask_generator_example
+    ours = in_short(SAM2AutomaticMaskGenerator)
+    found = by_name(script.steps(script.load(), image, ours))
+    wanted = by_name(script.steps(reference, image, in_short(reference_generator)))
+    assert list(found) == list(wanted) == ["defaults", "finer"]
+    for name in found:
+        assert len(found[name]["masks"]) == len(wanted[name]["masks"]) > 0
+        ours_first, theirs_first = found[name]["masks"][0], wanted[name]["masks"][0]
+        assert list(ours_first) == list(theirs_first)
+        for key, value in theirs_first.items():
+            assert np.shape(ours_first[key]) == np.shape(value), key
+        assert ours_first["segmentation"].dtype == theirs_first["segmentation"].dtype == bool
+        assert found[name]["shown"].shape == wanted[name]["shown"].shape
 
 
 def test_video_predictor(reference):
