@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
 )
 
@@ -30,6 +29,7 @@ from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.model_listings import ModelListings, labelled, say_gone
+from napari_sam2_openvino._qt.tab import Tab
 from napari_sam2_openvino._settings import read_preferences
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.prompted import PromptedObjects
@@ -86,6 +86,7 @@ class BatchWidget(DockWidget):
         self.format_combo = QComboBox()
         self.format_combo.addItems(list(_FORMATS))
         self.output_edit = QLineEdit()
+        self.output_edit.setAccessibleName("Labels in")
         self.output_edit.setPlaceholderText("a file; a folder for several images")
         self.browse_button = QPushButton("Browse …")
         self.replace_check = QCheckBox("Replace labels that are there")
@@ -116,9 +117,8 @@ class BatchWidget(DockWidget):
         rows.addRow("Labels as", self.format_combo)
         rows.addRow("Labels in", output)
         rows.addRow(self.replace_check)
-        scrolled = QScrollArea()
+        scrolled = Tab()
         scrolled.setWidget(self.forms)
-        scrolled.setWidgetResizable(True)
         buttons = QHBoxLayout()
         for button in (self.run_button, self.resume_button, self.cancel_button):
             buttons.addWidget(button)

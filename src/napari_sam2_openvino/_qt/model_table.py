@@ -24,6 +24,7 @@ class ModelTable(QTableWidget):
         super().__init__(0, len(_COLUMNS), parent)
         self._listings: tuple[ModelListing, ...] = ()
         self._awaited = ""
+        self.setAccessibleName("Models")
         self.setHorizontalHeaderLabels(_COLUMNS)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -21,7 +21,7 @@ class ReportView(QWidget):
         font = self.advice_label.font()
         font.setBold(True)
         self.advice_label.setFont(font)
-        self.table = TextTable()
+        self.table = TextTable("Report")
         self.measured_label = _wrapping()
         self._heading = _wrapping()
         self.pictures: list[ScaledPicture] = []

@@ -154,6 +154,7 @@ class SegmentWidget(DockWidget):
         status.addWidget(self.status_label, 1)
         status.addWidget(self.cancel_button)
         self.tabs = QTabWidget()
+        self.tabs.setAccessibleName("Ways to segment")
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.prompts_tab, "Prompts")
         self.tabs.addTab(self.all_objects_tab, "All objects")

@@ -10,6 +10,8 @@ class Tab(QScrollArea):
     def setWidget(self, widget: QWidget | None) -> None:  # noqa: N802
         """Show a widget."""
         self.setWidgetResizable(True)
+        # What is inside takes the focus, and is scrolled to; this itself has nothing to say.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         super().setWidget(widget)

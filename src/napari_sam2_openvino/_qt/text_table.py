@@ -6,10 +6,18 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 
 
 class TextTable(QTableWidget):
-    """Rows of texts, as high as all of them."""
+    """Rows of texts, as high as all of them.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    name : str
+        What a screen reader calls it.
+    parent : QWidget, optional
+    """
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAccessibleName(name)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         rows, columns = self.verticalHeader(), self.horizontalHeader()

@@ -15,7 +15,7 @@ class TuningView(QWidget):
         super().__init__()
         self.title_label = QLabel()
         self.title_label.setWordWrap(True)
-        self.table = TextTable()
+        self.table = TextTable("What was tried")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.title_label)

@@ -62,6 +62,7 @@ class VolumeTab(Tab):
         self.about_label.setWordWrap(True)
         self.scope_form = ParameterForm(ScopeParameters)
         self.range_slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
+        self.range_slider.setAccessibleName("Planes")
         self.range_slider.setToolTip(wrapped(_RANGE))
         self.run_button = QPushButton()
         self.run_button.setToolTip(tooltip("propagate"))
