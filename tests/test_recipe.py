@@ -430,7 +430,7 @@ def test_a_recipe_that_names_no_region_finds_one(starter_model, tmp_path):
     """Written by hand: a region is chosen, and grows while the object goes on outside it."""
     large = np.full((3000, 2800), 20, np.uint8)
     rows, columns = np.mgrid[:3000, :2800]
-    large[(rows - 1400) ** 2 + (columns - 1444) ** 2 < 124**2] = 200
+    large[(rows - 1400) ** 2 + (columns - 1500) ** 2 < 180**2] = 200
     prompts = ObjectPrompts((Mark("path", ((1328, 1400), (1352, 1400))),))
     plane, options = PlaneIndex((None, None)), MaskOptions(-1.0)
     first = choose_region(large.shape, starter_model.image_size, prompts.bounds())

@@ -242,8 +242,10 @@ def test_with_sam2s_criteria_it_is_what_sam2s_generator_finds(starter_model, coi
 
 @pytest.mark.slow
 def test_the_starter_cuts_no_object_at_a_seam(starter_model):
-    hw = (1100, 700)
-    truth = scatter(hw, (24, 30, 36), seed=3, gap=8)
+    side = starter_model.image_size
+    hw = (round(2.15 * side), round(1.37 * side))
+    radii = tuple(round(side * share) for share in (0.047, 0.059, 0.07))
+    truth = scatter(hw, radii, seed=3, gap=8)
     noise = np.random.default_rng(0).normal(0, 4, hw)
     image = gaussian_filter(40 + 120.0 * (truth > 0), 1.5) + noise
     parameters = AllObjectsParameters(
@@ -262,12 +264,12 @@ def test_the_starter_cuts_no_object_at_a_seam(starter_model):
         is_found[best] |= iou >= 0.75
         # Half of an object, and nothing but it, that ends on a seam.
         is_part = shared[best] > 0.9 * own.sum() and iou < 0.75
-        n_cut += is_part and ends_on(own, seams(hw, 512))
+        n_cut += is_part and ends_on(own, seams(hw, side))
     assert truth.max() > 60
     assert n_cut == 0
     # The model misses some objects, but those that a seam crosses no more often than others.
     crossed = np.zeros(len(areas), bool)
-    crossed[np.unique(truth[seams(hw, 512)])] = True
+    crossed[np.unique(truth[seams(hw, side)])] = True
     assert is_found[1:].mean() > 0.8
     assert is_found[crossed][1:].mean() > is_found[~crossed].mean() - 0.1
 

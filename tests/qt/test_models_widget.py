@@ -148,7 +148,7 @@ def test_every_model_is_in_the_table_with_what_is_known_of_it(open_dock: Any) ->
     assert rows["sam2.1_hiera_tiny"]["Size"] == "156 MB"
     assert rows["hvit_t_cells"]["Licence"] == "see its page"
     table.choose("MedSAM2")
-    assert "640 x 640" in dock.widget.about_label.text()
+    assert "512 x 512" in dock.widget.about_label.text()
     assert "a file that you bring" in dock.widget.about_label.text()
     table.choose("starter")
     sha256 = read_model_info(starter_dir()).source.sha256

@@ -400,6 +400,6 @@ def test_evaluation_reports_each_difficulty_and_kind(
     assert "pairs of touching objects" in evaluation.as_markdown(judged)
 
 
-def few_scenes(difficulty: str, count: int) -> Any:
+def few_scenes(difficulty: str, count: int, first_seed: int) -> Any:
     for kind in ("tissue", "membrane")[: 2 * count]:
-        yield make_scene(kind, 0, shape=(128, 128), difficulty=DIFFICULTIES[difficulty])
+        yield make_scene(kind, first_seed, shape=(128, 128), difficulty=DIFFICULTIES[difficulty])
