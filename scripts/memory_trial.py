@@ -41,7 +41,14 @@ from napari_sam2_openvino import SAM2VideoPredictor, convert, load_model
 from napari_sam2_openvino.core.paths import HOME_VARIABLE
 from napari_sam2_openvino.core.volume_parameters import PropagationMethod, VolumeParameters
 from napari_sam2_openvino.synthetic.volume import Volume, make_volume
-from starter.network import CONFIG, build_network, load_weights, plain_attention, set_image_size
+from starter.network import (
+    CONFIG,
+    build_network,
+    load_weights,
+    plain_attention,
+    save_whole,
+    set_image_size,
+)
 from starter.remembering import begin, memory_parameters, objective
 from starter.stacks import EncodedStack, draw_window, encode_stack
 
@@ -169,9 +176,7 @@ class Trial:
             "progress": {name: getattr(progress, name) for name in Progress.__slots__},
         }
         for name, content in (("state", state), ("checkpoint", {"model": state["model"]})):
-            unfinished = self._out / f"{name}.part"
-            torch.save(content, unfinished)
-            os.replace(unfinished, self._out / f"{name}.pt")
+            save_whole(content, self._out / f"{name}.pt")
 
     def _load(self, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)

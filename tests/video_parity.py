@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tests.parity import make_image
+from tests.reference import let_memory_count, perturbed_model
 
 from napari_sam2_openvino import SAM2VideoPredictor
+from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
 from napari_sam2_openvino.core.transforms import preprocess
 
 MIN_PIXEL_AGREEMENT = 0.999
@@ -25,6 +27,17 @@ MAX_SCORE_DIFFERENCE = 1e-2
 N_PLANES = 8
 # As ``build_sam2_video_predictor`` sets them, but for the holes: on a CPU they stay.
 _VIDEO_ARGUMENTS = {"fill_hole_area": 0, "binarize_mask_from_pts_for_mem_enc": True}
+
+
+def convert_micro(folder: Path, config: Path, seed: int) -> tuple[Any, Path]:
+    """Return a micro reference whose memory counts, and its model folder, with memory graphs."""
+    reference = let_memory_count(perturbed_model(config, seed=seed), seed)
+    torch.save({"model": reference.state_dict()}, folder / "micro.pt")
+    (folder / "model").mkdir()
+    request = Request(str(folder / "micro.pt"), "micro", str(config))
+    for _ in fill_folder(request, folder / "model"):
+        pass
+    return reference, folder / "model"
 
 
 @dataclass(frozen=True)

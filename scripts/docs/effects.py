@@ -8,8 +8,8 @@ starter's weights are others.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,19 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.color import label2rgb
 from skimage.segmentation import find_boundaries
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from napari_sam2_openvino import SAM2ImagePredictor, load_model
-from napari_sam2_openvino.core.all_objects import default_parameters, find_objects
+from napari_sam2_openvino.core.all_objects import default_parameters
 from napari_sam2_openvino.core.labels_from_candidates import labels_from_candidates
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.normalize import to_rgb
 from napari_sam2_openvino.core.object_masks import LogitsCut, make_mask
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 from napari_sam2_openvino.core.parameters import MaskOptions
-from napari_sam2_openvino.core.planes import make_plane_source
-from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.regions import Region
-from napari_sam2_openvino.core.types import PlaneIndex
 from napari_sam2_openvino.synthetic import make_scene
+from starter.objects import run_search, with_values
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SIDE = 230
@@ -45,13 +45,13 @@ MASK_ROWS: Mapping[str, Sequence[Any]] = {
 }
 """Values of each of `MaskOptions`."""
 
-OBJECT_ROWS: Mapping[str, tuple[str, Sequence[Any]]] = {
-    "points_per_side": ("generator", (4, 8, 32)),
-    "pred_iou_thresh": ("filter", (0.1, 0.5, 0.8)),
-    "stability_score_thresh": ("filter", (0.3, 0.7, 0.9)),
-    "min_area": ("filter", (0, 1500, 3000)),
+OBJECT_ROWS: Mapping[str, Sequence[Any]] = {
+    "points_per_side": (4, 8, 32),
+    "pred_iou_thresh": (0.1, 0.5, 0.8),
+    "stability_score_thresh": (0.3, 0.7, 0.9),
+    "min_area": (0, 1500, 3000),
 }
-"""The parameter set and the values of each of `AllObjectsParameters`."""
+"""Values of each of `AllObjectsParameters`."""
 
 OVERLAP_RULES = ("small over large", "high score over low", "large over small")
 
@@ -97,41 +97,23 @@ def object_pictures(model: Sam2Model) -> dict[str, dict[str, Pixels]]:
     usual = default_parameters(model)
     return {
         name: {
-            str(value): found(model, image, with_value(usual, part, name, value))
-            for value in values
+            str(value): found(model, image, with_values(usual, **{name: value})) for value in values
         }
-        for name, (part, values) in OBJECT_ROWS.items()
+        for name, values in OBJECT_ROWS.items()
     }
 
 
 def overlap_pictures(model: Sam2Model) -> dict[str, Pixels]:
     """Cells and their nuclei by each rule of whose a shared pixel is."""
     image = make_scene("cytoplasm", seed=3, shape=(256, 256), difficulty=0.1).image
-    both = with_value(default_parameters(model), "filter", "max_overlap", 1.0)
-    both = with_value(both, "labels", "min_visible", 0.0)
-    return {
-        rule: found(model, image, with_value(both, "labels", "overlap", rule))
-        for rule in OVERLAP_RULES
-    }
+    both = with_values(default_parameters(model), max_overlap=1.0, min_visible=0.0)
+    return {rule: found(model, image, with_values(both, overlap=rule)) for rule in OVERLAP_RULES}
 
 
 def found(model: Sam2Model, image: Pixels, parameters: AllObjectsParameters) -> Pixels:
     """Search an image and paint what is found."""
-    arrays = ImageArrays((image,), "image", is_rgb=image.ndim == 3)
-    source = make_plane_source([arrays], PlaneIndex((None, None)))
-    search = find_objects(model, source, parameters)
-    while True:
-        try:
-            next(search)
-        except StopIteration as stop:
-            return painted(image, labels_from_candidates(stop.value, parameters.labels).labels)
-
-
-def with_value(
-    parameters: AllObjectsParameters, part: str, name: str, value: Any
-) -> AllObjectsParameters:
-    """Return parameters of which one has another value."""
-    return replace(parameters, **{part: replace(getattr(parameters, part), **{name: value})})
+    candidates = run_search(model, image, parameters)
+    return painted(image, labels_from_candidates(candidates, parameters.labels).labels)
 
 
 def painted(image: Pixels, labels: Pixels) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,13 @@ def load_weights(network: nn.Module, checkpoint: Path) -> None:
     """Fill the network from a checkpoint `{"model": state_dict}` of any precision."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
     network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+
+
+def save_whole(state: dict[str, Any], path: Path) -> None:
+    """Save under a temporary name, then rename: a file that is there is whole."""
+    temporary = path.with_name(path.name + ".part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

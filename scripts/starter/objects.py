@@ -179,15 +179,19 @@ def run_search(
 
 
 def with_values(parameters: AllObjectsParameters, **values: Any) -> AllObjectsParameters:
-    """Return parameters with other values of the filter and of the labels."""
-    names = CandidateFilter.__dataclass_fields__
-    criteria = {name: value for name, value in values.items() if name in names}
-    labels = {name: value for name, value in values.items() if name not in names}
-    return replace(
-        parameters,
-        filter=replace(parameters.filter, **criteria),
-        labels=replace(parameters.labels, **labels),
-    )
+    """Return parameters with other values of the filter, of the labels or of the search.
+
+    Of a name that filter and search share, the filter's value counts.
+    """
+    for name, value in values.items():
+        part = next(
+            part
+            for part in ("filter", "labels", "generator")
+            if hasattr(getattr(parameters, part), name)
+        )
+        changed: Any = replace(getattr(parameters, part), **{name: value})
+        parameters = replace(parameters, **{part: changed})
+    return parameters
 
 
 def mean_f1(

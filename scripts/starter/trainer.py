@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from starter.network import (
     learn_positions,
     load_weights,
     plain_attention,
+    save_whole,
     set_image_size,
 )
 from starter.objective import full_objective, mask_objective
@@ -223,10 +222,10 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
         }
-        _write(state, self.settings.out / "state.pt")
+        save_whole(state, self.settings.out / "state.pt")
         weights = self.network.state_dict() | dict(zip(self.names, self.averaged, strict=True))
         half = {name: tensor.detach().cpu().half() for name, tensor in weights.items()}
-        _write({"model": half}, self.settings.out / "checkpoint.pt")
+        save_whole({"model": half}, self.settings.out / "checkpoint.pt")
 
     def resume(self) -> None:
         """Go on from the state in the output folder, where there is one."""
@@ -252,10 +251,3 @@ class Trainer:
             averaged.copy_(parameter.detach())
         self.progress.heads = True
         self.progress.curriculum = Curriculum(pool=0, difficulty=1.0)
-
-
-def _write(state: dict[str, Any], path: Path) -> None:
-    """Save under a temporary name, then rename: a file that is there is whole."""
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import torch
 from tests.core.conftest import MICRO_CONFIG
-from tests.reference import let_memory_count, perturbed_model
-from tests.video_parity import SCENES, compare_videos
+from tests.video_parity import SCENES, compare_videos, convert_micro
 
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
 from napari_sam2_openvino.conversion import architecture, export
-from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
 from napari_sam2_openvino.core.model_folder import read_model_info, write_model_info
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
@@ -42,14 +40,7 @@ CHANGES = {"2.1": {}, "2.0": VERSION_2_0, "rare rules": RARE_RULES}
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
     """Return the reference of 2.1 and its model folder."""
-    folder = tmp_path_factory.mktemp("video")
-    reference = let_memory_count(perturbed_model(MICRO_CONFIG, seed=SEED), SEED)
-    torch.save({"model": reference.state_dict()}, folder / "micro.pt")
-    (folder / "model").mkdir()
-    request = Request(str(folder / "micro.pt"), "micro", str(MICRO_CONFIG))
-    for _ in fill_folder(request, folder / "model"):
-        pass
-    return reference, folder / "model"
+    return convert_micro(tmp_path_factory.mktemp("video"), MICRO_CONFIG, SEED)
 
 
 @pytest.fixture(scope="module", params=list(CHANGES))

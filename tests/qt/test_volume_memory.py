@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from tests.qt.test_volume import BOX, HW, Volume
-from tests.reference import let_memory_count, perturbed_model
-from tests.video_parity import make_planes
+from tests.video_parity import convert_micro, make_planes
 
 from napari_sam2_openvino import SAM2VideoPredictor, load_model
 from napari_sam2_openvino._session.engines import Sam2Engine
-from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 MICRO_CONFIG = Path(__file__).parent.parent / "conversion" / "micro.yaml"
@@ -26,14 +23,7 @@ SEED = 7
 @pytest.fixture(scope="module")
 def micro_folder(tmp_path_factory: Any) -> Path:
     """A model folder with memory graphs."""
-    folder = tmp_path_factory.mktemp("memory")
-    reference = let_memory_count(perturbed_model(MICRO_CONFIG, seed=SEED), SEED)
-    torch.save({"model": reference.state_dict()}, folder / "micro.pt")
-    (folder / "model").mkdir()
-    request = Request(str(folder / "micro.pt"), "micro", str(MICRO_CONFIG))
-    for _ in fill_folder(request, folder / "model"):
-        pass
-    return folder / "model"
+    return convert_micro(tmp_path_factory.mktemp("memory"), MICRO_CONFIG, SEED)[1]
 
 
 @pytest.fixture(scope="module")

@@ -148,15 +148,11 @@ def _weights(content: Any, path: Path) -> StateDict:
 
 def _is_stored(tensor: "torch.Tensor") -> bool:
     """Whether a tensor is no larger than its storage, as one that repeats a number would be."""
-    if tensor.layout is not _strided():
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-
-
-def _strided() -> "torch.layout":
     import torch
 
-    return torch.strided
+    if tensor.layout is not torch.strided:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _foreign(path: Path) -> ConversionError:
