@@ -1,6 +1,8 @@
 """Are the saved memory graphs the model? They are run beside SAM 2's own code."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,10 +76,12 @@ class MemoryCheckRun:
 
         core = openvino.Core()
         precise = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = core.compile_model(folder / MEMORY_ATTENTION_FILE, "CPU", precise)
-        attention = MemoryAttention(compiled)
-        compiled = core.compile_model(folder / MEMORY_ENCODER_FILE, "CPU", precise)
-        encoder = MemoryEncoder(compiled)
+
+        def compiled(file: str) -> Callable[[], openvino.CompiledModel]:
+            return partial(core.compile_model, folder / file, "CPU", precise)
+
+        attention = MemoryAttention(compiled(MEMORY_ATTENTION_FILE))
+        encoder = MemoryEncoder(compiled(MEMORY_ENCODER_FILE))
         with torch.no_grad():
             conditioned = max(
                 _difference(

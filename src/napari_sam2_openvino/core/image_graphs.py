@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.free_shapes import FreeShapesGraph
 from napari_sam2_openvino.core.runtime import keep_input, run
 
 if TYPE_CHECKING:
@@ -63,11 +64,16 @@ class DecoderOutput(NamedTuple):
     obj_ptr: Float
 
 
-class MaskDecoder:
+class MaskDecoder(FreeShapesGraph):
     """The graph ``mask_decoder``: an embedding and tokens to masks. One thread at a time.
 
     The embedding is handed over once and stays with the request, so that a click costs only its
     decode.
+
+    Parameters
+    ----------
+    compile_graph : callable
+        Compiles the graph.
     """
 
     EMBEDDING = ImageEncoder.OUTPUTS
@@ -76,11 +82,20 @@ class MaskDecoder:
     MASK_INPUT = "mask_input"
     HAS_MASK_INPUT = "has_mask_input"
 
-    def __init__(self, compiled: "openvino.CompiledModel") -> None:
-        self._request = compiled.create_infer_request()
+    @property
+    def keeps_embedding(self) -> bool:
+        """Whether the embedding that was set is still there: not if a decode was cut off."""
+        return self._is_sound
 
     def set_embedding(self, arrays: tuple[Float, Float, Float]) -> None:
-        """Keep a copy of the embedding for the following calls."""
+        """Keep a copy of the embedding for the following calls.
+
+        Raises
+        ------
+        DeviceError
+            If OpenVINO failed.
+        """
+        self._renew_if_unsound()
         for name, array in zip(self.EMBEDDING, arrays, strict=True):
             keep_input(self._request, name, array)
 
@@ -107,7 +122,7 @@ class MaskDecoder:
         has_mask_input : ndarray of float32, shape (B,)
             1 or 0.
         cancelled : callable, optional
-            Asked every few milliseconds; the decode ends soon after it returns true.
+            Asked every few milliseconds; the decode is given up soon after it returns true.
 
         Returns
         -------
@@ -128,5 +143,5 @@ class MaskDecoder:
             self.HAS_MASK_INPUT: has_mask_input,
         }
         return DecoderOutput(
-            *run(self._request, inputs, DecoderOutput._fields, "decode the prompts", cancelled)
+            *self._run(inputs, DecoderOutput._fields, "decode the prompts", cancelled)
         )

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ class MemoryModel:
     def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
         self.config = config
         self.tensors = MemoryTensors.read(folder / PARAMETERS_FILE, config)
-        self._attention = MemoryAttention(runtime.compile(folder / MEMORY_ATTENTION_FILE))
-        self._encoder = MemoryEncoder(runtime.compile(folder / MEMORY_ENCODER_FILE))
+        self._attention = MemoryAttention(partial(runtime.compile, folder / MEMORY_ATTENTION_FILE))
+        self._encoder = MemoryEncoder(partial(runtime.compile, folder / MEMORY_ENCODER_FILE))
         self._attention_lock = threading.Lock()
         self._encoder_lock = threading.Lock()
 

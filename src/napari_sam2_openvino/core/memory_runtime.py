@@ -1,33 +1,32 @@
 """The two graphs that remember objects from plane to plane; each class owns its tensor names."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.free_shapes import FreeShapesGraph
 from napari_sam2_openvino.core.image_graphs import ImageEncoder
-from napari_sam2_openvino.core.runtime import run
-
-if TYPE_CHECKING:
-    import openvino
 
 Float = NDArray[np.float32]
 
 IMAGE_EMBED = ImageEncoder.OUTPUTS[0]
 
 
-class MemoryAttention:
-    """The graph ``memory_attention``: a plane in the light of memories. One thread at a time."""
+class MemoryAttention(FreeShapesGraph):
+    """The graph ``memory_attention``: a plane in the light of memories. One thread at a time.
+
+    Parameters
+    ----------
+    compile_graph : callable
+        Compiles the graph.
+    """
 
     MASKMEM_FEATURES = "maskmem_features"
     MASKMEM_TPOS = "maskmem_tpos"
     OBJ_PTRS = "obj_ptrs"
     OBJ_PTR_TPOS = "obj_ptr_tpos"
     OUTPUT = "conditioned_embed"
-
-    def __init__(self, compiled: "openvino.CompiledModel") -> None:
-        self._request = compiled.create_infer_request()
 
     def __call__(
         self,
@@ -69,18 +68,21 @@ class MemoryAttention:
             self.OBJ_PTRS: obj_ptrs,
             self.OBJ_PTR_TPOS: obj_ptr_tpos,
         }
-        return run(self._request, inputs, (self.OUTPUT,), "recall the objects", cancelled)[0]
+        return self._run(inputs, (self.OUTPUT,), "recall the objects", cancelled)[0]
 
 
-class MemoryEncoder:
-    """The graph ``memory_encoder``: an embedding and masks to memories. One thread at a time."""
+class MemoryEncoder(FreeShapesGraph):
+    """The graph ``memory_encoder``: an embedding and masks to memories. One thread at a time.
+
+    Parameters
+    ----------
+    compile_graph : callable
+        Compiles the graph.
+    """
 
     LOW_RES_MASKS = "low_res_masks"
     BINARIZE = "binarize"
     OUTPUT = MemoryAttention.MASKMEM_FEATURES
-
-    def __init__(self, compiled: "openvino.CompiledModel") -> None:
-        self._request = compiled.create_infer_request()
 
     def __call__(
         self,
@@ -116,4 +118,4 @@ class MemoryEncoder:
             self.LOW_RES_MASKS: low_res_masks,
             self.BINARIZE: binarize,
         }
-        return run(self._request, inputs, (self.OUTPUT,), "remember the objects", cancelled)[0]
+        return self._run(inputs, (self.OUTPUT,), "remember the objects", cancelled)[0]

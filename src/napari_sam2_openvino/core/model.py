@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ class Sam2Model:
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
         self._image_encoder = ImageEncoder(encoder)
-        self._mask_decoder = MaskDecoder(runtime.compile(folder / MASK_DECODER_FILE))
+        self._mask_decoder = MaskDecoder(partial(runtime.compile, folder / MASK_DECODER_FILE))
         self._parameters = _read_parameters(folder / PARAMETERS_FILE)
         self._encoder_lock = threading.Lock()
         self._decoder_lock = threading.Lock()
@@ -186,7 +187,7 @@ class Sam2Model:
         """
         inputs = self._prompt_inputs(point_coords, point_labels, mask_input)
         with self._decoder_lock:
-            if self._decoding is not embedding:
+            if self._decoding is not embedding or not self._mask_decoder.keeps_embedding:
                 # Whatever fails in between, the next decode sets all of it again.
                 self._decoding = None
                 self._mask_decoder.set_embedding(self.decoder_arrays(embedding))
