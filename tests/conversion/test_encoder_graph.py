@@ -22,7 +22,7 @@ def assert_same(model):
     size = model.image_size
     image = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     wanted = model.forward_image(image)["backbone_fpn"]
-    pos_embed = model.image_encoder.trunk._get_pos_embed((size // 4, size // 4))
+    pos_embed = model.image_encoder.trunk._get_pos_embed((size // 4, size // 4)).permute(0, 3, 1, 2)
     found = ImageEncoderGraph(model)(image, pos_embed)
     for index, features in zip(FEATURES, found, strict=True):
         assert features.shape == wanted[index].shape

@@ -78,6 +78,13 @@ def test_full_int8_quantizes_activations_and_weights_of_the_encoder(fast, micro_
     assert [progress.done for progress in reports] == sorted(each.done for each in reports)
 
 
+def test_no_key_in_eight_bits_is_transposed_for_many_heads(fast):
+    graph = read(fast[0], "image_encoder")
+    attentions = [n for n in graph.get_ops() if n.get_type_name() == "ScaledDotProductAttention"]
+    assert len(attentions) == 5
+    assert {node.input(0).get_partial_shape()[1].get_length() for node in attentions} == {1}
+
+
 def test_what_a_recipe_keeps_stays_as_it_was(micro_folder, tmp_path):
     recipe = Recipe(kept=("attention", "stage transitions", "neck"))
     quantized(recipe, micro_folder, tmp_path)

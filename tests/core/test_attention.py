@@ -74,3 +74,12 @@ def test_any_other_attention_stays_as_it_is():
     nodes = len(graph.get_ops())
     assert separate_heads(graph) == 0
     assert len(graph.get_ops()) == nodes
+
+
+@pytest.mark.parametrize(("heads", "changed"), [(4, 1), (1, 0)])
+def test_heads_of_any_attention_are_separated_if_that_is_wanted(heads, changed):
+    sizes = (2, heads, 16, 64)
+    wanted = run(attention(*sizes), "f32", *sizes)
+    graph = attention(*sizes)
+    assert separate_heads(graph, of_all=True) == changed
+    np.testing.assert_allclose(run(graph, "f32", *sizes), wanted, atol=1e-5)

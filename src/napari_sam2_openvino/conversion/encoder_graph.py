@@ -11,8 +11,11 @@ It computes what SAM 2's ``ImageEncoder`` computes, up to rounding, in other ste
   afterwards. What SAM 2 fills windows up with at the edge of the image are zeros then, so queries,
   keys and values are filled up and not what they are computed from.
 - Queries are scaled, and not the scores that they make: there are fewer of them.
-- Two 1 x 1 convolutions with nothing between them, of the neck and of the high-resolution features,
-  are one.
+- The position embedding is added before channels become the last axis: the first convolution
+  writes them last anyway, and nothing is moved then.
+- The neck's 1 x 1 convolutions are linear layers of tokens, which are moved into rows behind them:
+  they are narrower there. Two with nothing between them, of the neck and of the high-resolution
+  features, are one.
 
 Imported only where torch is already needed.
 """
@@ -54,8 +57,9 @@ class ImageEncoderGraph(nn.Module):
         self.neck = _Neck(model)
 
     def forward(self, image: Tensor, pos_embed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode one normalised image of shape (1, 3, S, S)."""
-        patches = (self.patch_embed(image) + pos_embed).reshape(self.side * self.side, -1)
+        """Encode a normalised image (1, 3, S, S); ``pos_embed`` is (1, C, S / 4, S / 4)."""
+        patches = (self.patch_embed.proj(image) + pos_embed).permute(0, 2, 3, 1)
+        patches = patches.reshape(self.side * self.side, -1)
         tokens = _in_rows(patches, self.width, self.side, self.side)
         levels = []
         for number, block in enumerate(self.blocks):
@@ -149,18 +153,19 @@ class _Neck(nn.Module):
         neck, decoder = model.image_encoder.neck, model.sam_mask_decoder
         self.levels = list(neck.fpn_top_down_levels)
         self.mode, self.averages = neck.fpn_interp_model, neck.fuse_type == "avg"
-        self.convs = nn.ModuleList(conv.conv for conv in reversed(neck.convs))
+        self.convs = nn.ModuleList(_per_token(conv.conv) for conv in reversed(neck.convs))
         self.conv_s0, self.conv_s1 = decoder.conv_s0, decoder.conv_s1
         for index, name in enumerate(("conv_s0", "conv_s1")):
             if not set(range(index + 1)) & set(self.levels):
-                setattr(self, name, _as_one(self.convs[index], getattr(self, name)))
-                self.convs[index] = nn.Identity()
+                self.convs[index] = _as_one(self.convs[index], _per_token(getattr(self, name)))
+                setattr(self, name, nn.Identity())
 
     def forward(self, levels: list["_Tokens"]) -> list[Tensor]:
         last = len(levels) - 1
         features: list[Tensor] = []
         for index in range(last, -1, -1):
-            level = self.convs[index](levels[index].as_map())
+            layer: Any = self.convs[index]
+            level = levels[index].projected(layer, layer.weight.shape[0]).as_map()
             if index < last and index in self.levels:
                 level = self._merged(level, features[0])
             features.insert(0, level)
@@ -183,15 +188,15 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     return layer
 
 
-def _as_one(first: Any, second: Any) -> nn.Conv2d:
-    """Return one 1 x 1 convolution that computes two in succession."""
-    matrix = second.weight.flatten(1)
-    weight = (matrix @ first.weight.flatten(1))[:, :, None, None]
-    conv = nn.Conv2d(1, 1, 1)
-    conv.weight = nn.Parameter(weight.detach(), requires_grad=False)
-    bias = matrix @ first.bias + second.bias
-    conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
-    return conv
+def _per_token(conv: nn.Conv2d) -> nn.Linear:
+    """Return what a 1 x 1 convolution does to each token."""
+    return _linear(conv.weight.flatten(1), conv.bias)
+
+
+def _as_one(first: Any, second: Any) -> nn.Linear:
+    """Return one linear layer that computes two in succession."""
+    weight = second.weight @ first.weight
+    return _linear(weight, second.weight @ first.bias + second.bias)
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,7 +59,7 @@ def export_image_encoder(model: "SAM2Base", folder: Path) -> None:
     size = model.image_size
     trunk = model.image_encoder.trunk
     with torch.no_grad():
-        pos_embed = trunk._get_pos_embed((size // 4, size // 4))
+        pos_embed = trunk._get_pos_embed((size // 4, size // 4)).permute(0, 3, 1, 2)
     graph = _convert(
         encoder_graph.ImageEncoderGraph(model),
         {"image": torch.zeros(1, 3, size, size), encoder_graph.POS_EMBED_INPUT: pos_embed},
@@ -222,8 +222,7 @@ def _pos_embed_graph(trunk: Any, size: int) -> "openvino.Node":
     up = ops.matmul(ops.constant(rows.T.contiguous().numpy()), up, False, False)
     repeats = ops.constant(np.array([1, size // window.shape[1], size // window.shape[2]]))
     total = ops.add(up, ops.tile(ops.constant(window.numpy()), repeats))
-    channels_last = ops.transpose(total, ops.constant(np.array([1, 2, 0])))
-    return ops.unsqueeze(channels_last, ops.constant(np.array([0])))
+    return ops.unsqueeze(total, ops.constant(np.array([0])))
 
 
 def _compress(graph: "openvino.Model") -> None:

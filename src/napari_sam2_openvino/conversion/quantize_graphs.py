@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.conversion.norm_folding import fold_norms
 from napari_sam2_openvino.conversion.norm_rounding import fuse_rounding
 from napari_sam2_openvino.conversion.recipes import Recipe, kept_operations
+from napari_sam2_openvino.core.attention import separate_heads
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE, MASK_DECODER_FILE
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.transforms import preprocess
@@ -53,6 +54,7 @@ def write_quantized_graphs(
         fold_norms(encoder)
         encoder = yield from calibration.watch(partial(_full, encoder, recipe, calibration))
         fuse_rounding(encoder)
+        separate_heads(encoder, of_all=True)
     else:
         yield Progress("Storing weights in 8 bits", 0.0)
         encoder = _weights(encoder, recipe)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _HEADS, _TOKENS = 1, 2
 
 
-def separate_heads(graph: "openvino.Model") -> int:
+def separate_heads(graph: "openvino.Model", *, of_all: bool = False) -> int:
     """Make a batch of the heads of every attention that has as many tokens as heads.
 
     In bf16 OpenVINO 2026.4.1 takes one for the other there, when it fuses the attention with the
@@ -20,10 +20,15 @@ def separate_heads(graph: "openvino.Model") -> int:
     number of tokens that is left open is not fused and right, but not once it is fixed: call this
     afterwards.
 
+    With queries and keys in 8 bits, heads in a batch are also quicker: keys would otherwise be
+    transposed before the attention, byte by byte.
+
     Parameters
     ----------
     graph : openvino.Model
         Changed in place; it computes the same numbers in f32.
+    of_all : bool
+        Also where there are more or fewer tokens than heads.
 
     Returns
     -------
@@ -39,7 +44,8 @@ def separate_heads(graph: "openvino.Model") -> int:
         shapes = [port.get_partial_shape() for port in node.inputs()[:3]]
         heads = shapes[0][_HEADS]
         lengths = [shape[_TOKENS] for shape in shapes[:2]]
-        if not any(length.is_static and length == heads for length in lengths):
+        as_many = any(length.is_static and length == heads for length in lengths)
+        if heads == 1 or not (as_many or of_all):
             continue
         # 0 keeps the number of tokens and the width.
         batched = ops.constant(np.array([-1, 1, 0, 0]))
