@@ -5,6 +5,7 @@ are all alike and masks hardly depend on the prompt. `perturbed_model` moves eve
 spreads scores and logits.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,9 @@ def declare_torchvision_operators() -> None:
     library = torch.library.Library("torchvision", "FRAGMENT")
     _libraries.append(library)
     try:
+        _load_torchvision_operators()
         torch.ops.torchvision.nms  # noqa: B018
-    except (AttributeError, RuntimeError):
+    except (AttributeError, OSError, RuntimeError):
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.impl("nms", greedy_nms, "CompositeExplicitAutograd")
@@ -199,6 +201,13 @@ def declare_torchvision_operators() -> None:
 
         # It looks for its compiled library before each call.
         torchvision.extension._has_ops = lambda: True
+
+
+def _load_torchvision_operators() -> None:
+    """Load the compiled operators before torchvision does: declared twice, they end the process."""
+    for folder in find_spec("torchvision").submodule_search_locations:
+        for file in Path(folder).glob("_C.*"):
+            torch.ops.load_library(file)
 
 
 def greedy_nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
