@@ -5,6 +5,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_sam2_openvino._qt.model_jobs import CompareRun
 from napari_sam2_openvino._qt.sample_choice import SampleChoice
 from napari_sam2_openvino.core.models import ModelListing
 
@@ -59,3 +60,16 @@ class CompareForm(QWidget):
         self.original_combo.setCurrentIndex(
             names.index(model.original) if model.original in names else 0
         )
+
+    def make_run(self) -> CompareRun:
+        """Return the job that compares as the form says.
+
+        Raises
+        ------
+        Sam2Error
+            If that cannot be done.
+        """
+        assert self.model is not None
+        assert self.original is not None
+        samples, labelled = self.images.samples(), self.images.has_labels
+        return CompareRun(self.original, self.model, samples, has_labels=labelled)

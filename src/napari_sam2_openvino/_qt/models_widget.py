@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
@@ -22,23 +21,22 @@ from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.decision import Decision
 from napari_sam2_openvino._qt.dock import DockWidget
 from napari_sam2_openvino._qt.job_progress import JobProgress
-from napari_sam2_openvino._qt.jobs import CancellableJob, ComputeWorker
+from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.model_actions import ModelActions
 from napari_sam2_openvino._qt.model_jobs import CompareRun, QuantizeRun
 from napari_sam2_openvino._qt.model_listings import ModelListings
 from napari_sam2_openvino._qt.model_pages import ModelPages
+from napari_sam2_openvino._qt.model_runs import ModelRuns
 from napari_sam2_openvino._qt.model_table import ModelTable, describe_model
 from napari_sam2_openvino._settings import read_preferences, save_preferences
 from napari_sam2_openvino.comparison.saved_report import read_report
-from napari_sam2_openvino.conversion import staging
 from napari_sam2_openvino.conversion.download import DownloadJob
-from napari_sam2_openvino.conversion.proposal import Proposal
+from napari_sam2_openvino.conversion.model_files import files_of, folder_of, remove_files
 from napari_sam2_openvino.conversion.tune_job import TuneJob
 from napari_sam2_openvino.core.catalogue import find_entry
-from napari_sam2_openvino.core.errors import ConversionError, Sam2Error
+from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.model_folder import REPORT_FOLDER
 from napari_sam2_openvino.core.models import STARTER, ModelListing
-from napari_sam2_openvino.core.paths import checkpoints_dir
 
 _TABLE_HEIGHT = 210
 _WIDTH = 440
@@ -55,7 +53,6 @@ class ModelsWidget(DockWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._on_done: Callable[[], None] = lambda: None
         self._worker = ComputeWorker()
         self.listings = ModelListings(self._worker)
         self.convert_dialog: ConvertDialog | None = None
@@ -77,6 +74,7 @@ class ModelsWidget(DockWidget):
         self.cancel_button.setToolTip("Ends it at once; nothing is left behind.")
         self.pages = ModelPages(self._viewer, self._worker)
         self.decision = Decision(self._worker)
+        self._runs = ModelRuns(self, self.progress, self.decision)
 
     def _lay_out(self) -> None:
         status = QHBoxLayout()
@@ -114,8 +112,9 @@ class ModelsWidget(DockWidget):
         self.decision.decided.connect(self._on_decided)
         self.decision.refused.connect(self.progress.say)
         self.cancel_button.clicked.connect(self.progress.cancel)
-        self.progress.succeeded.connect(self._on_success)
-        self.progress.failed.connect(self._on_failure)
+        self._runs.running_changed.connect(self._show_running)
+        # What was made is in the list, and what a self-test has found is news.
+        self._runs.ended.connect(self.listings.refresh)
         # Not slots of this widget: they would be gone before the widget is.
         self.destroyed.connect(self.decision.undecided.discard)
         self.destroyed.connect(self.listings.close)
@@ -130,7 +129,7 @@ class ModelsWidget(DockWidget):
         """Download the checkpoint of the chosen model."""
         if (chosen := self.chosen) is not None:
             done = f"{chosen.name} is downloaded; Convert makes a model of it."
-            self._start(partial(DownloadJob, chosen.name), lambda _: self.progress.say(done))
+            self._runs.start(partial(DownloadJob, chosen.name), lambda _: self.progress.say(done))
 
     def convert(self) -> None:
         """Open the dialog that converts a checkpoint, about the chosen model."""
@@ -154,15 +153,6 @@ class ModelsWidget(DockWidget):
 
     def quantize(self) -> None:
         """Quantize as the form says; the report is shown before anything is kept."""
-        form = self.pages.quantize_form
-        model = form.model
-        assert model is not None
-
-        def make() -> QuantizeRun:
-            samples = form.images.samples()
-            proposal = Proposal(form.name_edit.text().strip())
-            labelled = form.images.has_labels
-            return QuantizeRun(model, proposal, form.form.value, samples, has_labels=labelled)
 
         def on_done(run: QuantizeRun) -> None:
             assert run.report is not None
@@ -171,7 +161,7 @@ class ModelsWidget(DockWidget):
             self.progress.say(f"{run.report.advice.sentence} Look at the masks, then decide.")
             self._show_page(self.pages.report_view)
 
-        self._start(make, on_done)
+        self._runs.start(self.pages.quantize_form.make_run, on_done)
 
     def ask_to_compare(self) -> None:
         """Ask what the chosen model is to be compared with."""
@@ -184,14 +174,9 @@ class ModelsWidget(DockWidget):
     def compare(self) -> None:
         """Compare as the form says, and show the report."""
         form = self.pages.compare_form
-        model, original = form.model, form.original
-        if model is None or original is None:
+        if form.model is None or form.original is None:
             self.progress.say("There is no other model to compare it with: convert one first.")
             return
-
-        def make() -> CompareRun:
-            samples, labelled = form.images.samples(), form.images.has_labels
-            return CompareRun(original, model, samples, has_labels=labelled)
 
         def on_done(run: CompareRun) -> None:
             assert run.report is not None
@@ -199,7 +184,7 @@ class ModelsWidget(DockWidget):
             self.progress.say(f"The report is saved in {run.folder}.")
             self._show_page(self.pages.report_view)
 
-        self._start(make, on_done)
+        self._runs.start(form.make_run, on_done)
 
     def tune(self) -> None:
         """Try out what the chosen model runs best with."""
@@ -212,7 +197,7 @@ class ModelsWidget(DockWidget):
             self.progress.say("")
             self._show_page(self.pages.tuning_view)
 
-        self._start(partial(TuneJob, chosen.name), on_done)
+        self._runs.start(partial(TuneJob, chosen.name), on_done)
 
     def show_report(self) -> None:
         """Show the report that was made when the chosen model was quantized."""
@@ -237,11 +222,12 @@ class ModelsWidget(DockWidget):
             self.progress.say(f"Windows begin with {chosen.name} from now on.")
             self._show_chosen()
 
-        self._start(partial(TuneJob, chosen.name, only_check=True), on_done)
+        self._runs.start(partial(TuneJob, chosen.name, only_check=True), on_done)
 
     def open_folder(self) -> None:
         """Show the files of the chosen model."""
-        if (folder := self._folder()) is not None:
+        folder = None if self.chosen is None else folder_of(self.chosen)
+        if folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def remove(self) -> None:
@@ -249,12 +235,12 @@ class ModelsWidget(DockWidget):
         chosen = self.chosen
         if chosen is None:
             return
-        place = self._checkpoint(chosen) if chosen.folder is None else chosen.folder
+        place = files_of(chosen)
         answer = QMessageBox.question(
             self, "Remove a model", f"Remove {chosen.name}, {place}? It cannot be brought back."
         )
         if answer == QMessageBox.StandardButton.Yes:
-            job = partial(_remove, place)
+            job = partial(remove_files, place)
             self._worker(job, partial(self._on_removed, chosen.name), self._on_problem)
 
     def _on_decided(self, sentence: str, name: str) -> None:
@@ -275,35 +261,6 @@ class ModelsWidget(DockWidget):
         self.table.choose(name)
         self.listings.refresh()
 
-    def _start(self, make: Callable[[], Any], on_done: Callable[[Any], None]) -> None:
-        """Make a job and run it, unless one runs or waits for the user's word."""
-        if self.progress.is_running:
-            return
-        if self.decision.is_open:
-            self.progress.say("Accept or discard the model that was made first.")
-            return
-        try:
-            job: CancellableJob = make()
-        except Sam2Error as error:
-            self.progress.say(str(error))
-            return
-        self._on_done = partial(on_done, job)
-        self._show_running(True)
-        self.progress.start(job)
-
-    def _on_success(self) -> None:
-        self._show_running(False)
-        if not self._closed:
-            self.progress.say("")
-            self._on_done()
-            self.listings.refresh()
-
-    def _on_failure(self, _error: Exception) -> None:
-        self._show_running(False)
-        if not self._closed:
-            # What a self-test has found is news.
-            self.listings.refresh()
-
     def _on_problem(self, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
             raise error
@@ -316,11 +273,9 @@ class ModelsWidget(DockWidget):
     def _show_chosen(self) -> None:
         chosen = self.chosen
         self.about_label.setText("" if chosen is None else describe_model(chosen))
-        is_free = not self.progress.is_running and not self.decision.is_open
         default = read_preferences().default_model
-        self.buttons.show_for(
-            chosen, default, is_free=is_free, has_folder=self._folder() is not None
-        )
+        has_folder = chosen is not None and folder_of(chosen) is not None
+        self.buttons.show_for(chosen, default, is_free=self._runs.is_free, has_folder=has_folder)
 
     def _show_page(self, page: QWidget | None) -> None:
         self.pages.show_page(page)
@@ -332,24 +287,12 @@ class ModelsWidget(DockWidget):
         self.pages.set_asking(not is_running)
         self._show_chosen()
 
-    def _folder(self) -> Path | None:
-        """Return the folder that the chosen model lies in."""
-        chosen = self.chosen
-        if chosen is None or chosen.state == "in catalogue":
-            return None
-        return checkpoints_dir() if chosen.folder is None else chosen.folder
-
-    def _checkpoint(self, listing: ModelListing) -> Path:
-        entry = find_entry(listing.name)
-        assert entry is not None
-        return checkpoints_dir() / entry.file_name
-
     def _read_layers(self) -> None:
         if not self.progress.is_running:
             self.pages.reset_choices()
 
     def _let_go(self) -> None:
-        self.progress.cancel()
+        self._runs.close()
         self.decision.undecided.discard()
         self.listings.close()
         self._worker.close()
@@ -361,20 +304,3 @@ class ModelsWidget(DockWidget):
 
 def _call(call: Callable[[], None], _is_checked: bool = False) -> None:
     call()
-
-
-def _remove(place: Path) -> None:
-    """Remove a model folder or a checkpoint.
-
-    Raises
-    ------
-    ConversionError
-        If it cannot be removed.
-    """
-    if place.is_dir():
-        staging.remove_folder(place)
-        return
-    try:
-        place.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConversionError(f"{place} cannot be removed ({error.strerror}).") from error

@@ -6,9 +6,11 @@ from typing import Any
 from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2_openvino._qt.jobs import ComputeWorker
+from napari_sam2_openvino._qt.model_jobs import QuantizeRun
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino._qt.sample_choice import SampleChoice
 from napari_sam2_openvino.conversion.needs import Need, estimate_need
+from napari_sam2_openvino.conversion.proposal import Proposal
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.models import ModelListing
@@ -66,6 +68,20 @@ class QuantizeForm(QWidget):
         self.title_label.setText(f"Quantize {model.name}")
         self.name_edit.setText(_free_name(f"{model.name}-int8", taken))
         self.find_need()
+
+    def make_run(self) -> QuantizeRun:
+        """Return the job that quantizes as the form says.
+
+        Raises
+        ------
+        Sam2Error
+            If that cannot be done.
+        """
+        assert self.model is not None
+        samples = self.images.samples()
+        proposal = Proposal(self.name_edit.text().strip())
+        labelled = self.images.has_labels
+        return QuantizeRun(self.model, proposal, self.form.value, samples, has_labels=labelled)
 
     def find_need(self) -> None:
         """Find out, in the worker, what it needs; until then it cannot be begun."""
