@@ -1,6 +1,7 @@
 """Every runtime beside the others: PyTorch, ONNX Runtime and ours, in each precision."""
 
 import json
+import math
 import shutil
 import statistics
 import time
@@ -20,12 +21,14 @@ from benchmarks.encoder import quantized_graphs
 from benchmarks.machine import describe_machine
 from benchmarks.models import SEED, model_folder, reference_model
 from benchmarks.onnx_model import OnnxModel, export_onnx, require_onnx
+from benchmarks.peak import ONNX, TORCH, peak_of
 from napari_sam2_openvino import (
     SAM2AutomaticMaskGenerator,
     SAM2ImagePredictor,
     SAM2VideoPredictor,
     load_model,
 )
+from napari_sam2_openvino.comparison.memory import measure_peak_memory
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.model_folder import (
     IMAGE_ENCODER_FILE,
@@ -33,9 +36,10 @@ from napari_sam2_openvino.core.model_folder import (
     read_model_info,
     write_model_info,
 )
+from napari_sam2_openvino.core.models import STARTER, find_model_folder
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
-TASKS = ("encode", "click", "batch", "amg", "stack")
+TASKS = ("encode", "click", "batch", "amg", "stack", "memory")
 SIDE = 1024
 BATCH = 64
 POINTS_PER_SIDE = 16
@@ -47,8 +51,10 @@ _WHAT = {
     "batch": f"{BATCH} prompts at once",
     "amg": f"every object, {POINTS_PER_SIDE} x {POINTS_PER_SIDE} points",
     "stack": f"one object through {PLANES} planes",
+    "memory": "peak memory of an image and a click",
 }
-Seconds = dict[str, list[float]]
+# By the name of a side: seconds, or bytes.
+Figures = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -77,32 +83,42 @@ def compared(name: str, tasks: list[str], repeats: int, home: Path) -> None:
         A folder for models and figures, those of earlier runs among them.
     """
     version = require_onnx()
-    reference = let_memory_count(reference_model(name), SEED)
-    source = Path(model_folder(name, reference, memory="stack" in tasks))
+    reference = reference_model(name)
+    if name != STARTER:
+        let_memory_count(reference, SEED)
+    source = find_model_folder(model_folder(name, reference, memory="stack" in tasks))
     sides = [*_torch_sides(reference), *_our_sides(name, source, reference, home)]
     figures = home / f"{name}.json"
-    known: dict[str, Seconds] = json.loads(figures.read_text()) if figures.exists() else {}
+    known: dict[str, Figures] = json.loads(figures.read_text()) if figures.exists() else {}
     for task in tasks:
-        known[task] = _stack(sides) if task == "stack" else _timed(sides, task, repeats)
+        if task == "memory":
+            known[task] = _peaks(name, source, home)
+        else:
+            known[task] = _stack(sides) if task == "stack" else _timed(sides, task, repeats)
         figures.write_text(json.dumps(known, indent=2))
         print(f"{task}: {known[task]}", flush=True)
     print(f"{name}, {SIDE} x {SIDE}, {describe_machine()}, ONNX Runtime {version}\n")
     print(as_table(known))
 
 
-def as_table(known: dict[str, Seconds]) -> str:
+def as_table(known: dict[str, Figures]) -> str:
     """Return a Markdown table of medians; in brackets how many times as much the first takes."""
     names = list(next(iter(known.values())))
     lines = [("", *names), ("---",) * (len(names) + 1)]
     for task in (each for each in TASKS if each in known):
         medians = [statistics.median(known[task][name]) for name in names]
-        cells = [f"{_shown(each)} ({medians[0] / each:.2f})" for each in medians[1:]]
-        lines.append((_WHAT[task], _shown(medians[0]), *cells))
+        show = _as_memory if task == "memory" else _as_time
+        cells = [f"{show(each)} ({medians[0] / each:.2f})" for each in medians[1:]]
+        lines.append((_WHAT[task], show(medians[0]), *cells))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _shown(seconds: float) -> str:
+def _as_time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.0f} ms"
+
+
+def _as_memory(size: float) -> str:
+    return f"{size / 1e9:.2f} GB"
 
 
 def _torch_sides(reference: Any) -> Iterator[_Side]:
@@ -166,7 +182,7 @@ def _click_on_first(predictor: Any, state: Any) -> None:
     predictor.add_new_points_or_box(state, 0, 1, points=[[SIDE / 2, SIDE / 2]], labels=[1])
 
 
-def _timed(sides: list[_Side], task: str, repeats: int) -> Seconds:
+def _timed(sides: list[_Side], task: str, repeats: int) -> Figures:
     """Time rounds in which the sides take turns; all but the long task warm up before."""
     image = make_image(np.random.default_rng(SEED), (SIDE, SIDE), grey=False)
     many = np.random.default_rng(SEED).uniform(0, SIDE, (BATCH, 1, 2)).astype(np.float32)
@@ -190,7 +206,7 @@ def _timed(sides: list[_Side], task: str, repeats: int) -> Seconds:
                 masks.append(answered[0])
     for side, found in zip(sides, masks, strict=False):
         print(f"{task}, {side.name}: {(found == masks[0]).mean():.4f} of the pixels as the first")
-    seconds: Seconds = {side.name: [] for side in sides}
+    seconds: Figures = {side.name: [] for side in sides}
     for _ in range(1 if is_long else repeats):
         for side in sides:
             with side.context():
@@ -200,11 +216,24 @@ def _timed(sides: list[_Side], task: str, repeats: int) -> Seconds:
     return seconds
 
 
-def _stack(sides: list[_Side]) -> Seconds:
+def _peaks(name: str, source: Path, home: Path) -> Figures:
+    """Return the bytes that a process of each side takes at most, libraries included."""
+    int8 = home / f"{name} int8"
+    return {
+        "PyTorch f32": [peak_of(TORCH, name, "f32")],
+        "PyTorch bf16": [peak_of(TORCH, name, "bf16")],
+        "ONNX Runtime f32": [peak_of(ONNX, str(source), str(home / f"{name} onnx"))],
+        "ours, f32": [measure_peak_memory(source, "CPU", "f32") or math.nan],
+        "ours, bf16": [measure_peak_memory(source, "CPU", "bf16") or math.nan],
+        "ours, INT8": [measure_peak_memory(int8, "CPU", "bf16") or math.nan],
+    }
+
+
+def _stack(sides: list[_Side]) -> Figures:
     """Carry an object through a stack on all sides, plane by plane in turn."""
     rng = np.random.default_rng(SEED)
     images = np.stack([make_image(rng, (SIDE, SIDE), grey=True)[..., 0] for _ in range(PLANES)])
-    seconds: Seconds = {side.name: [0.0] for side in sides}
+    seconds: Figures = {side.name: [0.0] for side in sides}
     walks: dict[str, Iterator[Any]] = {}
     for step in range(PLANES + 1):
         for side in sides:

@@ -87,16 +87,13 @@ def _encoder_module(model: Any) -> Any:
     """Return the image encoder with its position embedding inside, which ours computes."""
     import torch
 
-    from napari_sam2_openvino.conversion.encoder_graph import ImageEncoderGraph
+    from napari_sam2_openvino.conversion.encoder_graph import ImageEncoderGraph, position_embedding
 
     class Encoder(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.graph = ImageEncoderGraph(model)
-            side = model.image_size // 4
-            self.register_buffer(
-                "embed", model.image_encoder.trunk._get_pos_embed((side, side)).detach()
-            )
+            self.register_buffer("embed", position_embedding(model))
 
         def forward(self, image: torch.Tensor) -> Any:
             return self.graph(image, self.embed)
@@ -181,6 +178,8 @@ class _OnnxEncoder(_Graph):
 
 
 class _OnnxDecoder(_Graph):
+    keeps_embedding = True
+
     def set_embedding(self, arrays: tuple[NDArray[np.float32], ...]) -> None:
         self._embedding: Arrays = dict(zip(MaskDecoder.EMBEDDING, arrays, strict=True))
 
@@ -191,7 +190,8 @@ class _OnnxDecoder(_Graph):
             MaskDecoder.MASK_INPUT,
             MaskDecoder.HAS_MASK_INPUT,
         )
-        inputs = self._embedding | dict(zip(names, prompts, strict=True))
+        # The last argument is how ours would be cancelled.
+        inputs = self._embedding | dict(zip(names, prompts[: len(names)], strict=True))
         return DecoderOutput(*self.run(DecoderOutput._fields, inputs))
 
 

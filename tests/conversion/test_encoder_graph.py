@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.reference import build_model, perturbed_model
 
-from napari_sam2_openvino.conversion.encoder_graph import ImageEncoderGraph
+from napari_sam2_openvino.conversion.encoder_graph import ImageEncoderGraph, position_embedding
 
 FEATURES = (2, 0, 1)
 
@@ -22,8 +22,7 @@ def assert_same(model):
     size = model.image_size
     image = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     wanted = model.forward_image(image)["backbone_fpn"]
-    pos_embed = model.image_encoder.trunk._get_pos_embed((size // 4, size // 4)).permute(0, 3, 1, 2)
-    found = ImageEncoderGraph(model)(image, pos_embed)
+    found = ImageEncoderGraph(model)(image, position_embedding(model))
     for index, features in zip(FEATURES, found, strict=True):
         assert features.shape == wanted[index].shape
         difference = (features - wanted[index]).abs().max() / wanted[index].std()

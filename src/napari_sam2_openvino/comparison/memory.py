@@ -39,10 +39,11 @@ def main() -> None:
     size = predictor.model.image_size
     predictor.set_image(np.zeros((size, size, 3), np.uint8))
     predictor.predict([[size / 2, size / 2]], [1])
-    sys.stdout.write(str(_peak()))
+    sys.stdout.write(str(peak_of_this_process()))
 
 
-def _peak() -> int:
+def peak_of_this_process() -> int:
+    """Return the most memory that this process has held, in bytes."""
     if sys.platform == "win32":
         import psutil
 

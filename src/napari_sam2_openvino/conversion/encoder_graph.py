@@ -23,6 +23,7 @@ Imported only where torch is already needed.
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch  # noqa: TID253
 from torch import Tensor, nn  # noqa: TID253
 from torch.nn import functional  # noqa: TID253
 
@@ -68,6 +69,19 @@ class ImageEncoderGraph(nn.Module):
                 levels.append(tokens)
         features: list[Tensor] = self.neck(levels)
         return features[2], features[0], features[1]
+
+
+def position_embedding(model: Any) -> Tensor:
+    """Return what is added to the patches of an image: shape (1, C, S / 4, S / 4).
+
+    Parameters
+    ----------
+    model : sam2.modeling.sam2_base.SAM2Base
+    """
+    side = model.image_size // 4
+    with torch.no_grad():
+        embedding: Tensor = model.image_encoder.trunk._get_pos_embed((side, side))
+    return embedding.permute(0, 3, 1, 2)
 
 
 class _Block(nn.Module):

@@ -58,8 +58,7 @@ def export_image_encoder(model: "SAM2Base", folder: Path) -> None:
 
     size = model.image_size
     trunk = model.image_encoder.trunk
-    with torch.no_grad():
-        pos_embed = trunk._get_pos_embed((size // 4, size // 4)).permute(0, 3, 1, 2)
+    pos_embed = encoder_graph.position_embedding(model)
     graph = _convert(
         encoder_graph.ImageEncoderGraph(model),
         {"image": torch.zeros(1, 3, size, size), encoder_graph.POS_EMBED_INPUT: pos_embed},
