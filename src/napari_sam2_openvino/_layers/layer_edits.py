@@ -1,13 +1,16 @@
-"""Changes of the prompt layers that need no marks: remove, renumber, several changes as one."""
+"""Changes of the prompt layers that need no marks: remove, renumber, move, several as one."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Image, Points, Shapes
 from napari.layers.base import ActionType
+from numpy.typing import NDArray
 
+from napari_sam2_openvino._layers import coordinates
 from napari_sam2_openvino._layers.coordinates import prompts_on_plane
 from napari_sam2_openvino._layers.drawing import OBJECT_FEATURE, current_object, is_drawing
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -57,6 +60,37 @@ def renumber(points: Points | None, shapes: Shapes | None, new_ids: Mapping[int,
             layer.features = features.iloc[: len(layer.data)]
         if defaults[OBJECT_FEATURE] != current:
             layer.feature_defaults = defaults
+
+
+def add_point(points: Points, image: Image, plane: PlaneIndex, place: tuple[float, float]) -> None:
+    """Add a point at (x, y) of a plane, or where the image ends, and select it."""
+    points.add(_on_image(np.array([place]), image, plane, points))
+
+
+def shift_points(
+    points: Points, image: Image, plane: PlaneIndex, step: tuple[float, float]
+) -> None:
+    """Move the selected points of a plane by (x, y) pixels, as far as the image goes."""
+    place = coordinates.to_image(points, points.data, image)
+    rows = [
+        row
+        for row in np.flatnonzero(coordinates.are_on_plane(place, plane)).tolist()
+        if row in points.selected_data
+    ]
+    if rows:
+        data = np.array(points.data, float)
+        moved = coordinates.to_xy(place[rows], plane) + np.array(step, np.float32)
+        data[rows] = _on_image(moved, image, plane, points)
+        points.data = data
+
+
+def _on_image(
+    xy: NDArray[Any], image: Image, plane: PlaneIndex, points: Points
+) -> NDArray[np.float64]:
+    """Return (x, y) pixels of a plane as data of a layer, no farther than the outermost pixels."""
+    height, width = coordinates.plane_hw(image, plane)
+    inside = np.clip(np.round(xy), 0, [width - 1, height - 1])
+    return coordinates.to_layer(image, coordinates.from_xy(inside, plane), points)
 
 
 @contextmanager

@@ -68,6 +68,14 @@ ACTIONS = (
         ("Shift+S",),
     ),
     Action(
+        "place_point",
+        "Prompts",
+        "Put a point without the mouse",
+        "Puts a point in the middle of the view. While it is selected, the arrow keys move it, "
+        "with Shift by one pixel.",
+        ("Shift+X",),
+    ),
+    Action(
         "toggle_polarity",
         "Prompts",
         "Positive or negative prompts",

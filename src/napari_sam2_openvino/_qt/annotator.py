@@ -23,6 +23,7 @@ from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.keys import Keys
 from napari_sam2_openvino._qt.network_view import NetworkView, visible_part
 from napari_sam2_openvino._qt.painter import Painter, outlines_of
+from napari_sam2_openvino._qt.placing import Placing
 from napari_sam2_openvino._qt.reading import Reading, read_view
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
 from napari_sam2_openvino._session.engines import Engine
@@ -83,6 +84,7 @@ class Annotator:
         self._requests = CommitRequests(self)
         self.committer = Committer(viewer, self._requests.is_current)
         self.hover = Hover(viewer, self._on_edit)
+        self.placing = Placing(self)
         self.is_live = True
         self.commit_mode: CommitMode = "keep existing"
         self._reading = Reading()
@@ -237,6 +239,7 @@ class Annotator:
         self._connect_image(self._image, connect=False)
         self.view.close()
         self.hover.close()
+        self.placing.end()
         self._draftings.close()
         self._keys.release(self.viewer)
 

@@ -32,6 +32,7 @@ class Verbs:
             "draw_box": partial(self.draw, "box"),
             "draw_lasso": partial(self.draw, "lasso"),
             "draw_scribble": partial(self.draw, "scribble"),
+            "place_point": self._annotator.placing.place,
             "toggle_polarity": self.toggle_polarity,
             "toggle_for_all": self.toggle_for_all,
             "undo": self.undo,
