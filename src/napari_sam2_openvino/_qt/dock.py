@@ -1,9 +1,26 @@
 """What every dock widget does: it lets go of everything when it is closed."""
 
+import atexit
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QWidget
+
+_open: "WeakSet[DockWidget]" = WeakSet()
+
+
+@atexit.register
+def _destroy_all() -> None:
+    """Destroy docks that are open when Python ends: after that Qt does so in any order."""
+    for dock in list(_open):
+        # Its window may have destroyed it already.
+        with suppress(RuntimeError):
+            dock._close_down()
+            dock.setParent(None)
+            dock.deleteLater()
+            QCoreApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete.value)
 
 
 class DockWidget(QWidget):
@@ -13,6 +30,7 @@ class DockWidget(QWidget):
         super().__init__()
         self._was_docked = False
         self._closed = False
+        _open.add(self)
 
     def reset_choices(self, _event: Any = None) -> None:
         """Read the viewer's layers anew; napari calls this when they change."""
@@ -35,6 +53,7 @@ class DockWidget(QWidget):
 
     def _close_down(self) -> None:
         self._closed = True
+        _open.discard(self)
         self._let_go()
 
     def _read_layers(self) -> None:

@@ -47,8 +47,13 @@ class ComputeWorker:
 
     def __call__(self, job: Callable[[], Any], on_done: Outcome, on_error: Outcome) -> None:
         """Run ``job``, then call ``on_done`` with its value or ``on_error`` with its exception."""
-        if not self._closed:
+        if self._closed:
+            return
+        try:
             self._threads.submit(self._work, job, on_done, on_error)
+        except RuntimeError:
+            # Python ends, and no thread begins any more: what is still to be saved is saved here.
+            self._work(job, on_done, on_error)
 
     def _work(self, job: Callable[[], Any], on_done: Outcome, on_error: Outcome) -> None:
         try:

@@ -51,7 +51,9 @@ class ModelListings:
             self._worker(list_models, self._on_read, _raise)
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Tell nothing more; harmless when called twice, and after the application is gone."""
+        if self._is_closed:
+            return
         self._is_closed = True
         self._timer.stop()
         if self._watcher.directories():
