@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.images import TILE_SIDE
 from napari_sam2_openvino._files.ome_zarr import labels_metadata
+from napari_sam2_openvino.core.paths import temporary_beside
 
 _ARRAY = "0"
 
@@ -69,7 +69,7 @@ class LabelsStore:
         """
         import zarr
 
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        temporary = temporary_beside(path)
         try:
             group = zarr.open_group(temporary, mode="w", zarr_format=2)
             group.attrs.update(labels_metadata(path.stem, letters, scale=scale, units=units))

@@ -2,11 +2,11 @@
 
 import contextlib
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.paths import temporary_beside
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def replacing(path: Path, what: str) -> Iterator[Path]:
     InputError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         if path.is_dir():

@@ -16,7 +16,9 @@ _AUTOSAVED = re.compile(r"\d{4}-\d\d-\d\d \d\d-\d\d-\d\d .* [0-9a-f]{4}\.json")
 def autosave_path(name: str) -> Path:
     """Return a new file for the session of an image of that name."""
     moment = datetime.now().strftime("%Y-%m-%d %H-%M-%S")
-    readable = re.sub(r"[^\w .-]+", "_", name)[:80].strip(" .") or "image"
+    readable = re.sub(r"[^\w .-]+", "_", name)[:80]
+    # File systems count bytes, of which a letter may have four.
+    readable = readable.encode()[:200].decode(errors="ignore").strip(" .") or "image"
     # Two windows may begin in the same second.
     return sessions_dir() / f"{moment} {readable} {uuid.uuid4().hex[:4]}.json"
 

@@ -3,17 +3,19 @@
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from napari_sam2_openvino._files.labels_store import sync
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.paths import temporary_beside
 
 FORMAT_VERSION = 1
 _IDENTITY_FILE = "job.json"
 _PLANES, _LINKS = "planes", "links"
+_SUFFIX = ".partial"
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,23 @@ class Journal:
         shutil.rmtree(self.folder)
 
 
+def journal_folder(output: Path) -> Path:
+    """Return the folder beside labels in which their job notes what it has done.
+
+    Raises
+    ------
+    InputError
+        If file systems allow no name that long.
+    """
+    name = f"{output.name}{_SUFFIX}"
+    if (excess := len(os.fsencode(name)) - _LONGEST_NAME) > 0:
+        raise InputError(
+            f"The name {output.name} is too long, because a folder {_SUFFIX} is made beside it: "
+            f"choose one that is shorter by {excess} bytes."
+        )
+    return output.with_name(name)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a small file whole or not at all, also if the power fails.
 
@@ -157,7 +176,7 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         If it cannot be written; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("wb") as file:
             file.write(content)

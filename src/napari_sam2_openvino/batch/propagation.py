@@ -14,7 +14,13 @@ from napari_sam2_openvino._files.images import check_labels_path
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.frame_files import FrameFiles
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
-from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord, write_whole
+from napari_sam2_openvino.batch.journal import (
+    JobIdentity,
+    Journal,
+    PlaneRecord,
+    journal_folder,
+    write_whole,
+)
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
@@ -106,7 +112,7 @@ class PropagationJob:
         self._view = choose_channels(
             self._image, settings.channels, settings.normalization, as_grey=False
         )
-        self._folder = output.with_name(f"{output.name}.partial")
+        self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
         self._cancelled = False
         if len(self._image.axes.labels_letters) > 3:

@@ -12,7 +12,7 @@ from napari_sam2_openvino.batch.axes import select_planes
 from napari_sam2_openvino.batch.copying import write_labels
 from napari_sam2_openvino.batch.emptiness import Emptiness
 from napari_sam2_openvino.batch.images import StackImage, choose_channels
-from napari_sam2_openvino.batch.journal import JobIdentity, Journal, write_whole
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal, journal_folder, write_whole
 from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
 from napari_sam2_openvino.batch.parameters import BatchParameters
 from napari_sam2_openvino.batch.plane_work import StackTask
@@ -71,7 +71,7 @@ class Stack:
         self._settings = settings
         self._recipe = settings.recipe.for_image(image)
         self._record = output.with_name(f"{output.name}.json")
-        self._folder = output.with_name(f"{output.name}.partial")
+        self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
         self._links = settings.parameters.linking
         self._is_growing = output.suffix.lower() == GROWING_SUFFIX

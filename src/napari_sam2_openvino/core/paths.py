@@ -1,6 +1,7 @@
 """Where files live: models in the user's data folder, caches in the user's cache folder."""
 
 import os
+import uuid
 from pathlib import Path
 
 import platformdirs
@@ -39,6 +40,15 @@ def cache_dir() -> Path:
     """Return the folder of everything that can be made again; it may not exist yet."""
     home = _home()
     return home / "cache" if home else platformdirs.user_cache_path(APP_NAME, appauthor=False)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a hidden name of its own in the folder of a file, with the file's suffix.
+
+    It says nothing of the file's name: longer than that, it could be longer than file systems
+    allow.
+    """
+    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
 
 
 def starter_dir() -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.paths import temporary_beside
 from napari_sam2_openvino.core.records import (
     ImageRecord,
     ModelRecord,
@@ -87,7 +87,7 @@ def write_session(path: Path, session: SessionFile) -> None:
     InputError
         If it cannot be written; an older file is left as it was.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = temporary_beside(path).with_suffix(".tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(session_to_json(session))

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import platform
-import uuid
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from napari_sam2_openvino.core.devices import list_devices, openvino_version
 from napari_sam2_openvino.core.model import content_hash
 from napari_sam2_openvino.core.model_folder import read_model_info
-from napari_sam2_openvino.core.paths import cache_dir
+from napari_sam2_openvino.core.paths import cache_dir, temporary_beside
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -164,7 +163,7 @@ def read_tuning(folder: Path) -> Tuning:
 def write_tuning(tuning: Tuning) -> None:
     """Remember it, if the cache folder can be written to."""
     path = _path(tuning)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(as_json(tuning), encoding="utf-8")
