@@ -27,6 +27,7 @@ from napari_sam2_openvino.core.records import (
     ModelRecord,
     ObjectRecord,
     PromptsRecord,
+    check_place,
 )
 from napari_sam2_openvino.core.session_file import SessionFile, read_session, write_session
 
@@ -67,7 +68,7 @@ class SessionFiles:
         image = annotator.image
         if image is None:
             return None
-        engine = annotator.session.engine
+        engine, shape = annotator.session.engine, planes.image_shape(image)
         return SessionFile(
             images=tuple(_image_record(layer) for layer in annotator.view.layers),
             model=ModelRecord(
@@ -77,8 +78,13 @@ class SessionFiles:
             options=annotator.session.options,
             commit_mode=annotator.commit_mode,
             class_names=self.class_names,
-            objects=(*self._objects.committed(), *self._drafts()),
+            # Of an image that gave way to a smaller one, objects may be left that are not on it.
+            objects=tuple(each for each in self._records() if _is_in(each, shape)),
         )
+
+    def _records(self) -> Iterator[ObjectRecord]:
+        yield from self._objects.committed()
+        yield from self._drafts()
 
     def save(self, path: Path) -> None:
         """Write the session to a file, in the worker."""
@@ -230,6 +236,15 @@ class SessionFiles:
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         annotator.feedback.announce("The session is open.")
+
+
+def _is_in(record: ObjectRecord, shape: tuple[int, ...]) -> bool:
+    """Whether the plane of an object is in an image of a shape."""
+    try:
+        check_place(record, shape)
+    except InputError:
+        return False
+    return True
 
 
 def _image_record(image: Image) -> ImageRecord:
