@@ -1,12 +1,14 @@
 """Forms: from the description of a parameter set to widgets, and back to a value."""
 
+from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QLocale, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QDoubleSpinBox
 
 from napari_sam2_openvino._qt.parameter_form import ParameterForm
 from napari_sam2_openvino.core.parameters import MaskOptions, Normalization, describe
@@ -155,3 +157,36 @@ def test_a_live_form_tells_of_a_slider_while_it_is_dragged(qtbot: Any) -> None:
         assert values[-1].mask_threshold == 11 * 0.25
     assert len(told[False]) == 1
     assert len(told[True]) >= 4
+
+
+@pytest.fixture
+def german() -> Iterator[None]:
+    before = QLocale()
+    QLocale.setDefault(QLocale("de_DE"))
+    yield
+    QLocale.setDefault(before)
+
+
+@pytest.mark.usefixtures("german")
+@pytest.mark.parametrize("typed", ["0,5", "0.5"])
+def test_point_and_comma_are_both_the_decimal_sign(qtbot: Any, typed: str) -> None:
+    form = ParameterForm(MaskOptions)
+    qtbot.addWidget(form)
+    entry = form.entries["mask_threshold"]
+    (number,) = entry.native.findChildren(QDoubleSpinBox)
+    number.selectAll()
+    QTest.keyClicks(number, typed)
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert number.text() == "0,50"
+    assert form.value.mask_threshold == 0.5
+
+
+@pytest.mark.usefixtures("german")
+def test_a_number_that_is_pasted_is_never_taken_for_another(qtbot: Any) -> None:
+    form = ParameterForm(MaskOptions)
+    qtbot.addWidget(form)
+    (number,) = form.entries["mask_threshold"].native.findChildren(QDoubleSpinBox)
+    number.lineEdit().selectAll()
+    number.lineEdit().insert("0.5")
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    assert form.value.mask_threshold == 0

@@ -5,8 +5,18 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, Slider, SpinBox
 from psygnal import Signal
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QLocale, QObject, Qt, QTimer
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sam2_openvino._qt.actions import wrapped
 from napari_sam2_openvino.core.errors import InputError
@@ -67,6 +77,7 @@ class ParameterForm(QWidget, Generic[Values]):
         }
         for entry in self.entries.values():
             WheelGuard(entry.native)
+            DecimalKeys(entry.native)
         self._emitted = self._accepted = defaults
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -210,4 +221,30 @@ class WheelGuard(QObject):
         if event.type() == QEvent.Type.Wheel and not widget.hasFocus():
             event.ignore()
             return True
+        return False
+
+
+class DecimalKeys(QObject):
+    """Takes the point and the comma for the decimal sign of a number, whatever the language.
+
+    Where a comma is one, Qt takes a point for the sign between thousands: 0.5 would become 5.
+    """
+
+    def __init__(self, native: QWidget) -> None:
+        super().__init__(native)
+        for number in native.findChildren(QDoubleSpinBox):
+            language = number.locale()
+            # What is pasted with the other sign is refused, not taken for another number.
+            language.setNumberOptions(QLocale.NumberOption.RejectGroupSeparator)
+            number.setLocale(language)
+            number.installEventFilter(self)
+
+    def eventFilter(self, number: Any, event: Any) -> bool:  # noqa: N802
+        """Replace a key that is the other sign."""
+        if event.type() == QEvent.Type.KeyPress and event.text() in (".", ","):
+            sign = number.locale().decimalPoint()
+            if event.text() != sign:
+                wanted = QKeyEvent(event.type(), event.key(), event.modifiers(), sign)
+                QApplication.sendEvent(number, wanted)
+                return True
         return False

@@ -15,6 +15,7 @@ from napari_sam2_openvino.core.model_folder import (
     MEMORY_ENCODER_FILE,
     MemoryDifferences,
 )
+from napari_sam2_openvino.core.runtime import expect_points
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,7 @@ class MemoryCheckRun:
         import openvino
         import torch
 
+        expect_points()
         core = openvino.Core()
         precise = {"INFERENCE_PRECISION_HINT": "f32"}
 

@@ -16,6 +16,7 @@ from napari_sam2_openvino.conversion.recipes import Recipe, kept_operations
 from napari_sam2_openvino.core.attention import separate_heads
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE, MASK_DECODER_FILE
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.runtime import expect_points
 from napari_sam2_openvino.core.transforms import preprocess
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def write_quantized_graphs(
     """
     import openvino
 
+    expect_points()
     core = openvino.Core()
     encoder = core.read_model(source / IMAGE_ENCODER_FILE)
     if recipe.activations:

@@ -19,6 +19,7 @@ from napari_sam2_openvino.core.model_folder import (
     MemoryDifferences,
     SelfCheck,
 )
+from napari_sam2_openvino.core.runtime import expect_points
 
 if TYPE_CHECKING:
     import torch
@@ -92,6 +93,7 @@ class SelfCheckRun:
 
         from napari_sam2_openvino.conversion import encoder_graph
 
+        expect_points()
         core = openvino.Core()
         precise = {"INFERENCE_PRECISION_HINT": "f32"}
         encoder = core.compile_model(folder / IMAGE_ENCODER_FILE, "CPU", precise)

@@ -4,6 +4,7 @@ Of the core only `devices` imports openvino too, and `graph_ops` and `attention`
 of its operations.
 """
 
+import locale
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -106,6 +107,7 @@ class Runtime:
             If OpenVINO cannot read the file.
         """
         try:
+            expect_points()
             return self._core.read_model(str(path))
         except RuntimeError as error:
             raise DeviceError(
@@ -135,6 +137,7 @@ class Runtime:
         self, source: "str | openvino.Model", name: str, properties: dict[str, Any]
     ) -> "openvino.CompiledModel":
         try:
+            expect_points()
             compiled = self._core.compile_model(source, self.device, properties)
             return self._imported(compiled, properties)
         except RuntimeError as error:
@@ -155,6 +158,17 @@ class Runtime:
             # Not each device can; a graph that came from the cache can not be exported again.
             _LOGGER.debug("The graph is used as it was compiled (%s)", first_line(error))
             return compiled
+
+
+def expect_points() -> None:
+    """Let numbers have a decimal point, for a graph that is about to be read.
+
+    OpenVINO reads numbers in the way of the C library, to which Qt on Linux gives the user's
+    language: with a decimal comma 0.5 becomes 0, and masks are wrong. Python and its packages
+    expect a point anyway. It stays so, since other threads may read at the same time.
+    """
+    if locale.localeconv()["decimal_point"] != ".":
+        locale.setlocale(locale.LC_NUMERIC, "C")
 
 
 def _without_cache(properties: dict[str, Any]) -> dict[str, Any]:
