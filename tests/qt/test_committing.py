@@ -1,6 +1,8 @@
 """Commit: which answer is written, into what, under which label."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -269,3 +271,17 @@ def test_on_a_large_plane_labels_are_looked_through_in_the_worker(
     assert mine.data[80, 50] == 51
     assert threads
     assert threading.main_thread() not in threads
+
+
+def test_a_target_that_is_removed_is_let_go(open_window: Any) -> None:
+    window = open_window(np.zeros((60, 80), np.uint8))
+    window.click(30, 40)
+    window.settle()
+    window.do("commit")
+    window.wait(lambda: window.labels is not None)
+    window.settle()
+    removed = weakref.ref(window.labels)
+    window.viewer.layers.remove(window.labels)
+    window.qtbot.wait(100)
+    gc.collect()
+    assert removed() is None

@@ -39,7 +39,7 @@ class ObjectList:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        # Of each target there was, so that one that is chosen again still has its own.
+        # Of each target in the viewer, so that one that is chosen again still has its own.
         self._histories: dict[Any, CommitHistory] = {}
         self._history: CommitHistory | None = None
         # Of objects that are not committed yet.
@@ -52,6 +52,7 @@ class ObjectList:
         annotator.committed.connect(self._on_committed)
         annotator.target_changed.connect(self._on_target)
         annotator.committer.target_edited.connect(self._on_edited)
+        annotator.viewer.layers.events.removed.connect(self._on_layer_removed)
 
     def rows(self) -> list[ObjectRow]:
         """Return what the list shows: objects that are drawn, then those that were committed."""
@@ -203,7 +204,8 @@ class ObjectList:
         self._annotator.objects_changed.emit()
 
     def close(self) -> None:
-        """Let go of the worker."""
+        """Let go of the worker and the viewer."""
+        self._annotator.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._worker.close()
 
     def stored(self) -> Mapping[int, StoredRow]:
@@ -216,6 +218,10 @@ class ObjectList:
         else:
             key = target.unique_id
             self._history = self._histories.setdefault(key, CommitHistory(target))
+
+    def _on_layer_removed(self, event: Any) -> None:
+        # A history holds its layer, and with it all its pixels.
+        self._histories.pop(event.value.unique_id, None)
 
     def _on_edited(self) -> None:
         self._timer.start(_EDITED_MS)
