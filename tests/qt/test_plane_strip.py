@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtGui import QColor, QImage
+from qtpy.QtGui import QColor
+from superqt.utils import qimage_to_array
 
 from napari_sam2_openvino._qt.plane_strip import (
     OBJECTS_COLOR,
@@ -30,10 +31,7 @@ def strip(qtbot: Any) -> PlaneStrip:
 
 
 def painted(strip: PlaneStrip) -> np.ndarray:
-    image = strip.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
-    memory = image.constBits().asarray(image.sizeInBytes())
-    rows = np.array(memory, np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3)
+    return qimage_to_array(strip.grab().toImage())[..., :3]
 
 
 def is_color(pixels: np.ndarray, color: QColor) -> np.ndarray:

@@ -152,7 +152,7 @@ def export_parameters(model: "SAM2Base", folder: Path) -> None:
         name: state[name].numpy() for name in PARAMETERS if name in state
     }
     with (folder / PARAMETERS_FILE).open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
 
 
 def _examples(shapes: Mapping[str, Sequence[int]]) -> dict[str, "torch.Tensor"]:
