@@ -152,7 +152,8 @@ def export_parameters(model: "SAM2Base", folder: Path) -> None:
         name: state[name].numpy() for name in PARAMETERS if name in state
     }
     with (folder / PARAMETERS_FILE).open("wb") as file:
-        np.savez(file, **arrays)
+        # No ``allow_pickle``: numpy before 2.1 would take it for one more array.
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _examples(shapes: Mapping[str, Sequence[int]]) -> dict[str, "torch.Tensor"]:
