@@ -6,9 +6,10 @@ damaged (2026.4.1). So a checksum lies beside each blob.
 
 import contextlib
 import logging
-import uuid
 import zlib
 from pathlib import Path
+
+from napari_sam2_openvino.core.paths import temporary_beside
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def note_checksums(folder: Path) -> None:
         noted = _note(blob)
         if noted.exists():
             continue
-        temporary = noted.with_name(f".{uuid.uuid4().hex}")
+        temporary = temporary_beside(noted)
         with contextlib.suppress(OSError):
             temporary.write_text(_checksum(blob), encoding="ascii")
             temporary.replace(noted)

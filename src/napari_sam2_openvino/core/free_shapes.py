@@ -43,17 +43,16 @@ class FreeShapesGraph:
         self._is_sound = True
         self._left: list[Any] = []
 
-    def _renew_if_unsound(self) -> bool:
-        """Compile the graph anew where its last run did not end; tell whether that was so."""
+    def _renew_if_unsound(self) -> None:
+        """Compile the graph anew where its last run did not end."""
         if self._is_sound:
-            return False
+            return
         _LOGGER.debug("A graph is compiled anew: its last run was cut off.")
         if _is_running(self._request):
             # Without a reference it would be waited for.
             self._left.append(self._request)
         self._request = self._compile_graph().create_infer_request()
         self._is_sound = True
-        return True
 
     def _run(
         self,

@@ -4,7 +4,6 @@ What it must answer is kept in the model folder: an image, prompts, and the mask
 gave on a CPU in f32. A folder without is judged by itself, on the CPU in f32.
 """
 
-import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.core.errors import ModelFormatError
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.model_folder import SELF_TEST_FILE, read_model_info
+from napari_sam2_openvino.core.paths import temporary_beside
 from napari_sam2_openvino.core.transforms import build_tokens, to_model_space
 
 Masks = NDArray[np.bool_]
@@ -71,7 +71,8 @@ def write_self_test(original: Path, folder: Path) -> None:
     """
     model = Sam2Model(original, "CPU", "f32", cache_dir=None)
     test = _made_by(model)
-    temporary = folder / f".{uuid.uuid4().hex}.npz"
+    path = folder / SELF_TEST_FILE
+    temporary = temporary_beside(path)
     np.savez_compressed(
         temporary,
         image=test.image,
@@ -79,7 +80,7 @@ def write_self_test(original: Path, folder: Path) -> None:
         shape=np.array(test.masks.shape),
         checkpoint=np.array(model.info.source.sha256),
     )
-    temporary.replace(folder / SELF_TEST_FILE)
+    temporary.replace(path)
 
 
 def read_self_test(folder: Path) -> SelfTest:
