@@ -19,8 +19,9 @@ from bootstrap import (
     say,
 )
 
-# Windows stay in one process, see tests/conftest.py.
-PROCESSES = ("--numprocesses=2", "--dist=loadgroup")
+# What a file sets up once is set up in one process, and files start in the order that
+# tests/conftest.py gives them.
+PROCESSES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 SITE = "scripts/docs/mkdocs.yml"
 
 

@@ -21,14 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep files together where tests run in several processes, and windows all in one.
-
-    Two windows would take the focus from each other. They come first, since they take longest.
-    """
+    """Put windows first, since they take longest where tests run in several processes."""
     windows = Path(__file__).parent / "qt"
-    for item in items:
-        group = windows if item.path.is_relative_to(windows) else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
     items.sort(key=lambda item: not item.path.is_relative_to(windows))
 
 

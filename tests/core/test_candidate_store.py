@@ -1,6 +1,7 @@
 """Candidates are there another day, if image, model and search are the same."""
 
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -68,3 +69,13 @@ def test_a_disk_that_cannot_be_written_is_no_error(tmp_path):
     store = CandidateStore(file / "below")
     store.put("key", random_discs(0))
     assert store.get("key") is None
+
+
+def test_a_clock_that_was_set_back_does_not_drop_what_was_just_kept(tmp_path):
+    store, found = CandidateStore(tmp_path), random_discs(0)
+    store.put("one", found)
+    store.max_bytes = int(1.5 * next(tmp_path.iterdir()).stat().st_size)
+    in_a_while = time.time() + 1e6
+    os.utime(tmp_path / "one.npz", (in_a_while, in_a_while))
+    store.put("two", found)
+    assert [file.name for file in tmp_path.iterdir()] == ["two.npz"]

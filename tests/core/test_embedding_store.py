@@ -97,6 +97,18 @@ def test_the_least_recently_used_is_dropped(tmp_path):
     assert sum(store.has(str(number)) for number in range(5)) <= 1
 
 
+def test_a_clock_that_was_set_back_drops_others_than_the_one_just_kept(tmp_path):
+    store = EmbeddingStore(tmp_path)
+    for number in range(3):
+        store.put(str(number), embedding(side=64, seed=number))
+        _age(store, str(number), number - 1e6)
+    store.max_bytes = store.nbytes
+    store.put("3", embedding(side=64, seed=3))
+    assert store.has("3")
+    assert store.has("0")
+    assert not store.has("2")
+
+
 def _age(store, key, seconds):
     (file,) = [each for each in files_in(store.folder) if each == store._path(key)]
     os.utime(file, (time.time() - seconds,) * 2)

@@ -24,9 +24,11 @@ def autosave_path(name: str) -> Path:
 
 
 def write_autosaved(path: Path, session: SessionFile) -> None:
-    """Write a session, and delete the oldest of those that were saved by themselves."""
+    """Write a session, and delete the oldest others that were saved by themselves."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_session(path, session)
     ours = (each for each in path.parent.glob("*.json") if _AUTOSAVED.match(each.name))
-    for old in sorted(ours)[:-MOST_AUTOSAVED]:
+    # Where the clock was set back, this one is the oldest by name.
+    others = sorted(each for each in ours if each != path)
+    for old in others[: 1 - MOST_AUTOSAVED]:
         old.unlink(missing_ok=True)

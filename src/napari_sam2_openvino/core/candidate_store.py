@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from napari_sam2_openvino.core.candidate_files import SUFFIX, load_candidates, save_candidates
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.kept_files import KeptFile, drop_least_recently_used
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 from napari_sam2_openvino.core.paths import cache_dir
 from napari_sam2_openvino.core.planes import PlaneSource
@@ -61,7 +63,7 @@ class CandidateStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_candidates(self._path(key), candidates)
-            self._drop_old()
+            drop_least_recently_used(self._files(), self._path(key), self.max_bytes)
         except OSError as error:
             _LOGGER.warning(
                 "Candidates are not kept: %s cannot be written (%s).", self.folder, error
@@ -70,15 +72,12 @@ class CandidateStore:
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"
 
-    def _drop_old(self) -> None:
-        files = [(path.stat(), path) for path in self.folder.glob(f"*{SUFFIX}")]
-        files.sort(key=lambda each: each[0].st_mtime)
-        total = sum(status.st_size for status, _ in files)
-        for status, path in files[:-1]:
-            if total <= self.max_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= status.st_size
+    def _files(self) -> Iterator[KeptFile]:
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            # Else another process has just removed it.
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                yield KeptFile(path, status.st_size, status.st_mtime)
 
 
 def candidate_key(model_key: str, source: PlaneSource, parameters: AllObjectsParameters) -> str:

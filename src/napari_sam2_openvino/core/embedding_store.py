@@ -17,6 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2_openvino.core.kept_files import (
+    KeptFile,
+    drop_least_recently_used,
+    remove,
+)
 from napari_sam2_openvino.core.paths import cache_dir
 from napari_sam2_openvino.core.types import ImageEmbedding
 
@@ -28,8 +33,6 @@ _SUFFIX = ".embedding"
 _UNFINISHED = ".tmp"
 # A file that is being written for longer than this was left behind by a process that ended.
 _ABANDONED_SECONDS = 3600
-# After old embeddings were dropped, this part of the budget is used: not each write drops some.
-_FILLED = 0.9
 _DIGEST_BYTES = 16
 
 
@@ -67,7 +70,7 @@ class EmbeddingStore:
         """Size of all files together; the folder is looked through when first asked."""
         with self._lock:
             if self._nbytes is None:
-                self._nbytes = sum(size for _, size, _ in self._files())
+                self._nbytes = sum(file.nbytes for file in self._files())
             return self._nbytes
 
     def has(self, key: str) -> bool:
@@ -86,7 +89,7 @@ class EmbeddingStore:
         # Whatever a damaged file makes fail.
         except Exception as error:
             _LOGGER.warning("%s is damaged and is removed (%s).", path, error)
-            self._remove(path)
+            remove(path)
             return None
         # Else it is read-only, or dropped by another process just now.
         with suppress(OSError):
@@ -107,7 +110,7 @@ class EmbeddingStore:
                 if self._nbytes is not None:
                     self._nbytes += len(content)
             if is_full:
-                self._drop_old()
+                self._drop_old(self._path(key))
         except OSError as error:
             self._problem = (
                 f"Embeddings are not kept on disk any more, because {self.folder} cannot be "
@@ -117,8 +120,8 @@ class EmbeddingStore:
 
     def clear(self) -> None:
         """Remove every embedding, and write again if writing had failed."""
-        for path, _, _ in self._files():
-            self._remove(path)
+        for file in self._files():
+            remove(file.path)
         with self._lock:
             self._nbytes = None
         self._problem = None
@@ -141,20 +144,12 @@ class EmbeddingStore:
             if not path.exists():
                 raise
 
-    def _drop_old(self) -> None:
+    def _drop_old(self, newest: Path) -> None:
         """Look through the folder, and drop what was not used for longest beyond the budget."""
         with self._lock:
-            files = sorted(self._files(), key=lambda file: file[2])
-            total = sum(size for _, size, _ in files)
-            if total > self.max_bytes:
-                for path, size, _ in files[:-1]:
-                    if total <= _FILLED * self.max_bytes:
-                        break
-                    self._remove(path)
-                    total -= size
-            self._nbytes = total
+            self._nbytes = drop_least_recently_used(self._files(), newest, self.max_bytes)
 
-    def _files(self) -> Iterator[tuple[Path, int, float]]:
+    def _files(self) -> Iterator[KeptFile]:
         """Give path, size and time of use of each file, and remove what was left unfinished."""
         try:
             with os.scandir(self.folder) as entries:
@@ -164,20 +159,14 @@ class EmbeddingStore:
                     except OSError:
                         continue
                     if entry.name.endswith(_SUFFIX):
-                        yield Path(entry.path), status.st_size, status.st_mtime
+                        yield KeptFile(Path(entry.path), status.st_size, status.st_mtime)
                     elif (
                         entry.name.endswith(_UNFINISHED)
                         and time.time() - status.st_mtime > _ABANDONED_SECONDS
                     ):
-                        self._remove(Path(entry.path))
+                        remove(Path(entry.path))
         except OSError:
             return
-
-    @staticmethod
-    def _remove(path: Path) -> None:
-        # Else it is in use by another process, which drops it in its turn.
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def _pack(key: str, embedding: ImageEmbedding) -> bytes:
