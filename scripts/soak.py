@@ -31,6 +31,7 @@ from napari_sam2_openvino.core.paths import HOME_VARIABLE  # noqa: E402
 
 SECOND_MODEL = "starter again"
 PREDICTIONS_PER_IMAGE = 20
+REMEMBERED_BYTES = 8 << 20
 
 
 class Meter:
@@ -113,6 +114,7 @@ def soak_window(minutes: float, seed: int) -> Meter:
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget, name="SAM 2 Segment")
     window = Window(viewer, widget, EventLoop(), {})
+    remember_little(window.session)
     walk = Walk(window, seed, (STARTER, SECOND_MODEL), is_exact=False)
     window.settle()
     meter.read("window open")
@@ -131,6 +133,15 @@ def soak_window(minutes: float, seed: int) -> Meter:
     window.qtbot.wait(200)
     meter.read("window closed")
     return meter
+
+
+def remember_little(session: Any) -> None:
+    """Give what is remembered on purpose so little room that it is soon full.
+
+    Else memory grows with it for hours, and hides whether anything else does.
+    """
+    session._embeddings.max_bytes = REMEMBERED_BYTES
+    session._objects._memory.max_bytes = REMEMBERED_BYTES
 
 
 def empty(window: Any, image: np.ndarray) -> None:

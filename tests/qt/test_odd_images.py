@@ -49,9 +49,7 @@ CASES = {
     "five axes": Case(lambda _: pixels(2, 3, 4, *HW), (1, 2, 3)),
     "five axes, lazy": Case(lambda _: da.from_array(pixels(2, 3, 4, *HW)), (1, 0, 2)),
     "pyramid": Case(lambda _: pyramid(*HW), (), {"multiscale": True}),
-    "pyramid of five axes": Case(
-        lambda _: pyramid(2, 2, 3, *HW), (0, 1, 2), {"multiscale": True}
-    ),
+    "pyramid of five axes": Case(lambda _: pyramid(2, 2, 3, *HW), (0, 1, 2), {"multiscale": True}),
     "bool": Case(lambda _: pixels(*HW) > 50),
     "big-endian": Case(lambda _: pixels(*HW, dtype=">u2")),
     "signed": Case(lambda _: pixels(*HW, dtype=np.int32) - 50),

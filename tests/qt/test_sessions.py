@@ -139,6 +139,26 @@ def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_wi
     assert len(again.layers.points.data) == 0
 
 
+def test_where_nothing_can_be_saved_it_is_said_once_and_tried_again(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.settle()
+    sessions_dir().parent.mkdir(parents=True, exist_ok=True)
+    sessions_dir().write_text("no folder")
+    sentences: list[str] = []
+    window.annotator.feedback.status_changed.connect(sentences.append)
+    for x in (30, 40):
+        window.click(1, 30, x)
+        window.settle()
+        window.wait(lambda: not window.widget.files._timer.isActive())
+        window.qtbot.wait(200)
+    (said,) = [each for each in sentences if "not saved by itself" in each]
+    assert str(sessions_dir()) in said
+    sessions_dir().unlink()
+    window.click(1, 30, 50)
+    window.settle()
+    window.wait(lambda: sessions_dir().is_dir() and list(sessions_dir().glob("*.json")))
+
+
 def test_prompts_come_from_a_table_and_from_any_layer(open_window: Any, tmp_path: Path) -> None:
     window = open_window(STACK)
     window.settle()

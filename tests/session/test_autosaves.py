@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from napari_sam2_openvino._qt.autosaves import MOST_AUTOSAVED, autosave_path, write_autosaved
 from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.records import ImageRecord, ModelRecord
@@ -11,11 +13,14 @@ IMAGE = ImageRecord(name="cells", shape=(4, 5), is_rgb=False, dtype="uint8")
 SESSION = SessionFile(images=(IMAGE,), model=ModelRecord(name="starter"))
 
 
+pytestmark = pytest.mark.usefixtures("sam2_home")
+
+
 def saved_in(year: int, number: int) -> Path:
     return sessions_dir() / f"{year}-01-01 00-00-{number:02d} cells {number:04x}.json"
 
 
-def test_the_oldest_go_and_other_files_stay(sam2_home: Path) -> None:
+def test_the_oldest_go_and_other_files_stay() -> None:
     sessions_dir().mkdir(parents=True)
     mine = sessions_dir() / "my cells.json"
     mine.write_text("{}")
@@ -27,7 +32,7 @@ def test_the_oldest_go_and_other_files_stay(sam2_home: Path) -> None:
     assert set(sessions_dir().iterdir()) == left | {path, mine}
 
 
-def test_where_the_clock_was_set_back_the_one_just_written_stays(sam2_home: Path) -> None:
+def test_where_the_clock_was_set_back_the_one_just_written_stays() -> None:
     for number in range(MOST_AUTOSAVED):
         write_autosaved(saved_in(2999, number), SESSION)
     path = autosave_path("cells")

@@ -2,9 +2,11 @@
 
 import re
 import uuid
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from napari_sam2_openvino.core.kept_files import remove
 from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.session_file import SessionFile, write_session
 
@@ -25,10 +27,12 @@ def autosave_path(name: str) -> Path:
 
 def write_autosaved(path: Path, session: SessionFile) -> None:
     """Write a session, and delete the oldest others that were saved by themselves."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # Else writing fails, and tells of it.
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_session(path, session)
     ours = (each for each in path.parent.glob("*.json") if _AUTOSAVED.match(each.name))
     # Where the clock was set back, this one is the oldest by name.
     others = sorted(each for each in ours if each != path)
     for old in others[: 1 - MOST_AUTOSAVED]:
-        old.unlink(missing_ok=True)
+        remove(old)

@@ -55,6 +55,7 @@ class SessionFiles:
         self.class_names: tuple[str, ...] = ()
         self.is_autosaving = True
         self._saved: SessionFile | None = None
+        self._has_failed = False
         self._job: LongJob | None = None
         self._timer = QTimer()
         self._timer.setSingleShot(True)
@@ -154,15 +155,25 @@ class SessionFiles:
         session = self.session()
         if session is None or session == self._saved or not (session.objects or self._saved):
             return
-        self._saved = session
+        before, self._saved = self._saved, session
         path = self._path = self._path or autosave_path(session.images[0].name)
-        write = partial(write_autosaved, path, session)
-        self._worker(write, lambda _: None, self._on_autosave_error)
+        self._worker(
+            partial(write_autosaved, path, session),
+            self._on_autosaved,
+            partial(self._on_autosave_error, before),
+        )
 
-    def _on_autosave_error(self, error: Exception) -> None:
-        # Said once: it would be the same each time.
-        self.is_autosaving = False
-        self._on_error(error)
+    def _on_autosaved(self, _: None) -> None:
+        self._has_failed = False
+
+    def _on_autosave_error(self, before: SessionFile | None, error: Exception) -> None:
+        self._saved = before
+        # Said once: until it works again it would be the same each time.
+        if not self._has_failed:
+            self._has_failed = True
+            if isinstance(error, InputError):
+                error = InputError(f"What you draw is not saved by itself at the moment. {error}")
+            self._on_error(error)
 
     def _on_error(self, error: Exception) -> None:
         self._job = None

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-
 # After some were removed, this part of the budget is used: not each new file removes some.
 _FILLED = 0.9
 

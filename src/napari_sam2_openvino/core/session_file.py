@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,9 +96,11 @@ def write_session(path: Path, session: SessionFile) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise InputError(
-            f"The session cannot be written to {path} ({error.strerror}): choose another place."
+            f"The session cannot be written to {path} ({error.strerror}): "
+            "make room there, or choose another place."
         ) from error
 
 
