@@ -1,7 +1,6 @@
 """Runs a batch in a process of its own, which is killed at random moments and started again."""
 
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -46,7 +45,7 @@ def kill_some_times(arguments, output, n_kills, seed):
         while _n_finished(journal) <= n_before and process.poll() is None:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.12))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
     process = start(arguments)
     _, error = process.communicate(timeout=120)

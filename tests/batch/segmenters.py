@@ -44,7 +44,8 @@ class BrightSpots:
         rgb = source.load(Region.whole(source.hw))
         if self.deadly is not None and position[-1:] == (self.dies_at,) and self.deadly.exists():
             self.deadly.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+            # What Windows has instead ends a process at once as well.
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
         until = time.perf_counter() + self.seconds
         while time.perf_counter() < until:
             time.sleep(0.01)

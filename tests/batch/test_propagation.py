@@ -1,7 +1,6 @@
 """Objects through a stack without a window: a job, its files, and what a kill leaves."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -224,7 +223,7 @@ def test_killed_and_resumed_by_the_command(tmp_path):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     assert (tmp_path / "out.zarr.partial").is_dir()
     done = subprocess.run(
         command("out.zarr", "--resume"), cwd=tmp_path, check=True, capture_output=True, text=True
