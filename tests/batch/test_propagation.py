@@ -123,6 +123,15 @@ def test_what_was_begun_is_not_mixed_with_something_else(recipe, tmp_path):
         run(output, recipe)
 
 
+def test_its_own_image_is_never_replaced(recipe, tmp_path):
+    image = zarr.create_array(tmp_path / "image.zarr", data=stack())
+    path = tmp_path / "image.zarr"
+    settings = PropagationSettings(recipe, overwrite=True)
+    with pytest.raises(InputError, match="is an image that is read"):
+        PropagationJob(path, prompts(FIRST), tmp_path / "." / "image.zarr", settings, axes="ZYX")
+    np.testing.assert_array_equal(image[:], stack())
+
+
 def test_a_single_plane(recipe, tmp_path):
     entry = {**FIRST, "plane": 0}
     run(tmp_path / "out.zarr", recipe, image=stack()[0], entries=(entry,))

@@ -115,6 +115,55 @@ def test_a_session_of_another_image_or_a_damaged_one_changes_nothing(
     assert window.layers.points is None
 
 
+def test_drafts_of_a_session_are_new_objects_whatever_is_in_the_target(
+    open_window: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "drafts.json"
+    window = open_window(STACK)
+    window.settle()
+    window.click(1, 30, 40)
+    window.settle()
+    save(window, path)
+    window.do("clear")
+    window.click(1, 10, 15)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    before = window.labels.data.copy()
+    assert before[1, 10, 15] == 1
+    open_session(window, path)
+    window.do("commit")
+    window.settle()
+    np.testing.assert_array_equal(window.labels.data[before > 0], before[before > 0])
+    assert window.labels.data[1, 30, 40] > 1
+
+
+def test_an_image_that_is_chosen_meanwhile_gets_no_session_of_another(
+    open_window: Any, discs: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "discs.json"
+    first = open_window(discs, load_engine=Sam2Engine)
+    first.show_plane(0)
+    first.settle()
+    first.click(0, 30, 40)
+    first.settle()
+    first.do("commit")
+    first.settle()
+    save(first, path)
+    second = open_window(discs, load_engine=Sam2Engine)
+    second.settle()
+    other = second.viewer.add_image(np.zeros((5, 30, 40), np.uint8), name="other")
+    second.annotator.set_image(second.viewer.layers["cells"])
+    files, n_layers = second.widget.files, len(second.viewer.layers)
+    files.open(path)
+    second.wait(lambda: files._job is not None)
+    files.open(path)
+    second.annotator.set_image(other)
+    second.wait(lambda: files._job is None, timeout=60_000)
+    assert len(second.viewer.layers) == n_layers
+    assert second.status == "The session was not opened: another image was chosen meanwhile."
+
+
 def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_window: Any) -> None:
     window = open_window(STACK)
     window.settle()

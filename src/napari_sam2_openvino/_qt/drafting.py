@@ -237,6 +237,7 @@ class Drafting:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
         with self._step():
             self.layers.remove_all()
+            self._drawn_on.clear()
             self._place(placed)
             used = {each.obj_id for each in placed} | {obj_id for obj_id, _ in drafts}
             self.objects = Objects(drafts=dict(drafts)).seen({self.objects.largest, *used}).next()

@@ -70,8 +70,15 @@ class FilesPanel(QWidget):
         chosen, _ = QFileDialog.getSaveFileName(self, "Save the session", name, _SESSIONS)
         if chosen:
             path = Path(chosen)
-            name = path.name if path.suffix == ".json" else f"{path.name}.json"
-            self._files.save(path.with_name(name))
+            if path.suffix != ".json":
+                path = path.with_name(f"{path.name}.json")
+                if path.exists():
+                    # What was asked about is the name without its end.
+                    self._annotator.feedback.report(
+                        InputError(f"{path} is there already: choose it itself to replace it.")
+                    )
+                    return
+            self._files.save(path)
 
     def ask_and_open(self) -> None:
         """Ask for a session and open it; those that were saved by themselves are offered."""

@@ -122,16 +122,21 @@ class SessionFiles:
         annotator = self._annotator
         if (drafting := annotator.drafting) is None:
             return
-        for plane, marks in drafting.planes():
-            own = drafting.objects.prompts(marks, plane)
+        planes_of = [
+            (plane, marks, drafting.objects.prompts(marks, plane))
+            for plane, marks in drafting.planes()
+        ]
+        ids = {obj_id for _, _, own in planes_of for obj_id in own}
+        for plane, marks, own in planes_of:
             if for_all := marks.get(FOR_ALL):
                 own[FOR_ALL] = ObjectPrompts(for_all)
             for obj_id, prompts in own.items():
                 answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
                 recorded = drafting.objects.draft(obj_id, plane).region
+                label = drafting.label_of(obj_id)
                 yield ObjectRecord(
-                    # An object of the target that is in hand keeps its label.
-                    obj_id=drafting.label_of(obj_id) or obj_id,
+                    # An object of the target that is in hand keeps its label, if it is free.
+                    obj_id=obj_id if label is None or label in ids else label,
                     plane=plane,
                     prompts=PromptsRecord.of(prompts),
                     region=recorded if answer is None else answer.region,
@@ -176,14 +181,17 @@ class SessionFiles:
             self._on_error(error)
 
     def _on_error(self, error: Exception) -> None:
+        if not isinstance(error, Sam2Error):
+            raise error
+        self._annotator.feedback.report(error)
+
+    def _on_replay_error(self, error: Exception) -> None:
         self._job = None
         self.finished.emit()
         if isinstance(error, JobCancelledError):
             self._annotator.feedback.announce("Cancelled: the session was not opened.")
-        elif isinstance(error, Sam2Error):
-            self._annotator.feedback.report(error)
         else:
-            raise error
+            self._on_error(error)
 
     def _restore(self, session: SessionFile) -> None:
         annotator = self._annotator
@@ -191,11 +199,13 @@ class SessionFiles:
         try:
             if image is None:
                 raise InputError("Open the image of the session first, then the session.")
+            if self._job is not None:
+                raise InputError("A session is being opened already: wait for it, or cancel it.")
             check_image(session, image)
             layers = self._find_channels(session, image)
             annotator.view.set_channels(layers if len(layers) > 1 else ())
             if not any(record.committed for record in session.objects):
-                self._finish(session)
+                self._finish(session, image)
                 return
             job = ReplayJob(session, [planes.image_arrays(layer) for layer in layers])
         except Sam2Error as error:
@@ -203,8 +213,8 @@ class SessionFiles:
             return
         self._job = LongJob(job)
         self._job.progressed.connect(self.progressed.emit)
-        self._job.succeeded.connect(lambda: self._finish(session, job.labels, job.areas))
-        self._job.failed.connect(self._on_error)
+        self._job.succeeded.connect(lambda: self._finish(session, image, job.labels, job.areas))
+        self._job.failed.connect(self._on_replay_error)
         self._job.start()
 
     def _find_channels(self, session: SessionFile, image: Image) -> list[Image]:
@@ -228,14 +238,22 @@ class SessionFiles:
     def _finish(
         self,
         session: SessionFile,
+        opened_on: Image,
         labels: NDArray[Any] | None = None,
         areas: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         annotator, self._job = self._annotator, None
         self.finished.emit()
         image, drafting = annotator.image, annotator.drafting
-        if image is None or drafting is None or annotator.is_closed:
+        if annotator.is_closed:
             return
+        if image is None or drafting is None or image is not opened_on:
+            annotator.feedback.announce(
+                "The session was not opened: another image was chosen meanwhile."
+            )
+            return
+        # What was in hand before is kept as it is, in a file of its own.
+        self._on_leaving()
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
@@ -244,6 +262,9 @@ class SessionFiles:
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
             annotator.set_target(layer)
             self._objects.restore([each for each in session.objects if each.committed], areas)
+        else:
+            # Drafts are new objects, whatever was in the target under their ids.
+            drafting.forget_labels()
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         annotator.feedback.announce("The session is open.")

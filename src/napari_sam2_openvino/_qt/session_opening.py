@@ -23,7 +23,13 @@ class ReplayJob:
     def __init__(self, session: SessionFile, images: list[ImageArrays]) -> None:
         self._replay = Replay(session, images)
         dtype = np.uint16 if self._replay.largest_id < 2**16 else np.uint32
-        self.labels = np.zeros(self._replay.shape, dtype)
+        try:
+            self.labels = np.zeros(self._replay.shape, dtype)
+        except MemoryError as error:
+            raise InputError(
+                f"Labels of {' x '.join(map(str, self._replay.shape))} pixels do not fit into "
+                "memory: open the session on a computer that has more."
+            ) from error
         self._is_cancelled = False
 
     @property

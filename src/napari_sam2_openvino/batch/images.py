@@ -49,6 +49,11 @@ class StackImage:
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
 
+    def check_output(self, output: Path) -> None:
+        """Raise InputError if labels of that name would replace the image itself."""
+        if isinstance(self.source, Path) and self.source.resolve() == output.resolve():
+            raise InputError(f"{output} is an image that is read: choose another name.")
+
     @contextlib.contextmanager
     def open(self) -> Iterator[ImageArrays]:
         """Open it for reading.

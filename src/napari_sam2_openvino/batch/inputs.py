@@ -76,7 +76,12 @@ def find_images(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         if not path.is_dir() or is_zarr(path):
             images.append(path)
             continue
-        found = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
+        try:
+            found = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
+        except OSError as error:
+            raise InputError(
+                f"The folder {path} cannot be read ({error.strerror}): choose another."
+            ) from error
         images += [each for each in found if each.suffix.lower() in IMAGE_SUFFIXES]
         left_out += [each for each in found if each.suffix.lower() not in IMAGE_SUFFIXES]
     if not images:
@@ -103,7 +108,12 @@ def name_outputs(names: Sequence[str], output: Path, suffix: str) -> list[Path]:
     double = [name for name, count in Counter(names).items() if count > 1]
     if double:
         raise InputError(f"Two images are called {double[0]}: segment their folders one by one.")
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {output} cannot be made ({error.strerror}): choose another."
+        ) from error
     return [output / f"{name}{suffix}" for name in names]
 
 

@@ -148,7 +148,8 @@ class Journal:
     def remove(self) -> None:
         """Forget the job; what tells of it goes first, so that half a journal is none."""
         (self.folder / _IDENTITY_FILE).unlink(missing_ok=True)
-        shutil.rmtree(self.folder)
+        # Windows keeps what another process has open; without its identity it is no job.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def journal_folder(output: Path) -> Path:

@@ -134,7 +134,7 @@ def _by_object(
             found[each.obj_id] = replace(before, marks=before.marks + each.prompts.marks)
     for_all = found.pop(0, ObjectPrompts()).marks
     return {
-        obj_id: replace(found[obj_id], marks=found[obj_id].marks + for_all)
+        obj_id: replace(found[obj_id], marks=for_all + found[obj_id].marks)
         for obj_id in sorted(found)
         if not found[obj_id].is_empty
     }

@@ -158,6 +158,7 @@ class PropagationJob:
         output, settings = self._output, self._settings
         if output.suffix.lower() != _SUFFIX:
             raise InputError(f"A propagation writes {_SUFFIX}, but the name is {output.name!r}.")
+        self._image.check_output(output)
         if settings.overwrite:
             check_labels_path(output, overwrite=True)
         elif not settings.resume:

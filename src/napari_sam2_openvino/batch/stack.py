@@ -102,8 +102,7 @@ class Stack:
         settings, output = self._settings, self.output
         if output.suffix.lower() not in LABELS_SUFFIXES:
             check_labels_path(output)
-        if isinstance(self.image.source, Path) and self.image.source.resolve() == output.resolve():
-            raise InputError(f"{output} is an image that is read: choose another name.")
+        self.image.check_output(output)
         if settings.overwrite:
             check_labels_path(output, overwrite=True)
             self._clear()
@@ -115,11 +114,14 @@ class Stack:
             check_labels_path(output, overwrite=True)
 
     def _clear(self) -> None:
-        for path in (self._folder, self.output):
-            if path.is_dir():
-                shutil.rmtree(path)
-        for path in (self.output, self._record):
-            path.unlink(missing_ok=True)
+        try:
+            for path in (self._folder, self.output):
+                if path.is_dir():
+                    shutil.rmtree(path)
+            for path in (self.output, self._record):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     def _identity(self) -> JobIdentity:
         parameters = self._settings.parameters

@@ -97,6 +97,8 @@ class TrialJob:
         """
         image = self._image
         stack = image if isinstance(image, StackImage) else stack_image(image, self._axes)
+        if self._output is not None:
+            stack.check_output(self._output)
         axes, parameters = stack.axes, self._settings.parameters
         number = select_planes(axes, self._place)[0] if axes.n_planes > 1 else 0
         view = choose_channels(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_openvino.conversion.recipes import Recipe
-from napari_sam2_openvino.core.errors import ConversionError
+from napari_sam2_openvino.core.errors import ConversionError, ModelFormatError
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE
 
 if TYPE_CHECKING:
@@ -105,7 +105,12 @@ def check_memory(folder: Path, recipe: Recipe) -> int:
 def _read(folder: Path) -> "openvino.Model":
     import openvino
 
-    return openvino.Core().read_model(folder / IMAGE_ENCODER_FILE)
+    try:
+        return openvino.Core().read_model(folder / IMAGE_ENCODER_FILE)
+    except RuntimeError as error:
+        raise ModelFormatError(
+            f"OpenVINO cannot read {folder / IMAGE_ENCODER_FILE}: convert the model again."
+        ) from error
 
 
 def _free() -> int:

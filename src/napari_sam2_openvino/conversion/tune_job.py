@@ -1,6 +1,5 @@
 """Try out what a model runs best with, in a child process that can be ended at any moment."""
 
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,10 +7,9 @@ from napari_sam2_openvino.conversion.child import FolderJob
 from napari_sam2_openvino.conversion.staging import StagedFolder
 from napari_sam2_openvino.conversion.tune_task import RESULT_FILE, Request
 from napari_sam2_openvino.core.models import find_model_folder
+from napari_sam2_openvino.core.paths import cache_dir
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.tunings import Tuning, from_json
-
-_PLACE = "napari-sam2-openvino"
 
 
 class TuneJob(FolderJob):
@@ -29,7 +27,7 @@ class TuneJob(FolderJob):
     CALLED = "trial"
 
     def __init__(self, model: str, *, only_check: bool = False) -> None:
-        place = Path(tempfile.gettempdir()) / _PLACE / "trial"
+        place = cache_dir() / "trial"
         super().__init__(model, overwrite=True, destination=place)
         self._model = find_model_folder(model).absolute()
         self._only_check = only_check

@@ -4,11 +4,11 @@ OpenVINO notices a blob that is cut off or no blob at all, but computes with wei
 damaged (2026.4.1). So a checksum lies beside each blob.
 """
 
-import contextlib
 import logging
 import zlib
 from pathlib import Path
 
+from napari_sam2_openvino.core.kept_files import remove
 from napari_sam2_openvino.core.paths import temporary_beside
 
 _LOGGER = logging.getLogger(__name__)
@@ -26,9 +26,8 @@ def remove_damaged(folder: Path) -> None:
             is_damaged = True
         if is_damaged:
             _LOGGER.warning("%s is damaged and is compiled again", blob)
-            for path in (noted, blob):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            remove(noted)
+            remove(blob)
 
 
 def note_checksums(folder: Path) -> None:
@@ -42,9 +41,11 @@ def note_checksums(folder: Path) -> None:
         if noted.exists():
             continue
         temporary = temporary_beside(noted)
-        with contextlib.suppress(OSError):
+        try:
             temporary.write_text(_checksum(blob), encoding="ascii")
             temporary.replace(noted)
+        except OSError:
+            remove(temporary)
 
 
 def _note(blob: Path) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from napari_sam2_openvino.core.devices import list_devices, openvino_version
+from napari_sam2_openvino.core.kept_files import remove
 from napari_sam2_openvino.core.model import content_hash
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.paths import cache_dir, temporary_beside
@@ -169,6 +170,7 @@ def write_tuning(tuning: Tuning) -> None:
         temporary.write_text(as_json(tuning), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        remove(temporary)
         _LOGGER.warning("What was measured is not remembered: %s (%s)", path, error)
 
 
