@@ -14,7 +14,7 @@ from tests.batch.killed import ROOT
 from tests.batch.stacks import spots
 from tests.batch.test_job import expected, read, settings
 
-from napari_sam2_openvino.batch.inputs import plan_outputs
+from napari_sam2_openvino.batch.inputs import name_outputs, plan_outputs
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.core.errors import InputError
 
@@ -179,3 +179,9 @@ def test_outputs_that_do_not_fit_are_refused(tmp_path):
     shutil.copytree(folder, tmp_path / "other")
     with pytest.raises(InputError, match="Two images are called"):
         plan_outputs([folder, tmp_path / "other"], tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        name_outputs(["a", "b"], tmp_path / "file" / "labels", ".tif")

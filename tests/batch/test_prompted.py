@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from napari_sam2_openvino.batch.axes import name_axes
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.prompt_table import read_prompts
-from napari_sam2_openvino.batch.prompted import PromptedObjects
+from napari_sam2_openvino.batch.prompted import PromptedObjects, _by_object
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.cli import app
@@ -145,6 +145,13 @@ def test_the_same_points_on_every_plane(tmp_path):
         assert (wanted == obj_id).sum() > 200
     for plane in labels:
         np.testing.assert_array_equal(plane, wanted)
+
+
+def test_what_counts_for_all_comes_first_as_in_the_window():
+    frame = table(x=[5, 7], y=[6, 8], obj_id=[3, 0], label=[1, 0])
+    placed_prompts = read_prompts(frame, "in.tif", AXES)
+    (own,) = _by_object(placed_prompts, (0, 0)).values()
+    assert own.marks == (point(7, 8, is_positive=False), point(5, 6))
 
 
 def test_each_plane_its_own_boxes(tmp_path):
