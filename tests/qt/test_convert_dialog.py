@@ -84,6 +84,20 @@ def test_a_conversion_is_cancelled_and_the_next_one_is_in_the_list(
     assert "micro é.pt, SHA-256 " in widget.about_label.text()
 
 
+def test_a_name_that_is_taken_is_refused_before_anything_is_downloaded(
+    open_models: Any, qtbot: Any, sam2_home: Path
+) -> None:
+    _, widget = open_models()
+    qtbot.waitUntil(lambda: widget.chosen is not None, timeout=LONG_MS)
+    widget.buttons.by_name["convert"].click()
+    dialog = widget.convert_dialog
+    dialog.checkpoint_combo.setCurrentText("sam2.1_hiera_large")
+    dialog.name_edit.setText("starter")
+    dialog.convert_button.click()
+    wait_for(qtbot, dialog, "choose another name")
+    assert not list(sam2_home.rglob("*.pt*"))
+
+
 def test_closing_the_dock_ends_a_conversion(
     open_models: Any, qtbot: Any, micro_checkpoint: Path
 ) -> None:

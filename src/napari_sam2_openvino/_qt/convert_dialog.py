@@ -188,13 +188,16 @@ class _DownloadAndConvert:
         from napari_sam2_openvino.conversion import ConvertJob
         from napari_sam2_openvino.conversion.download import DownloadJob
 
-        self._jobs: list[CancellableJob] = [ConvertJob(checkpoint, name, config, size)]
+        self._conversion = ConvertJob(checkpoint, name, config, size)
+        self._jobs: list[CancellableJob] = [self._conversion]
         if find_entry(checkpoint) is not None:
             self._jobs.insert(0, DownloadJob(checkpoint))
         self._is_cancelled = False
 
     def run(self) -> Iterator[Progress]:
         """Do one after the other."""
+        # Before hundreds of megabytes are downloaded for nothing.
+        self._conversion.checked_destination()
         for job in self._jobs:
             if self._is_cancelled:
                 raise JobCancelledError("The conversion was cancelled.")

@@ -97,7 +97,7 @@ class FolderJob:
         ConversionError, DeviceError, InputError, MissingExtraError, ModelFormatError,
         ModelNotFoundError, JobCancelledError
         """
-        destination = self._checked_destination()
+        destination = self.checked_destination()
         with staging.staged_folder(destination) as staged:
             self._begin(staged.folder)
             try:
@@ -136,7 +136,14 @@ class FolderJob:
         """Keep what the child has made."""
         staged.publish(overwrite=self._overwrite)
 
-    def _checked_destination(self) -> Path:
+    def checked_destination(self) -> Path:
+        """Return the folder that the job will make, if it can be made.
+
+        Raises
+        ------
+        ConversionError
+            If the name cannot be used, or is taken.
+        """
         staging.check_name(self._name)
         if self._destination is None and self._name == STARTER:
             raise ConversionError(
