@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from napari_sam2_openvino._files.images import (
     ImageFile,
     check_labels_path,
+    check_not_read,
     open_image,
     save_labels,
     scratch_labels,
 )
-from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.records import ImageRecord
@@ -85,8 +85,7 @@ class RecipeJob:
         """
         session = read_session(self._session)
         check_labels_path(self._output, overwrite=self._overwrite)
-        if any(path.expanduser().resolve() == self._output.resolve() for path in self._images):
-            raise InputError(f"{self._output} is an image that is read: choose another name.")
+        check_not_read(self._output, self._images)
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open_image(path)) for path in self._images]
             images = [

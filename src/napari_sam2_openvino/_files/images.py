@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,6 +182,12 @@ def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
             "choose another."
         )
     check_place(path, overwrite=overwrite)
+
+
+def check_not_read(path: Path, images: Iterable[Path]) -> None:
+    """Raise InputError if what is written under a name would replace an image that is read."""
+    if path.expanduser().resolve() in {each.expanduser().resolve() for each in images}:
+        raise InputError(f"{path} is an image that is read: choose another name.")
 
 
 def check_place(path: Path, *, overwrite: bool = False) -> None:

@@ -6,8 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from napari_sam2_openvino.core.kept_files import remove
-from napari_sam2_openvino.core.paths import sessions_dir
+from napari_sam2_openvino.core.paths import remove, sessions_dir
 from napari_sam2_openvino.core.session_file import SessionFile, write_session
 
 # The oldest go first.

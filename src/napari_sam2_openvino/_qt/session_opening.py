@@ -27,7 +27,7 @@ class ReplayJob:
             self.labels = np.zeros(self._replay.shape, dtype)
         except MemoryError as error:
             raise InputError(
-                f"Labels of {' x '.join(map(str, self._replay.shape))} pixels do not fit into "
+                f"Labels of {times(self._replay.shape)} pixels do not fit into "
                 "memory: open the session on a computer that has more."
             ) from error
         self._is_cancelled = False

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino._files.images import check_not_read, open_image
 from napari_sam2_openvino.batch.axes import Axes, name_axes
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.normalize import MOST_CHANNELS, ChannelView, check_dtype
@@ -51,8 +51,8 @@ class StackImage:
 
     def check_output(self, output: Path) -> None:
         """Raise InputError if labels of that name would replace the image itself."""
-        if isinstance(self.source, Path) and self.source.resolve() == output.resolve():
-            raise InputError(f"{output} is an image that is read: choose another name.")
+        if isinstance(self.source, Path):
+            check_not_read(output, [self.source])
 
     @contextlib.contextmanager
     def open(self) -> Iterator[ImageArrays]:

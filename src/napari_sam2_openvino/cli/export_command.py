@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from napari_sam2_openvino._files.images import check_not_read
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import (
@@ -86,8 +87,7 @@ def export_command(
         shown=_numbers(plane, int, "--plane") or None,
     )
     parameters = ExportParameters(segmentation, style, contour_width, opacity)
-    if output.expanduser().resolve() in {each.resolve() for each in (labels, image) if each}:
-        raise InputError(f"{output} is an image that is read: choose another name.")
+    check_not_read(output, [each for each in (labels, image) if each])
     job = ExportJob(source, output, chosen, parameters, overwrite=overwrite)
     show_progress(job.run())
     if as_json:

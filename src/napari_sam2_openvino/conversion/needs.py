@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2_openvino.conversion.recipes import Recipe
-from napari_sam2_openvino.core.errors import ConversionError, ModelFormatError
+from napari_sam2_openvino.core.errors import ConversionError
 from napari_sam2_openvino.core.model_folder import IMAGE_ENCODER_FILE
+from napari_sam2_openvino.core.runtime import Runtime
 
 if TYPE_CHECKING:
     import openvino
@@ -103,14 +104,7 @@ def check_memory(folder: Path, recipe: Recipe) -> int:
 
 
 def _read(folder: Path) -> "openvino.Model":
-    import openvino
-
-    try:
-        return openvino.Core().read_model(folder / IMAGE_ENCODER_FILE)
-    except RuntimeError as error:
-        raise ModelFormatError(
-            f"OpenVINO cannot read {folder / IMAGE_ENCODER_FILE}: convert the model again."
-        ) from error
+    return Runtime("CPU", "f32", None).read(folder / IMAGE_ENCODER_FILE)
 
 
 def _free() -> int:

@@ -8,8 +8,7 @@ import logging
 import zlib
 from pathlib import Path
 
-from napari_sam2_openvino.core.kept_files import remove
-from napari_sam2_openvino.core.paths import temporary_beside
+from napari_sam2_openvino.core.paths import remove, temporary_beside
 
 _LOGGER = logging.getLogger(__name__)
 

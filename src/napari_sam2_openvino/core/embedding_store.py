@@ -17,12 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.kept_files import (
-    KeptFile,
-    drop_least_recently_used,
-    remove,
-)
-from napari_sam2_openvino.core.paths import cache_dir
+from napari_sam2_openvino.core.kept_files import KeptFile, drop_least_recently_used
+from napari_sam2_openvino.core.paths import cache_dir, remove
 from napari_sam2_openvino.core.types import ImageEmbedding
 
 DEFAULT_MAX_BYTES = 4 << 30

@@ -1,9 +1,10 @@
 """Files that can be made again: the least recently used go first."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from napari_sam2_openvino.core.paths import remove
 
 # After some were removed, this part of the budget is used: not each new file removes some.
 _FILLED = 0.9
@@ -45,9 +46,3 @@ def drop_least_recently_used(files: Iterable[KeptFile], newest: Path, max_bytes:
             remove(file.path)
             total -= file.nbytes
     return total
-
-
-def remove(path: Path) -> None:
-    """Remove a file; what is in use by another process is left to that one."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -49,6 +50,12 @@ def temporary_beside(path: Path) -> Path:
     allow.
     """
     return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file; what is in use by another process is left to that one."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def starter_dir() -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.parameters import MaskOptions
-from napari_sam2_openvino.core.paths import temporary_beside
+from napari_sam2_openvino.core.paths import remove, temporary_beside
 from napari_sam2_openvino.core.records import (
     ImageRecord,
     ModelRecord,
@@ -96,8 +95,7 @@ def write_session(path: Path, session: SessionFile) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
+        remove(temporary)
         raise InputError(
             f"The session cannot be written to {path} ({error.strerror}): "
             "make room there, or choose another place."
