@@ -105,6 +105,7 @@ def soak_window(minutes: float, seed: int) -> Meter:
 
     (starter,) = (each.folder for each in list_models() if each.name == STARTER)
     shutil.copytree(starter, models_dir() / SECOND_MODEL)
+    forget_vertex_arrays()
     meter = Meter()
     viewer = napari.Viewer()
     # After the viewer: napari puts a hook of its own there.
@@ -133,6 +134,26 @@ def soak_window(minutes: float, seed: int) -> Meter:
     window.qtbot.wait(200)
     meter.read("window closed")
     return meter
+
+
+def forget_vertex_arrays() -> None:
+    """Disable what each draw of vispy enabled.
+
+    vispy 0.16 leaves vertex arrays enabled whose buffer goes with the next layer that is removed.
+    Mesa's drivers in software follow them, which ends the process after some minutes.
+    """
+    from vispy.gloo import gl
+    from vispy.gloo.glir import GlirProgram
+
+    post_draw = GlirProgram._post_draw
+
+    def post_draw_and_disable(program: Any) -> None:
+        post_draw(program)
+        for buffer, location, *_ in program._attributes.values():
+            if buffer:
+                gl.glDisableVertexAttribArray(location)
+
+    GlirProgram._post_draw = post_draw_and_disable
 
 
 def remember_little(session: Any) -> None:

@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from statistics import median
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components.layerlist import LayerList
+from napari.layers import Labels, Points, Shapes
 
 from napari_sam2_openvino._qt.all_objects_tab import AllObjectsTab
 from napari_sam2_openvino._qt.annotator import Annotator
@@ -28,18 +28,44 @@ from napari_sam2_openvino._session.engines import Sam2Engine
 from napari_sam2_openvino.core.propagation_parameters import ScopeParameters
 
 LIMIT_SECONDS = 0.05
+# What the yardstick takes on a computer with nothing else to do.
+YARDSTICK_SECONDS = 0.02
 SIDE = 2048
 
 
 class Stopwatch:
     """Processor time of the main thread in our callbacks, less what napari takes to add a layer.
 
-    Processor time, because other work on the machine must not fail the test.
+    Processor time, and the shortest of several, because other work on the computer must not fail
+    the test. It slows ours down all the same, through the caches and the core that they share, and
+    so does a slow computer: the limit grows with what napari takes for edits of its own, measured
+    in between.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self._in_napari = 0.0
+        self._yardstick: list[float] = []
+
+    def clear(self) -> None:
+        self.seconds.clear()
+        self._yardstick.clear()
+
+    def look_at_the_computer(self) -> None:
+        start = time.thread_time()
+        labels = Labels(np.zeros((SIDE, SIDE), np.uint16))
+        labels.data_setitem(tuple(np.indices((SIDE // 4, SIDE // 4)).reshape(2, -1)), 1)
+        points = Points(np.zeros((2, 2)))
+        points.remove([0])
+        shapes = Shapes(np.array([[0, 0], [0, 1], [1, 1], [1, 0]]))
+        shapes.remove([0])
+        self._yardstick.append(time.thread_time() - start)
+
+    def too_slow(self, *but: str) -> dict[str, float]:
+        """Return the callbacks that never stayed within the limit, with their shortest time."""
+        limit = LIMIT_SECONDS * max(1.0, min(self._yardstick) / YARDSTICK_SECONDS)
+        shortest = {name: min(times) for name, times in self.seconds.items() if name not in but}
+        return {name: seconds for name, seconds in shortest.items() if seconds > limit}
 
     def watch(self, owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         original = getattr(owner, name)
@@ -102,7 +128,8 @@ def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_wi
     for step in range(4):
         if step == 1:
             # Making layers is napari's business, and happens once.
-            stopwatch.seconds.clear()
+            stopwatch.clear()
+        stopwatch.look_at_the_computer()
         window.show_plane(step)
         window.settle()
         window.click(step, 900, 800)
@@ -115,16 +142,15 @@ def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_wi
         points = window.layers.points
         points.data = points.data + np.array([0, 1, 0])
         window.settle()
+        stopwatch.look_at_the_computer()
         window.do("commit")
         window.settle()
         window.click(step, 300, 300)
         window.press("J")
         window.settle()
     assert window.viewer.layers["cells objects"].data.max() == 4
-    # The median, since a machine that is busy otherwise makes one or the other slow.
-    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
-    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
-    assert "Annotator._on_answers" in usual
+    assert stopwatch.too_slow() == {}
+    assert "Annotator._on_answers" in stopwatch.seconds
 
 
 def test_what_was_found_is_shown_filtered_and_committed_without_holding_it(
@@ -140,19 +166,18 @@ def test_what_was_found_is_shown_filtered_and_committed_without_holding_it(
     window.do("find_objects")
     window.wait(lambda: finder.n_objects > 50)
     # Making layers is napari's business, and happens once.
-    stopwatch.seconds.clear()
+    stopwatch.clear()
     for value in (0.6, 0.3, 0.7, 0.4, 0.5, 0.8, 0.45):
+        stopwatch.look_at_the_computer()
         before = finder.sifted
         tab.filter_form.entries["pred_iou_thresh"].value = value
         window.wait(lambda before=before: finder.sifted is not before)
     window.do("commit_found")
     window.wait(lambda: window.labels is not None and window.labels.data.any())
-    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
     # To make a layer and to write many objects are single calls of napari.
-    for name in ("Finder._on_measured", "ObjectList._on_committed", "Annotator._on_committed"):
-        usual.pop(name, None)
-    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
-    assert "Finder._on_sifted" in usual
+    in_napari = "Finder._on_measured", "ObjectList._on_committed", "Annotator._on_committed"
+    assert stopwatch.too_slow(*in_napari) == {}
+    assert "Finder._on_sifted" in stopwatch.seconds
 
 
 def test_objects_go_through_planes_and_back_without_holding_it(
@@ -170,6 +195,7 @@ def test_objects_go_through_planes_and_back_without_holding_it(
     window.wait(lambda: window.session.engine is not None)
     window.show_plane(0)
     window.settle()
+    stopwatch.look_at_the_computer()
     carrier = window.widget.carrier
     carrier.scope = ScopeParameters("all of this plane")
     window.do("propagate")
@@ -180,8 +206,8 @@ def test_objects_go_through_planes_and_back_without_holding_it(
     window.do("take_back_propagation")
     window.wait(lambda: not carrier.is_running)
     assert np.array_equal(labels.any(axis=(1, 2)), [True, *(False,) * 4])
-    usual = {name: median(times) for name, times in stopwatch.seconds.items()}
-    assert {name: seconds for name, seconds in usual.items() if seconds > LIMIT_SECONDS} == {}
+    stopwatch.look_at_the_computer()
+    assert stopwatch.too_slow() == {}
     assert len(stopwatch.seconds["Carrier._on_written"]) == 5
 
 
