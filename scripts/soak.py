@@ -105,7 +105,6 @@ def soak_window(minutes: float, seed: int) -> Meter:
 
     (starter,) = (each.folder for each in list_models() if each.name == STARTER)
     shutil.copytree(starter, models_dir() / SECOND_MODEL)
-    forget_vertex_arrays()
     meter = Meter()
     viewer = napari.Viewer()
     # After the viewer: napari puts a hook of its own there.
@@ -136,24 +135,11 @@ def soak_window(minutes: float, seed: int) -> Meter:
     return meter
 
 
-def forget_vertex_arrays() -> None:
-    """Disable what each draw of vispy enabled.
+def leave_unpainted() -> None:
+    """Let the canvas draw nothing; what was to go to the graphics card is forgotten."""
+    from vispy.scene import SceneCanvas
 
-    vispy 0.16 leaves vertex arrays enabled whose buffer goes with the next layer that is removed.
-    Mesa's drivers in software follow them, which ends the process after some minutes.
-    """
-    from vispy.gloo import gl
-    from vispy.gloo.glir import GlirProgram
-
-    post_draw = GlirProgram._post_draw
-
-    def post_draw_and_disable(program: Any) -> None:
-        post_draw(program)
-        for buffer, location, *_ in program._attributes.values():
-            if buffer:
-                gl.glDisableVertexAttribArray(location)
-
-    GlirProgram._post_draw = post_draw_and_disable
+    SceneCanvas.on_draw = lambda canvas, event: canvas.context.glir.clear()
 
 
 def remember_little(session: Any) -> None:
@@ -224,12 +210,19 @@ def main() -> int:
     parser.add_argument("what", choices=["window", "predictions"])
     parser.add_argument("--minutes", type=float, default=60.0, help="of the window")
     parser.add_argument("--count", type=int, default=10_000, help="of predictions")
+    parser.add_argument(
+        "--unpainted",
+        action="store_true",
+        help="draw nothing on the canvas: Mesa's drivers in software crash within minutes",
+    )
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     logging.getLogger("napari").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="napari-sam2-soak-") as folder:
         os.environ[HOME_VARIABLE] = str(Path(folder, "home"))
         os.environ["NAPARI_CONFIG"] = str(Path(folder, "settings.yaml"))
+        if chosen.unpainted:
+            leave_unpainted()
         if chosen.what == "window":
             meter = soak_window(chosen.minutes, chosen.seed)
         else:

@@ -201,6 +201,59 @@ def test_transposed_planes_are_segmented_as_they_are_seen(open_window: Any) -> N
     assert (ys.min(), ys.max(), xs.min(), xs.max()) == (15, 25, 55, 65)
 
 
+def test_objects_are_the_same_on_a_plane_seen_the_other_way_round(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.show_plane(1)
+    window.settle()
+    window.click(1, 20, 60)
+    window.settle()
+    window.viewer.dims.order = (0, 2, 1)
+    window.settle()
+    assert window.clicks == [(20, 60)]
+    window.click(1, 24, 62)
+    window.settle()
+    assert window.clicks == [(20, 60), (24, 62)]
+    assert list(window.annotator.drawn) == [1]
+    window.do("next_mask")
+    window.settle()
+    window.viewer.dims.order = (0, 1, 2)
+    window.settle()
+    assert window.clicks == [(60, 20), (62, 24)]
+    assert list(window.annotator.drawn) == [1]
+    # Each object once, as it was drawn.
+    drafts = window.widget.files.session().objects
+    assert [(each.obj_id, each.plane.transposed) for each in drafts] == [(1, False)]
+    window.do("commit")
+    assert labels_of(window).data[1, 20, 60] == 1
+    window.viewer.dims.order = (0, 2, 1)
+    window.settle()
+    assert not window.annotator.drawn
+
+
+def test_what_counts_for_all_objects_does_so_from_every_side(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.viewer.dims.order = (0, 2, 1)
+    window.show_plane(1)
+    window.settle()
+    window.do("toggle_for_all")
+    window.do("toggle_polarity")
+    window.click(1, 24, 62)
+    window.do("toggle_polarity")
+    window.settle()
+    window.viewer.dims.order = (0, 1, 2)
+    window.settle()
+    window.click(1, 20, 60)
+    window.settle()
+    assert window.clicks == [(62, 24), (60, 20)]
+    window.viewer.dims.order = (1, 0, 2)
+    window.show_plane(24, axis=1)
+    window.settle()
+    window.click(2, 24, 70)
+    window.settle()
+    assert window.clicks == [(62, 1), (70, 2)]
+    assert list(window.annotator.drawn) == [2]
+
+
 def test_3d_view_is_explained_and_left_again(open_window: Any) -> None:
     window = open_window(STACK)
     window.settle()

@@ -52,6 +52,12 @@ def test_a_mask_counts_on_its_own_plane() -> None:
     assert objects.prompts({}, OTHER) == {}
 
 
+def test_what_is_done_with_is_forgotten_whichever_way_round_the_plane_is_seen() -> None:
+    turned = PlaneIndex(PLANE.index, transposed=True)
+    objects = Objects().choose(1, PLANE, 1, 2).choose(1, OTHER, 1, 2).without({1}, turned)
+    assert list(objects.drafts) == [(1, OTHER)]
+
+
 def test_a_choice_drops_those_of_later_stages() -> None:
     objects = Objects().choose(1, PLANE, 1, 2).choose(1, PLANE, 3, 1).choose(1, PLANE, 2, 3)
     assert objects.draft(1, PLANE).choices == ((1, 2), (2, 3))

@@ -132,7 +132,7 @@ def gather(
 def _drawn(drafting: Drafting, stack: Stack) -> Iterator[tuple[int, int, ObjectPrompts]]:
     """Give what is drawn on the planes of a stack: the plane, the object, its prompts."""
     numbers = {plane: number for number, plane in enumerate(stack.planes)}
-    for plane, marks in drafting.planes():
+    for plane, marks in drafting.planes(stack.planes[stack.current]):
         if plane in numbers:
             for obj_id, prompts in drafting.objects.prompts(marks, plane).items():
                 yield numbers[plane], obj_id, prompts

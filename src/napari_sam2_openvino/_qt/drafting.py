@@ -80,33 +80,54 @@ class Drafting:
             self._drawn_on.setdefault(obj_id, plane)
         return self.objects.prompts(self._theirs(marks, plane), plane)
 
-    def planes(self) -> Iterator[tuple[PlaneIndex, dict[int, tuple[Mark, ...]]]]:
-        """Give what is drawn on each plane, seen as it was drawn.
+    def planes(
+        self, along: PlaneIndex | None = None
+    ) -> Iterator[tuple[PlaneIndex, dict[int, tuple[Mark, ...]]]]:
+        """Give what is drawn on each plane, each object once and seen as it was drawn.
 
         Planes with a prompt that cannot be used are left out.
+
+        Parameters
+        ----------
+        along : PlaneIndex, optional
+            Only planes of this direction, with all of their objects seen as this plane is.
         """
-        directions = {(each.displayed, each.transposed): each for each in self._drawn_on.values()}
-        for direction, example in directions.items():
+        directions = {each.displayed: each for each in self._drawn_on.values()}
+        if along is not None:
+            directions = {along.displayed: along}
+        for displayed, example in directions.items():
             places = {*self.layers.planes(example), *(plane for _, plane in self.objects.drafts)}
             for plane in sorted(places, key=lambda each: repr(each.index)):
-                if (plane.displayed, plane.transposed) != direction:
+                if plane.displayed != displayed:
                     continue
                 try:
                     marks = self.layers.read(plane)
                 except InputError:
                     # The user was told when it was drawn.
                     continue
-                yield plane, self._theirs(marks, plane)
+                yield plane, self._theirs(marks, plane, as_drawn=along is None)
 
     def _theirs(
-        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex
+        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex, *, as_drawn: bool = False
     ) -> dict[int, tuple[Mark, ...]]:
         """Leave out points of objects that were drawn on planes of another direction."""
-        return {key: each for key, each in marks.items() if self._is_drawn_along(key, plane)}
+        return {
+            key: each
+            for key, each in marks.items()
+            if self._is_drawn_along(key, plane, as_drawn=as_drawn)
+        }
 
-    def _is_drawn_along(self, obj_id: int, plane: PlaneIndex) -> bool:
+    def _is_drawn_along(self, obj_id: int, plane: PlaneIndex, *, as_drawn: bool = False) -> bool:
+        """Whether an object was drawn in the direction of a plane, either way round or as it is.
+
+        What counts for all objects is of no direction: where no object is, none is from any side.
+        """
         on = self._drawn_on.get(obj_id)
-        return on is None or on.displayed == plane.displayed
+        if on is None or obj_id == FOR_ALL:
+            return True
+        if as_drawn:
+            return on.displayed == plane.displayed
+        return {*on.displayed} == {*plane.displayed}
 
     def _leave_other_directions(self, plane: PlaneIndex) -> None:
         """Go on to a new object where the current one was drawn from another direction."""

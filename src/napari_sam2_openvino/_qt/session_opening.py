@@ -6,6 +6,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam2_openvino._layers import planes
+from napari_sam2_openvino._layers.coordinates import from_xy
 from napari_sam2_openvino._layers.marks_io import PlacedMark
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, times
@@ -54,15 +55,22 @@ def drawn_of(
 ) -> tuple[list[PlacedMark], dict[tuple[int, PlaneIndex], Draft]]:
     """Return what drafts were drawn with; marks for all are in each record, and are drawn once."""
     for_all = {record.plane: record.prompts.marks for record in records if record.obj_id == FOR_ALL}
+    # The same mark is seen on planes of every direction that it lies on.
+    once = {
+        (mark.kind, from_xy(mark.vertices, plane).tobytes()): PlacedMark(plane, FOR_ALL, mark)
+        for plane, marks in for_all.items()
+        for mark in marks
+    }
     placed, drafts = [], {}
     for record in records:
+        if record.obj_id == FOR_ALL:
+            continue
         prompts, shared = record.prompts.value(), for_all.get(record.plane, ())
-        own = [mark for mark in prompts.marks if record.obj_id == FOR_ALL or mark not in shared]
+        own = [mark for mark in prompts.marks if mark not in shared]
         placed += [PlacedMark(record.plane, record.obj_id, mark) for mark in own]
-        if record.obj_id != FOR_ALL:
-            draft = Draft(prompts.choices, prompts.mask, record.region)
-            drafts[record.obj_id, record.plane] = draft
-    return placed, drafts
+        draft = Draft(prompts.choices, prompts.mask, record.region)
+        drafts[record.obj_id, record.plane] = draft
+    return [*placed, *once.values()], drafts
 
 
 def check_image(session: SessionFile, image: Image) -> None:

@@ -84,11 +84,11 @@ class Objects:
         return replace(self, drafts={**self.drafts, (obj_id, plane): draft})
 
     def without(self, obj_ids: Collection[int], plane: PlaneIndex) -> "Objects":
-        """Forget what is done with on a plane; the ids stay taken."""
+        """Forget what is done with on a plane, either way round; the ids stay taken."""
         kept = {
             (obj_id, place): draft
             for (obj_id, place), draft in self.drafts.items()
-            if obj_id not in obj_ids or place != plane
+            if obj_id not in obj_ids or place.index != plane.index
         }
         objects = replace(self, drafts=kept)
         return objects.next() if self.current in obj_ids else objects
