@@ -139,7 +139,7 @@ def leave_unpainted() -> None:
     """Let the canvas draw nothing; what was to go to the graphics card is forgotten."""
     from vispy.scene import SceneCanvas
 
-    SceneCanvas.on_draw = lambda canvas, event: canvas.context.glir.clear()
+    SceneCanvas.on_draw = lambda canvas, _event: canvas.context.glir.clear()
 
 
 def remember_little(session: Any) -> None:

@@ -416,6 +416,14 @@ def test_another_model_is_noted(simple, tmp_path):
     assert len(job.notes) == 1
     assert "is not the same as starter" in job.notes[0]
 
+    elsewhere = ModelRecord(name="starter", key="0-GPU.3-f16", device="GPU.3", precision="f16")
+    changed = tuple(each.model_copy(update={"model": elsewhere}) for each in simple.records)
+    simple.save(tmp_path / "session.json", objects=changed)
+    _, job = run(tmp_path, image, "elsewhere.tif")
+    assert len(job.objects) == 2
+    (note,) = job.notes
+    assert "is not the same as starter (GPU.3, f16) of the session" in note
+
     gone = tuple(
         each.model_copy(update={"model": ModelRecord(name="gone")}) for each in simple.records
     )

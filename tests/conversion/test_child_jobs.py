@@ -52,6 +52,23 @@ def test_a_comparison_writes_its_report_and_nothing_else(names):
         assert {path.suffix for path in job.folder.iterdir()} == {".json", ".md", ".png"}
 
 
+def test_the_report_of_two_long_names_has_a_name_that_file_systems_allow(micro_folder, sam2_home):
+    assert not sam2_home.exists()
+    models_dir().mkdir(parents=True)
+    names = "é" * 90, "é" * 89 + "e"
+    for name in names:
+        shutil.copytree(micro_folder, models_dir() / name)
+    folders = set()
+    for a, b in (names, names[::-1]):
+        for _ in range(2):
+            job = CompareJob(a, b, [IMAGE])
+            list(job.run())
+            assert read_report(job.folder).b.masks.mean > 0.9
+            folders.add(job.folder)
+    assert set(reports_dir().iterdir()) == folders
+    assert len(folders) == 2
+
+
 def test_a_comparison_without_images_is_refused(names):
     with pytest.raises(InputError, match="at least one image"):
         list(CompareJob(*names, []).run())

@@ -79,3 +79,13 @@ def test_a_clock_that_was_set_back_does_not_drop_what_was_just_kept(tmp_path):
     os.utime(tmp_path / "one.npz", (in_a_while, in_a_while))
     store.put("two", found)
     assert [file.name for file in tmp_path.iterdir()] == ["two.npz"]
+
+
+def test_what_a_process_left_unfinished_is_removed_after_a_while(tmp_path):
+    fresh, old = tmp_path / "a.tmp", tmp_path / "b.tmp"
+    for file in (fresh, old):
+        file.write_bytes(b"half of it")
+    os.utime(old, (time.time() - 7200,) * 2)
+    CandidateStore(tmp_path).put("key", random_discs(0))
+    assert fresh.exists()
+    assert not old.exists()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam2_openvino import load_model
+from napari_sam2_openvino.core.devices import is_listed
 from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 from napari_sam2_openvino.core.image_graphs import ImageEncoder
 from napari_sam2_openvino.core.model_folder import INFO_FILE, read_model_info, write_model_info
@@ -123,3 +124,21 @@ def test_a_device_that_ignores_a_cancel_holds_nobody(caplog):
     with pytest.raises(JobCancelledError):
         ImageEncoder(Deaf())(np.zeros((1, 3, 8, 8), np.float32), lambda: True)
     assert "goes on with what was cancelled" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("device", "listed", "expected"),
+    [
+        ("CPU", ("CPU",), True),
+        ("GPU", ("CPU",), False),
+        ("GPU", ("CPU", "GPU"), True),
+        ("GPU.0", ("CPU", "GPU"), True),
+        ("GPU.1", ("CPU", "GPU"), False),
+        ("GPU", ("CPU", "GPU.0", "GPU.1"), True),
+        ("GPU.1", ("CPU", "GPU.0", "GPU.1"), True),
+        ("GPU.2", ("CPU", "GPU.0", "GPU.1"), False),
+        ("", ("CPU",), False),
+    ],
+)
+def test_devices_are_named_as_openvino_names_them(device, listed, expected):
+    assert is_listed(device, listed) is expected

@@ -59,6 +59,26 @@ def test_500_points_at_once_are_objects_and_one_commit(open_window: Any) -> None
     assert len(window.layers.points.data) == 500
 
 
+def test_a_box_that_was_drawn_for_all_can_be_undone_and_redone(window: Any) -> None:
+    window.click(40, 50)
+    window.settle()
+    window.do("toggle_for_all")
+    window.do("toggle_polarity")
+    window.draw_box(30, 30, 60, 70)
+    # Before the box is read, as a verb that follows at once does.
+    drafting = window.annotator.drafting
+    drafting.record()
+    window.settle()
+    drawn = state(window)
+    assert drafting.layers.shapes.features["obj_id"].tolist() == [1]
+    assert drafting.undo()
+    window.settle()
+    assert len(drafting.layers.shapes.data) == 0
+    assert drafting.redo()
+    window.settle()
+    assert state(window) == drawn
+
+
 def test_negative_points_for_all_are_cut_out_of_each_object(window: Any) -> None:
     window.do("toggle_many")
     window.click(40, 50)

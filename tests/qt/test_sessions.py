@@ -93,6 +93,33 @@ def test_a_session_brings_back_labels_and_drafts_to_the_bit(
     assert second.labels.data[0, 30, 40] == 1
 
 
+def test_a_session_tells_what_it_ran_on_and_that_masks_may_differ_elsewhere(
+    open_window: Any, discs: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.json"
+    window = open_window(discs, load_engine=Sam2Engine)
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    save(window, path)
+    saved = json.loads(path.read_text())
+    key = window.session.engine.key
+    for record in (saved["model"], saved["objects"][0]["model"]):
+        assert record["name"] == "starter"
+        assert key.endswith(f"-{record['device']}-{record['precision']}")
+        assert record["precision"] in {"f32", "bf16", "f16"}
+        record.update(key="0-GPU.1-f16", device="GPU.1", precision="f16")
+    path.write_text(json.dumps(saved))
+    before = window.labels.data
+    window.widget.files.open(path)
+    window.wait(lambda: window.status.startswith("The session is open."), timeout=60_000)
+    assert "(GPU.1, f16) of the session: masks may differ." in window.status
+    np.testing.assert_array_equal(window.labels.data, before)
+
+
 def test_a_session_of_another_image_or_a_damaged_one_changes_nothing(
     window: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -60,7 +60,7 @@ class Drafting:
             # Layers that were there already: go on where they end.
             self.objects = self.objects.select(last)
             self._show_current()
-        self._history.record(self._moment())
+        self.record()
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
         """Return what there is to decode on a plane, by obj_id.
@@ -155,6 +155,8 @@ class Drafting:
     def record(self) -> None:
         """Make what is drawn now a step of undo, if it is new."""
         if not self._is_quiet:
+            # Else coming back to this state would adopt them, as a new edit that ends redo.
+            self.layers.adopt_boxes(self.objects.current)
             self._history.record(self._moment())
 
     def undo(self) -> bool:

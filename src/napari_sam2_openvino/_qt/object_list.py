@@ -19,7 +19,6 @@ from napari_sam2_openvino._session.objects import Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import (
-    ModelRecord,
     ObjectRecord,
     PromptsRecord,
 )
@@ -174,8 +173,7 @@ class ObjectList:
     def _on_committed(self, done: Committed) -> None:
         history, session = self._history, self._annotator.session
         assert history is not None
-        key = "" if session.engine is None else session.engine.key
-        model = ModelRecord(name=session.model_name or "", key=key)
+        model = session.model_record
         commit = done.commit
         if isinstance(commit, FoundCommit):
             history.add_found(_found_rows(commit, done, model.name))

@@ -1,13 +1,11 @@
 """Sessions as files: saved by command and by themselves, and opened again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from napari.layers import Image
-from numpy.typing import NDArray
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
@@ -24,7 +22,6 @@ from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.records import (
     ImageRecord,
-    ModelRecord,
     ObjectRecord,
     PromptsRecord,
     check_place,
@@ -69,12 +66,10 @@ class SessionFiles:
         image = annotator.image
         if image is None:
             return None
-        engine, shape = annotator.session.engine, planes.image_shape(image)
+        shape = planes.image_shape(image)
         return SessionFile(
             images=tuple(_image_record(layer) for layer in annotator.view.layers),
-            model=ModelRecord(
-                name=annotator.session.model_name or "", key=engine.key if engine else ""
-            ),
+            model=annotator.session.model_record,
             view=annotator.view.view,
             options=annotator.session.options,
             commit_mode=annotator.commit_mode,
@@ -213,7 +208,7 @@ class SessionFiles:
             return
         self._job = LongJob(job)
         self._job.progressed.connect(self.progressed.emit)
-        self._job.succeeded.connect(lambda: self._finish(session, image, job.labels, job.areas))
+        self._job.succeeded.connect(lambda: self._finish(session, image, job))
         self._job.failed.connect(self._on_replay_error)
         self._job.start()
 
@@ -239,8 +234,7 @@ class SessionFiles:
         self,
         session: SessionFile,
         opened_on: Image,
-        labels: NDArray[Any] | None = None,
-        areas: Mapping[int, int] = MappingProxyType({}),
+        replayed: ReplayJob | None = None,
     ) -> None:
         annotator, self._job = self._annotator, None
         self.finished.emit()
@@ -257,17 +251,20 @@ class SessionFiles:
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
-        if labels is not None:
-            layer = new_labels_layer(image, labels)
+        if replayed is not None:
+            layer = new_labels_layer(image, replayed.labels)
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
             annotator.set_target(layer)
-            self._objects.restore([each for each in session.objects if each.committed], areas)
+            self._objects.restore(
+                [each for each in session.objects if each.committed], replayed.areas
+            )
         else:
             # Drafts are new objects, whatever was in the target under their ids.
             drafting.forget_labels()
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
-        annotator.feedback.announce("The session is open.")
+        differences = () if replayed is None else replayed.differences
+        annotator.feedback.announce(" ".join(["The session is open.", *differences]))
 
 
 def _is_in(record: ObjectRecord, shape: tuple[int, ...]) -> bool:

@@ -38,6 +38,11 @@ class ReplayJob:
         """Pixels of each object, as it was committed last."""
         return {each.obj_id: each.n_pixels for each in self._replay.objects}
 
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Sentences about masks that may not be those that were saved."""
+        return tuple(self._replay.differences)
+
     def run(self) -> Iterator[Progress]:
         """Do it."""
         for progress in self._replay.run(self.labels):

@@ -28,6 +28,7 @@ from napari_sam2_openvino.core.errors import Sam2Error
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.planes import PlaneSource
+from napari_sam2_openvino.core.records import ModelRecord
 from napari_sam2_openvino.core.regions import Region
 
 _NO_REGIONS: Mapping[int, Region] = MappingProxyType({})
@@ -85,6 +86,13 @@ class AnnotationSession:
     def engine(self) -> Engine | None:
         """The model that is wanted, once it is loaded."""
         return self._planner.engine
+
+    @property
+    def model_record(self) -> ModelRecord:
+        """Which model masks are made with, for what is kept of them."""
+        if self.engine is None:
+            return ModelRecord(name=self.model_name or "")
+        return ModelRecord.of(self.engine)
 
     @property
     def source(self) -> PlaneSource | None:

@@ -218,7 +218,7 @@ class FolderJob:
     def _close_pipes(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout) if self._process else ():
             if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
+                with contextlib.suppress(OSError):
                     pipe.close()
 
     def _raise_if_cancelled(self) -> None:
@@ -246,8 +246,8 @@ def _send(pipe: IO[bytes], message: dict[str, Any]) -> None:
     try:
         pipe.write(json.dumps(message).encode("ascii") + b"\n")
         pipe.flush()
-    except BrokenPipeError:
-        # It is gone already; why, its output tells.
+    except OSError:
+        # It is gone already, which Windows calls an invalid argument; why, its output tells.
         return
 
 
@@ -268,5 +268,6 @@ def _kill_tree(process: "subprocess.Popen[bytes]") -> None:
     try:
         # The child leads a session of its own.
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # It has ended; of one that nobody has waited for yet, macOS says the latter.
         return

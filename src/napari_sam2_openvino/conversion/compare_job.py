@@ -1,5 +1,7 @@
 """Compare two models in a child process, which can be ended at any moment."""
 
+import hashlib
+import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,14 @@ from napari_sam2_openvino.comparison.compare import MOST_IMAGES
 from napari_sam2_openvino.conversion.child import FolderJob
 from napari_sam2_openvino.conversion.compare_task import Request
 from napari_sam2_openvino.conversion.image_files import write_images
+from napari_sam2_openvino.conversion.staging import MOST_BYTES
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.paths import reports_dir
 from napari_sam2_openvino.core.progress import Progress
+
+# Letters, of up to four bytes.
+_SHORTENED_TO = 38
 
 
 class CompareJob(FolderJob):
@@ -39,8 +45,7 @@ class CompareJob(FolderJob):
         *,
         labels: Iterable[NDArray[Any]] | None = None,
     ) -> None:
-        place = reports_dir() / f"{b} compared with {a}"
-        super().__init__(b, overwrite=True, destination=place)
+        super().__init__(b, overwrite=True, destination=reports_dir() / _report_name(a, b))
         self._folders: tuple[Path, Path] = (find_model_folder(a), find_model_folder(b))
         self._images = images
         self._labels = labels
@@ -52,3 +57,12 @@ class CompareJob(FolderJob):
             temporary, self._images, self._labels, size, MOST_IMAGES, self._raise_if_cancelled
         )
         return Request(str(a), str(b), count, self._labels is not None)
+
+
+def _report_name(a: str, b: str) -> str:
+    name = f"{b} compared with {a}"
+    if len(os.fsencode(name)) <= MOST_BYTES:
+        return name
+    # Each may be as long as a name may be.
+    digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+    return f"{name[:_SHORTENED_TO]}… {digest}"

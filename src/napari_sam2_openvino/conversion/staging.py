@@ -28,8 +28,8 @@ _DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)
 }
 _LONGEST_NAME = 100
-# File systems allow 255, and a model that is replaced gets a longer name for a moment.
-_MOST_BYTES = 180
+MOST_BYTES = 180
+"""Of a name: file systems allow 255, and a folder that is replaced gets a longer one meanwhile."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,11 +46,11 @@ def check_name(name: str) -> str:
             f"{name!r} cannot be the name of a model: it must not be empty, nor begin or end with "
             "a space or a point."
         )
-    is_long = len(name) > _LONGEST_NAME or len(os.fsencode(name)) > _MOST_BYTES
+    is_long = len(name) > _LONGEST_NAME or len(os.fsencode(name)) > MOST_BYTES
     if _FORBIDDEN.search(name) or is_long:
         raise ConversionError(
             f"{name!r} cannot be the name of a model: use at most {_LONGEST_NAME} letters, digits, "
-            f"spaces, points and dashes, {_MOST_BYTES} bytes."
+            f"spaces, points and dashes, {MOST_BYTES} bytes."
         )
     if name.lower().partition(".")[0] in _DEVICES:
         raise ConversionError(f"{name!r} is reserved by the system: choose another name.")

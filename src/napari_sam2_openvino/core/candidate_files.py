@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.kept_files import UNFINISHED
 from napari_sam2_openvino.core.rle import MaskRuns
 
 FORMAT_VERSION = 1
@@ -38,7 +39,7 @@ def save_candidates(path: Path, candidates: Candidates) -> None:
         If it cannot be written.
     """
     masks = candidates.masks
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez_compressed(

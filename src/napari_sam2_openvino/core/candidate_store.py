@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from napari_sam2_openvino.core.candidate_files import SUFFIX, load_candidates, save_candidates
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.kept_files import KeptFile, drop_least_recently_used
+from napari_sam2_openvino.core.kept_files import drop_least_recently_used, kept_files
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
 from napari_sam2_openvino.core.paths import cache_dir
 from napari_sam2_openvino.core.planes import PlaneSource
@@ -63,7 +62,8 @@ class CandidateStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_candidates(self._path(key), candidates)
-            drop_least_recently_used(self._files(), self._path(key), self.max_bytes)
+            files = kept_files(self.folder, SUFFIX)
+            drop_least_recently_used(files, self._path(key), self.max_bytes)
         except OSError as error:
             _LOGGER.warning(
                 "Candidates are not kept: %s cannot be written (%s).", self.folder, error
@@ -71,13 +71,6 @@ class CandidateStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"
-
-    def _files(self) -> Iterator[KeptFile]:
-        for path in self.folder.glob(f"*{SUFFIX}"):
-            # Else another process has just removed it.
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                yield KeptFile(path, status.st_size, status.st_mtime)
 
 
 def candidate_key(model_key: str, source: PlaneSource, parameters: AllObjectsParameters) -> str:

@@ -1,5 +1,6 @@
 """Which devices OpenVINO finds on this computer, and what each can compute in."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -38,6 +39,22 @@ def list_devices() -> tuple[Device, ...]:
         full_name = str(core.get_property(name, "FULL_DEVICE_NAME")).strip()
         devices.append(Device(name, full_name, ("f32", *precisions)))
     return tuple(devices)
+
+
+def is_listed(device: str, listed: Collection[str]) -> bool:
+    """Return whether OpenVINO takes a name for one of the devices that it lists.
+
+    It takes "GPU" for the first of several, and "GPU.0" for the only one.
+
+    Parameters
+    ----------
+    device : str
+    listed : collection of str
+        Such as ("CPU", "GPU.0", "GPU.1").
+    """
+    family, _, number = device.partition(".")
+    families = {name.partition(".")[0] for name in listed}
+    return device in listed or (family in families and number in ("", "0"))
 
 
 def openvino_version() -> str:

@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.kept_files import KeptFile, drop_least_recently_used
+from napari_sam2_openvino.core.kept_files import (
+    UNFINISHED,
+    KeptFile,
+    drop_least_recently_used,
+    kept_files,
+)
 from napari_sam2_openvino.core.paths import cache_dir, remove
 from napari_sam2_openvino.core.types import ImageEmbedding
 
@@ -26,9 +30,6 @@ DEFAULT_MAX_BYTES = 4 << 30
 _LOGGER = logging.getLogger(__name__)
 _MAGIC = b"SAM2EMB1"
 _SUFFIX = ".embedding"
-_UNFINISHED = ".tmp"
-# A file that is being written for longer than this was left behind by a process that ended.
-_ABANDONED_SECONDS = 3600
 _DIGEST_BYTES = 16
 
 
@@ -128,7 +129,7 @@ class EmbeddingStore:
 
     def _write(self, path: Path, content: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=self.folder, suffix=_UNFINISHED)
+        handle, unfinished = tempfile.mkstemp(dir=self.folder, suffix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -146,23 +147,7 @@ class EmbeddingStore:
             self._nbytes = drop_least_recently_used(self._files(), newest, self.max_bytes)
 
     def _files(self) -> Iterator[KeptFile]:
-        """Give path, size and time of use of each file, and remove what was left unfinished."""
-        try:
-            with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    try:
-                        status = entry.stat()
-                    except OSError:
-                        continue
-                    if entry.name.endswith(_SUFFIX):
-                        yield KeptFile(Path(entry.path), status.st_size, status.st_mtime)
-                    elif (
-                        entry.name.endswith(_UNFINISHED)
-                        and time.time() - status.st_mtime > _ABANDONED_SECONDS
-                    ):
-                        remove(Path(entry.path))
-        except OSError:
-            return
+        return kept_files(self.folder, _SUFFIX)
 
 
 def _pack(key: str, embedding: ImageEmbedding) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.commit import commit_to_plane
+from napari_sam2_openvino.core.devices import is_listed, list_devices
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
@@ -76,7 +77,8 @@ class Replay:
     Each object is decoded with the model, the channels and intensities, the region and the options
     that are recorded with it, and committed in the recorded order and mode, by the classes that
     the window uses. So the labels are those of the window, bit for bit, where the model's key is
-    the recorded one; where it is not, `notes` says so.
+    the recorded one; where it is not, as on a computer that lacks the recorded device, `notes` says
+    so.
 
     Parameters
     ----------
@@ -118,15 +120,21 @@ class Replay:
         self._stretches = StretchCache()
         self.objects: list[ReplayedObject] = []
         """What was committed so far."""
-        self.notes: list[str] = []
-        """Sentences about what may differ from the window's result."""
+        self.differences: list[str] = []
+        """Sentences about masks that may not be the window's."""
+        self._left_out: list[str] = []
         n_drafts = sum(not record.committed for record in decodable(session.objects))
         if not self._records:
             drafts = f"; {n_drafts} are not committed yet: include drafts" if n_drafts else ""
             raise InputError(f"The session holds no committed object{drafts}.")
         if n_drafts and not include_drafts:
-            self.notes.append(f"{n_drafts} objects that are not committed yet were left out.")
+            self._left_out.append(f"{n_drafts} objects that are not committed yet were left out.")
         check_fit(session, images, self._records)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what may differ from the window's result."""
+        return [*self._left_out, *self.differences]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -221,8 +229,12 @@ class Replay:
 
     def _load(self, recorded: ModelRecord) -> "tuple[Sam2Model, ObjectDecoder]":
         name = self._model or recorded.name
-        device = self._device or recorded.device
-        precision = "auto" if self._device else recorded.precision
+        device, precision = recorded.device, recorded.precision
+        if self._device:
+            device, precision = self._device, "auto"
+        elif not is_listed(device, [each.name for each in list_devices()]):
+            # Of another computer.
+            device = precision = "auto"
         if (name, device, precision) not in self._loaded:
             from napari_sam2_openvino.core.object_decoder import ObjectDecoder
 
@@ -235,7 +247,7 @@ class Replay:
                 f"{recorded.name} ({recorded.device}, {recorded.precision}) of the session: "
                 "masks may differ."
             )
-            self.notes += [note] if note not in self.notes else []
+            self.differences += [note] if note not in self.differences else []
         return model, decoder
 
     def _commit(

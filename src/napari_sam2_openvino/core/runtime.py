@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.compile_cache import note_checksums, remove_damaged
+from napari_sam2_openvino.core.devices import is_listed
 from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Runtime:
                 f"precision must be one of {', '.join(PRECISIONS)}, but is {precision!r}."
             )
         self._core = openvino.Core()
-        if device.partition(".")[0] not in self._core.available_devices:
+        if not is_listed(device, self._core.available_devices):
             raise DeviceError(
                 f"The device must be one of {', '.join(self._core.available_devices)}, "
                 f"but is {device!r}."
