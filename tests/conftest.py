@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and a home of their own for everything that is written."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Generator
@@ -24,6 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put windows first, since they take longest where tests run in several processes."""
     windows = Path(__file__).parent / "qt"
     items.sort(key=lambda item: not item.path.is_relative_to(windows))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of collections: napari makes one whenever a layer goes."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
