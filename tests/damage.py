@@ -13,7 +13,8 @@ def damage_scales(folder: Path) -> None:
     for node in nodes[::2]:
         for port in node.inputs()[1:]:
             constant = port.get_source_output().get_node()
-            shrunk = openvino.opset13.constant(constant.data.astype(np.float32) / 5)
+            # NumPy 1 makes float64 of a scalar.
+            shrunk = openvino.opset13.constant(np.asarray(constant.data / 5, np.float32))
             port.replace_source_output(shrunk.output(0))
     openvino.save_model(graph, folder / "new.xml", compress_to_fp16=False)
     for suffix in (".xml", ".bin"):

@@ -132,7 +132,8 @@ def commit_masks(
     """Write objects into a Labels layer, all of them as one step of napari's undo.
 
     They are written one after the other, each to what the ones before have left, by the rule of
-    `changed_pixels`. Only pixels that change are written.
+    `changed_pixels`. Only pixels that change are written. An object that would end without any
+    pixel, since all are others', is not written, and keeps those that it has.
 
     Parameters
     ----------
@@ -165,9 +166,17 @@ def commit_masks(
         check_id(labels, obj_id)
     if replaced is None:
         replaced = cut_objects(labels.data, [obj_id for obj_id, _ in objects], plane)
-    windows, results = commit_to_windows(labels.data, plane, objects, mode, replaced)
+    kept = list(objects)
+    while True:
+        windows, results = commit_to_windows(labels.data, plane, kept, mode, replaced)
+        left = [each for each, result in zip(kept, results, strict=True) if result.n_pixels]
+        if len(left) == len(kept):
+            break
+        # What nothing would be left of stays as it is, which the others may depend on.
+        kept = left
     _write(labels, plane, windows)
-    return results
+    written = {each.obj_id: each for each in results}
+    return [written.get(obj_id, CommitResult(obj_id, 0, 0)) for obj_id, _ in objects]
 
 
 def commit_to_windows(

@@ -271,7 +271,7 @@ class Annotator:
         self._on_edit()
 
     def _on_target(self, target: Labels | None) -> None:
-        self._draftings.forget_labels()
+        self._draftings.set_target(target)
         self.target_changed.emit(target)
 
     def _layers_in_use(self) -> list[Any]:

@@ -115,9 +115,10 @@ def give_labels(
     """
     stack, drafting = job.run.stack, annotator.drafting
     assert drafting is not None
-    in_hand = max(drafting.objects.largest, 0)
-    ids = free_ids(sources.obj_ids, sources.labels, read.largest, in_hand)
-    largest = max([read.largest, *ids.values()])
+    taken_already = max(read.largest, annotator.committer.reserved)
+    ids = free_ids(sources.obj_ids, sources.labels, taken_already, drafting.objects.largest)
+    # What was found is of no number yet: it gets none of an object that is in hand.
+    largest = max([taken_already, drafting.largest_in_use, *ids.values()])
     known = [replace(each, obj_id=ids[each.obj_id]) for each in sources.known]
     prompted = [replace(each, obj_id=ids[each.obj_id]) for each in sources.prompted]
     known += [KnownMask(label, stack.current, cut) for label, cut in read.cuts.items()]

@@ -13,6 +13,7 @@ from napari_sam2_openvino._layers.planes import image_shape
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.carried_runs import Stack
 from napari_sam2_openvino._qt.drafting import Drafting
+from napari_sam2_openvino._session.objects import FOR_ALL
 from napari_sam2_openvino._session.propagating import PromptedObject
 from napari_sam2_openvino._session.sifting import FoundObject, Sifted, objects_to_commit
 from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
@@ -116,7 +117,7 @@ def gather(
     places = {(each.obj_id, each.frame_idx) for each in known}
     places |= {(each.obj_id, each.frame_idx) for each in prompted}
     drawn = {obj_id for obj_id, _ in places}
-    labels = {key: label for key in drawn if (label := drafting.label_of(key)) is not None}
+    labels = {key: label for key in drawn if (label := drafting.labels.of(key)) is not None}
     wanted: frozenset[int] | None = None
     if scope.objects != "all of this plane":
         # From the plane in view on means: from what the object is there.
@@ -132,10 +133,11 @@ def gather(
 def _drawn(drafting: Drafting, stack: Stack) -> Iterator[tuple[int, int, ObjectPrompts]]:
     """Give what is drawn on the planes of a stack: the plane, the object, its prompts."""
     numbers = {plane: number for number, plane in enumerate(stack.planes)}
-    for plane, marks in drafting.planes(stack.planes[stack.current]):
+    for plane, drawn in drafting.planes(stack.planes[stack.current]):
         if plane in numbers:
-            for obj_id, prompts in drafting.objects.prompts(marks, plane).items():
-                yield numbers[plane], obj_id, prompts
+            for obj_id, prompts in drawn.items():
+                if obj_id != FOR_ALL:
+                    yield numbers[plane], obj_id, prompts
 
 
 @dataclass(frozen=True, eq=False)

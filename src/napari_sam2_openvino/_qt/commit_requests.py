@@ -41,7 +41,7 @@ class CommitRequests:
             annotator.feedback.show()
         elif there := tuple(answer for answer in answers if answer.area):
             annotator.feedback.forget_error()
-            labels = {each.obj_id: drafting.label_of(each.obj_id) for each in there}
+            labels = {each.obj_id: drafting.labels.of(each.obj_id) for each in there}
             annotator.committer.commit(
                 DrawnCommit(
                     image,

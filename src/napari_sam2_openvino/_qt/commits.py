@@ -39,7 +39,8 @@ class Commit:
         their own number, or a free one if that is taken.
     mode : str, optional
     largest_in_hand : int, optional
-        The largest obj_id that was ever given out: free labels begin above it.
+        The largest obj_id that was ever given out, or of what was found the largest that is in use:
+        free labels begin above it.
     """
 
     image: Image

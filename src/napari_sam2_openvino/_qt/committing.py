@@ -16,7 +16,7 @@ from napari_sam2_openvino._layers.label_parts import (
     largest_label,
     largest_on_plane,
 )
-from napari_sam2_openvino._qt.commits import Commit, Committed, free_ids
+from napari_sam2_openvino._qt.commits import Commit, Committed, FoundCommit, free_ids
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
@@ -128,6 +128,11 @@ class Committer:
             self._largest = max(self._largest, largest)
 
     @property
+    def reserved(self) -> int:
+        """The largest label that is given to an object which is still being written."""
+        return self._reserved
+
+    @property
     def largest(self) -> int | None:
         """The largest label of the target; None while it is not known."""
         return self._largest
@@ -206,7 +211,11 @@ class Committer:
         )
         obj_ids = [answer.obj_id for answer in commit.answers]
         # Labels of objects that are still being written, plane by plane, are taken as well.
-        ids = free_ids(obj_ids, commit.labels, max(largest, self._reserved), commit.largest_in_hand)
+        taken = max(largest, self._reserved)
+        if isinstance(commit, FoundCommit):
+            # What was found is of no number yet: it gets none of an object that is in hand.
+            taken = max(taken, commit.largest_in_hand)
+        ids = free_ids(obj_ids, commit.labels, taken, commit.largest_in_hand)
         cuts = [(ids[answer.obj_id], answer.mask) for answer in commit.answers]
         with self.writing():
             results = targets.commit_masks(

@@ -10,6 +10,8 @@ from napari_sam2_openvino._layers import drawing
 from napari_sam2_openvino._layers.marks_io import PlacedMark
 from napari_sam2_openvino._layers.snapshots import PromptSnapshot
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
+from napari_sam2_openvino._session.directions import Directions
+from napari_sam2_openvino._session.held_labels import HeldLabels
 from napari_sam2_openvino._session.history import PromptHistory
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft, Mode, Objects
 from napari_sam2_openvino.core.errors import InputError
@@ -23,6 +25,7 @@ class _Moment:
 
     marks: PromptSnapshot
     objects: Objects
+    drawn_on: Mapping[int, PlaneIndex]
 
     def is_same(self, other: "_Moment") -> bool:
         """Whether the user sees no difference: which object is current is none."""
@@ -52,10 +55,9 @@ class Drafting:
         self.is_for_all = False
         self._history: PromptHistory[_Moment] = PromptHistory(is_same=_Moment.is_same)
         self._is_quiet = False
-        # Not undone: the objects are in the target under these labels.
-        self._labels: dict[int, int] = {}
-        # A plane that each object was drawn on: a point lies on planes of other directions too.
-        self._drawn_on: dict[int, PlaneIndex] = {}
+        # Not undone.
+        self.labels = HeldLabels()
+        self._directions = Directions()
         if last := max(layers.obj_ids, default=0):
             # Layers that were there already: go on where they end.
             self.objects = self.objects.select(last)
@@ -76,15 +78,15 @@ class Drafting:
         self._leave_other_directions(plane)
         marks = self.layers.read(plane)
         self.objects = self.objects.seen(marks.keys())
-        for obj_id in marks:
-            self._drawn_on.setdefault(obj_id, plane)
+        self._directions.note(marks.keys(), plane)
         return self.objects.prompts(self._theirs(marks, plane), plane)
 
     def planes(
         self, along: PlaneIndex | None = None
-    ) -> Iterator[tuple[PlaneIndex, dict[int, tuple[Mark, ...]]]]:
+    ) -> Iterator[tuple[PlaneIndex, dict[int, ObjectPrompts]]]:
         """Give what is drawn on each plane, each object once and seen as it was drawn.
 
+        Under `FOR_ALL` is what counts for all objects of the plane, which those have as well.
         Planes with a prompt that cannot be used are left out.
 
         Parameters
@@ -92,56 +94,60 @@ class Drafting:
         along : PlaneIndex, optional
             Only planes of this direction, with all of their objects seen as this plane is.
         """
-        directions = {each.displayed: each for each in self._drawn_on.values()}
-        if along is not None:
-            directions = {along.displayed: along}
-        for displayed, example in directions.items():
-            places = {*self.layers.planes(example), *(plane for _, plane in self.objects.drafts)}
+        examples = self._directions.examples if along is None else [along]
+        noted = {each for _, plane in self.objects.drafts for each in (plane, plane.turned)}
+        for example in examples:
+            places = {*self.layers.planes(example), *noted}
             for plane in sorted(places, key=lambda each: repr(each.index)):
-                if plane.displayed != displayed:
+                if plane.displayed != example.displayed:
                     continue
                 try:
                     marks = self.layers.read(plane)
                 except InputError:
                     # The user was told when it was drawn.
                     continue
-                yield plane, self._theirs(marks, plane, as_drawn=along is None)
+                yield plane, self._prompts(marks, plane, as_drawn=along is None)
 
-    def _theirs(
-        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex, *, as_drawn: bool = False
-    ) -> dict[int, tuple[Mark, ...]]:
-        """Leave out points of objects that were drawn on planes of another direction."""
+    def _prompts(
+        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex, *, as_drawn: bool
+    ) -> dict[int, ObjectPrompts]:
+        prompts = self.objects.prompts(self._theirs(marks, plane), plane)
+        if for_all := marks.get(FOR_ALL):
+            prompts[FOR_ALL] = ObjectPrompts(for_all)
         return {
             key: each
-            for key, each in marks.items()
-            if self._is_drawn_along(key, plane, as_drawn=as_drawn)
+            for key, each in prompts.items()
+            if self._directions.is_along(key, plane, as_drawn=as_drawn)
         }
 
-    def _is_drawn_along(self, obj_id: int, plane: PlaneIndex, *, as_drawn: bool = False) -> bool:
-        """Whether an object was drawn in the direction of a plane, either way round or as it is.
-
-        What counts for all objects is of no direction: where no object is, none is from any side.
-        """
-        on = self._drawn_on.get(obj_id)
-        if on is None or obj_id == FOR_ALL:
-            return True
-        if as_drawn:
-            return on.displayed == plane.displayed
-        return {*on.displayed} == {*plane.displayed}
+    def _theirs(
+        self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex
+    ) -> dict[int, tuple[Mark, ...]]:
+        """Leave out points of objects that were drawn on planes of another direction."""
+        return {key: each for key, each in marks.items() if self._directions.is_along(key, plane)}
 
     def _leave_other_directions(self, plane: PlaneIndex) -> None:
         """Go on to a new object where the current one was drawn from another direction."""
-        if not self._is_drawn_along(self.objects.current, plane):
+        if not self._directions.is_along(self.objects.current, plane):
             self.objects = self.objects.next()
             self._show_current()
 
-    def label_of(self, obj_id: int) -> int | None:
-        """Return the label under which an object is in the target; None if it is not there."""
-        return self._labels.get(obj_id)
+    def is_in_hand(self, obj_id: int) -> bool:
+        """Whether anything says where an object is, on any plane."""
+        return self.layers.has_prompts(obj_id) or self.objects.has_mask(obj_id)
 
-    def id_of_label(self, label: int) -> int:
-        """Return the obj_id under which an object of the target is taken into hand."""
-        is_another = self.layers.has_prompts(label) and self._labels.get(label) != label
+    @property
+    def largest_in_use(self) -> int:
+        """The largest number of what is in hand, or has its label in the target; 0 if none is."""
+        refined = {obj_id for obj_id, _ in self.objects.drafts if self.objects.has_mask(obj_id)}
+        used = {*self.layers.obj_ids, *refined, *self.labels.numbers}
+        return max(used, default=0)
+
+    def id_of_label(self, label: int, plane: PlaneIndex) -> int:
+        """Return the obj_id under which an object of the target is taken into hand on a plane."""
+        is_another = self.is_in_hand(label) and (
+            self.labels.of(label) != label or not self._directions.is_along(label, plane)
+        )
         obj_id = self.first_free_id if is_another else label
         self.note_labels({obj_id: label})
         self.objects = self.objects.seen({obj_id})
@@ -149,8 +155,17 @@ class Drafting:
 
     def note_labels(self, labels: Mapping[int, int]) -> None:
         """Take it that objects are in the target, under these labels by obj_id."""
-        self._labels |= labels
+        self.labels.note(labels)
         self.objects = self.objects.seen(labels.values())
+
+    def leave_to_others(self, labels: Collection[int]) -> None:
+        """Take it that objects of the target have these labels: nothing is begun under them."""
+        current = self.objects.current
+        is_free = current not in labels or self.labels.of(current) or self.is_in_hand(current)
+        self.objects = self.objects.seen(labels)
+        if not is_free:
+            self.objects = self.objects.next()
+            self._show_current()
 
     def record(self) -> None:
         """Make what is drawn now a step of undo, if it is new."""
@@ -187,7 +202,7 @@ class Drafting:
         """Choose what a new prompt belongs to."""
         self.mode = mode
         # What is drawn stays as it is: the next prompt is the first of the new mode.
-        if mode is Mode.EACH_PROMPT and self.layers.has_prompts(self.objects.current):
+        if mode is Mode.EACH_PROMPT and self.is_in_hand(self.objects.current):
             self.objects = self.objects.next()
         self._show_current()
 
@@ -223,7 +238,7 @@ class Drafting:
         with self._step():
             self.layers.remove({obj_id}, plane)
             self.objects = self.objects.with_draft(obj_id, plane, Draft())
-            if obj_id in self._labels and obj_id == self.objects.current:
+            if self.labels.of(obj_id) and obj_id == self.objects.current:
                 # What is drawn next is not to take the place of the object in the target.
                 self.objects = self.objects.next()
         self.set_polarity(drawing.POSITIVE)
@@ -237,9 +252,13 @@ class Drafting:
         """Bring an object back into hand, and make it the current one."""
         with self._step():
             self.layers.remove({obj_id}, plane)
+            self.objects = self.objects.with_draft(obj_id, plane, Draft())
+            if not self.is_in_hand(obj_id):
+                # The direction that it was drawn from before it was committed is of no matter.
+                self._directions.change(obj_id, plane)
             self.layers.place([PlacedMark(plane, obj_id, mark) for mark in marks])
             self.objects = self.objects.with_draft(obj_id, plane, draft)
-        self._drawn_on.setdefault(obj_id, plane)
+        self._directions.note({obj_id}, plane)
         self.select(obj_id)
 
     def add(self, placed: Sequence[PlacedMark]) -> None:
@@ -260,8 +279,10 @@ class Drafting:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
         with self._step():
             self.layers.remove_all()
-            self._drawn_on.clear()
+            self._directions.clear()
             self._place(placed)
+            for obj_id, plane in drafts:
+                self._directions.note({obj_id}, plane)
             used = {each.obj_id for each in placed} | {obj_id for obj_id, _ in drafts}
             self.objects = Objects(drafts=dict(drafts)).seen({self.objects.largest, *used}).next()
         self._show_current()
@@ -278,8 +299,8 @@ class Drafting:
         with self._step():
             self.layers.remove(set(new_ids), plane)
             moved = {old: new for old, new in new_ids.items() if old != new}
-            self.layers.renumber(moved)
-            self.objects = self.objects.renumber(moved).without(set(new_ids.values()), plane)
+            self._renumber(moved)
+            self.objects = self.objects.without(set(new_ids.values()), plane)
             self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
         self.set_polarity(drawing.POSITIVE)
 
@@ -294,19 +315,19 @@ class Drafting:
         moved = {old: new for old, new in new_ids.items() if old != new}
         if moved:
             with self._step():
-                self.layers.renumber(moved)
-                self.objects = self.objects.renumber(moved)
+                self._renumber(moved)
             self._show_current()
         self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
 
-    def forget_labels(self) -> None:
-        """Take it that nothing is in the target: another one was chosen."""
-        self._labels.clear()
+    def _renumber(self, moved: Mapping[int, int]) -> None:
+        self.layers.renumber(moved)
+        self.objects = self.objects.renumber(moved)
+        self._directions.renumber(moved)
 
     def _place(self, placed: Sequence[PlacedMark]) -> None:
         self.layers.place(placed)
         for each in placed:
-            self._drawn_on.setdefault(each.obj_id, each.plane)
+            self._directions.note({each.obj_id}, each.plane)
 
     def _separate(self) -> None:
         """Make an object of each new prompt: those of the current object, which has none yet."""
@@ -329,7 +350,7 @@ class Drafting:
         self.changed.emit()
 
     def _moment(self) -> _Moment:
-        return _Moment(self.layers.snapshot(), self.objects)
+        return _Moment(self.layers.snapshot(), self.objects, self._directions.snapshot())
 
     def _restore(self, moment: _Moment | None) -> bool:
         if moment is None:
@@ -339,9 +360,10 @@ class Drafting:
             self.layers.restore(moment.marks)
         finally:
             self._is_quiet = False
+        self._directions.restore(moment.drawn_on)
         # Ids that were given out stay taken.
         self.objects = replace(moment.objects, largest=self.objects.largest)
-        if self.mode is Mode.EACH_PROMPT and self.layers.has_prompts(self.objects.current):
+        if self.mode is Mode.EACH_PROMPT and self.is_in_hand(self.objects.current):
             # The next prompt is an object of its own, as always in this mode.
             self.objects = self.objects.next()
         # Layers may say the same in another way: this is no new edit.

@@ -1,9 +1,9 @@
 """What is being drawn, on each image by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from napari.viewer import Viewer
 from qtpy.QtCore import QTimer
 
@@ -28,6 +28,7 @@ class Draftings:
         self._on_edit = on_edit
         self._keys = keys
         self._draftings: list[Drafting] = []
+        self._target: Hashable = None
 
     def of(self, image: Image | None) -> Drafting | None:
         """Return what is drawn on an image; None if it was never chosen."""
@@ -36,12 +37,15 @@ class Draftings:
     def make(self, image: Image) -> Drafting:
         """Begin to draw on an image."""
         layers = PromptLayers(self._viewer, image, self._on_edit, self._keys)
-        self._draftings.append(Drafting(layers))
-        return self._draftings[-1]
+        drafting = Drafting(layers)
+        drafting.labels.set_target(self._target)
+        self._draftings.append(drafting)
+        return drafting
 
     def forget(self, layer: Layer) -> None:
         """Note that a layer was removed from the viewer."""
         for drafting in self._draftings:
+            drafting.labels.forget_target(layer.unique_id)
             drafting.layers.forget(layer)
             if drafting.layers.image == layer:
                 # Not while napari is in the middle of removing a layer. Qt does not keep the owner
@@ -49,10 +53,11 @@ class Draftings:
                 QTimer.singleShot(0, partial(PromptLayers.close, drafting.layers))
         self._draftings = [each for each in self._draftings if each.layers.image != layer]
 
-    def forget_labels(self) -> None:
-        """Take it that no object is in the target: another one was chosen."""
+    def set_target(self, target: Labels | None) -> None:
+        """Go on with the labels that objects have in a target."""
+        self._target = None if target is None else target.unique_id
         for drafting in self._draftings:
-            drafting.forget_labels()
+            drafting.labels.set_target(self._target)
 
     def close(self) -> None:
         """Leave the prompts to the user."""

@@ -232,7 +232,7 @@ class Finder:
         if (image, plane) != (annotator.image, annotator.plane):
             annotator.feedback.say("Another plane is in view by now: nothing was committed.")
         else:
-            in_hand = 0 if annotator.drafting is None else annotator.drafting.objects.largest
+            in_hand = 0 if annotator.drafting is None else annotator.drafting.largest_in_use
             annotator.committer.commit(FoundCommit(image, plane, objects, largest_in_hand=in_hand))
         self.changed.emit()
 

@@ -41,8 +41,8 @@ class ObjectList:
         # Of each target in the viewer, so that one that is chosen again still has its own.
         self._histories: dict[Any, CommitHistory] = {}
         self._history: CommitHistory | None = None
-        # Of objects that are not committed yet.
-        self._classes: dict[int, str] = {}
+        # Of objects that are not committed yet, by image and obj_id.
+        self._classes: dict[tuple[Any, int], str] = {}
         # Of its own: an object is decoded while planes are counted.
         self._worker = ComputeWorker()
         self._timer = QTimer()
@@ -58,7 +58,7 @@ class ObjectList:
         annotator = self._annotator
         plane, history = annotator.plane, self._history
         committed = {} if plane is None or history is None else history.on_plane(plane)
-        rows = [self._draft_row(key, committed.pop(key, None)) for key in annotator.drawn]
+        rows = [self._draft_row(key, self._take(committed, key)) for key in annotator.drawn]
         rows += [
             ObjectRow(key, "committed", row.iou_prediction, row.area, row.class_name)
             for key, row in committed.items()
@@ -92,12 +92,32 @@ class ObjectList:
 
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
         """Give objects a class; "" takes it away."""
-        there = self.stored().keys() & set(obj_ids)
+        stored = self.stored()
+        labels = {each: self._label_of(each) for each in obj_ids}
+        there = {label for label in labels.values() if label is not None and label in stored}
         if self._history is not None and there:
             self._history.set_class(there, name)
         # Those that are drawn get it when they are committed.
-        self._classes |= dict.fromkeys(set(obj_ids) - there, name)
+        for obj_id, label in labels.items():
+            if label not in stored:
+                self._classes[self._image_key, obj_id] = name
         self._annotator.objects_changed.emit()
+
+    @property
+    def _image_key(self) -> Any:
+        image = self._annotator.image
+        return None if image is None else image.unique_id
+
+    def _label_of(self, obj_id: int) -> int | None:
+        """Return the label of a row; None for an object that is drawn and not in the target."""
+        drafting = self._annotator.drafting
+        if drafting is None or obj_id not in self._annotator.drawn:
+            return obj_id
+        return drafting.labels.of(obj_id)
+
+    def _take(self, committed: dict[int, StoredRow], obj_id: int) -> StoredRow | None:
+        label = self._label_of(obj_id)
+        return None if label is None else committed.pop(label, None)
 
     def choose(self, obj_id: int) -> None:
         """Make an object the current one: a draft as it is, a committed one brought back."""
@@ -139,7 +159,7 @@ class ObjectList:
         if record is not None:
             prompts = record.prompts.value()
             draft = Draft(prompts.choices, prompts.mask, record.region)
-            number = annotator.drafting.id_of_label(obj_id)
+            number = annotator.drafting.id_of_label(obj_id, plane)
             annotator.drafting.edit(number, plane, prompts.marks, draft)
             return
         annotator.worker(
@@ -150,7 +170,11 @@ class ObjectList:
 
     def _draft_row(self, obj_id: int, stored: StoredRow | None) -> ObjectRow:
         answer = self._annotator.session.answer(obj_id)
-        name = self._classes.get(obj_id, "") if stored is None else stored.class_name
+        name = (
+            self._classes.get((self._image_key, obj_id), "")
+            if stored is None
+            else stored.class_name
+        )
         if answer is None:
             return ObjectRow(obj_id, "waiting", class_name=name)
         state: ObjectState = "draft" if stored is None else "edited"
@@ -162,7 +186,7 @@ class ObjectList:
         if drafting is None or annotator.plane != plane or not cut.mask.size:
             return
         is_target = labels == annotator.target
-        number = drafting.id_of_label(obj_id) if is_target else drafting.first_free_id
+        number = drafting.id_of_label(obj_id, plane) if is_target else drafting.first_free_id
         drafting.edit(number, plane, (), Draft(mask=cut))
 
     def _on_unreadable(self, error: Exception) -> None:
@@ -177,6 +201,7 @@ class ObjectList:
         commit = done.commit
         if isinstance(commit, FoundCommit):
             history.add_found(_found_rows(commit, done, model.name))
+            self._leave_to_others()
             self._annotator.objects_changed.emit()
             return
         assert isinstance(commit, DrawnCommit)
@@ -193,7 +218,7 @@ class ObjectList:
                 iou_prediction=answer.iou_prediction,
                 committed=True,
                 commit_mode=done.commit.mode,
-                class_name=self._classes.pop(answer.obj_id, ""),
+                class_name=self._classes.pop((commit.image.unique_id, answer.obj_id), ""),
                 order=order,
             )
             for order, answer in enumerate(written, start=history.next_order)
@@ -216,6 +241,11 @@ class ObjectList:
         else:
             key = target.unique_id
             self._history = self._histories.setdefault(key, CommitHistory(target))
+            self._leave_to_others()
+
+    def _leave_to_others(self) -> None:
+        if (drafting := self._annotator.drafting) is not None:
+            drafting.leave_to_others(self.stored().keys())
 
     def _on_layer_removed(self, event: Any) -> None:
         # A history holds its layer, and with it all its pixels.

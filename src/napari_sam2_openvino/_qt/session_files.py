@@ -13,12 +13,11 @@ from napari_sam2_openvino._layers import planes
 from napari_sam2_openvino._layers.targets import new_labels_layer
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.autosaves import autosave_path, write_autosaved
+from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.session_opening import ReplayJob, check_image, drawn_of
-from napari_sam2_openvino._session.objects import FOR_ALL
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
-from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.records import (
     ImageRecord,
@@ -117,26 +116,34 @@ class SessionFiles:
         annotator = self._annotator
         if (drafting := annotator.drafting) is None:
             return
-        planes_of = [
-            (plane, marks, drafting.objects.prompts(marks, plane))
-            for plane, marks in drafting.planes()
-        ]
-        ids = {obj_id for _, _, own in planes_of for obj_id in own}
-        for plane, marks, own in planes_of:
-            if for_all := marks.get(FOR_ALL):
-                own[FOR_ALL] = ObjectPrompts(for_all)
+        drawn = list(drafting.planes())
+        numbers = self._numbers(drafting, {obj_id for _, own in drawn for obj_id in own})
+        for plane, own in drawn:
             for obj_id, prompts in own.items():
                 answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
                 recorded = drafting.objects.draft(obj_id, plane).region
-                label = drafting.label_of(obj_id)
                 yield ObjectRecord(
-                    # An object of the target that is in hand keeps its label, if it is free.
-                    obj_id=obj_id if label is None or label in ids else label,
+                    obj_id=numbers[obj_id],
                     plane=plane,
                     prompts=PromptsRecord.of(prompts),
                     region=recorded if answer is None else answer.region,
                     options=annotator.session.options,
                 )
+
+    def _numbers(self, drafting: Drafting, ids: set[int]) -> dict[int, int]:
+        """Return the number of each object in hand, which tells whether it is in the target."""
+        committed = {each.obj_id for each in self._objects.committed()}
+        numbers, largest = {}, max([drafting.largest_in_use, *ids, *committed])
+        for obj_id in sorted(ids):
+            label = drafting.labels.of(obj_id)
+            if label is not None and (label == obj_id or label not in ids):
+                numbers[obj_id] = label
+            elif obj_id in committed:
+                # Another object of that number is there.
+                numbers[obj_id] = largest = largest + 1
+            else:
+                numbers[obj_id] = obj_id
+        return numbers
 
     def _on_changed(self) -> None:
         if self.is_autosaving and not self._annotator.is_closed:
@@ -260,7 +267,7 @@ class SessionFiles:
             )
         else:
             # Drafts are new objects, whatever was in the target under their ids.
-            drafting.forget_labels()
+            drafting.labels.clear()
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         differences = () if replayed is None else replayed.differences

@@ -6,6 +6,7 @@ The state is one frozen value, so that undo is to put an earlier one back.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 
 from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.regions import Region
@@ -43,6 +44,13 @@ class Draft:
     mask: MaskCut | None = None
     region: Region | None = None
 
+    @cached_property
+    def turned(self) -> "Draft":
+        """The same on the plane with rows and columns swapped; always the same object."""
+        return Draft(
+            self.choices, self.mask and self.mask.turned, self.region and self.region.turned
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -76,12 +84,19 @@ class Objects:
         return replace(self, largest=largest) if largest > self.largest else self
 
     def draft(self, obj_id: int, plane: PlaneIndex) -> Draft:
-        """Return what is known of an object on a plane."""
-        return self.drafts.get((obj_id, plane), Draft())
+        """Return what is known of an object on a plane, whichever way round it was noted."""
+        if (draft := self.drafts.get((obj_id, plane))) is not None:
+            return draft
+        return self.drafts.get((obj_id, plane.turned), Draft()).turned
 
     def with_draft(self, obj_id: int, plane: PlaneIndex, draft: Draft) -> "Objects":
         """Note something of an object on a plane."""
-        return replace(self, drafts={**self.drafts, (obj_id, plane): draft})
+        others = {key: each for key, each in self.drafts.items() if key != (obj_id, plane.turned)}
+        return replace(self, drafts={**others, (obj_id, plane): draft})
+
+    def has_mask(self, obj_id: int) -> bool:
+        """Whether an object is refined on any plane."""
+        return any(key == obj_id and draft.mask for (key, _), draft in self.drafts.items())
 
     def without(self, obj_ids: Collection[int], plane: PlaneIndex) -> "Objects":
         """Forget what is done with on a plane, either way round; the ids stay taken."""
@@ -128,7 +143,9 @@ class Objects:
             Without objects that nothing positive is said about.
         """
         refined = {
-            key for (key, place), draft in self.drafts.items() if draft.mask and place == plane
+            key
+            for (key, place), draft in self.drafts.items()
+            if draft.mask and place.index == plane.index
         }
         found = {}
         for obj_id in sorted((set(marks) | refined) - {FOR_ALL}):

@@ -70,6 +70,12 @@ class MaskCut:
     mask: NDArray[np.bool_]
     origin: tuple[int, int] = (0, 0)
 
+    @property
+    def turned(self) -> "MaskCut":
+        """The same pixels on the plane with rows and columns swapped."""
+        row, column = self.origin
+        return MaskCut(self.mask.T, (column, row))
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectPrompts:

@@ -49,6 +49,11 @@ class Region:
         return cls(0, 0, *plane_hw, step)
 
     @property
+    def turned(self) -> "Region":
+        """The same pixels on the plane with rows and columns swapped."""
+        return Region(self.column, self.row, self.width, self.height, self.step)
+
+    @property
     def hw(self) -> tuple[int, int]:
         """Height and width in pixels of the plane."""
         return self.height, self.width

@@ -1,7 +1,7 @@
 """The values that cross module borders: frozen, and validated when they are made."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -179,6 +179,11 @@ class PlaneIndex:
                 f"A plane has exactly two displayed axes, but {self.index} has "
                 f"{self.index.count(None)}: switch the viewer to 2D."
             )
+
+    @property
+    def turned(self) -> "PlaneIndex":
+        """The same pixels, with rows and columns swapped."""
+        return replace(self, transposed=not self.transposed)
 
     @property
     def displayed(self) -> tuple[int, int]:

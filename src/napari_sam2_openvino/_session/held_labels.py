@@ -1,0 +1,40 @@
+"""Under which labels the objects in hand are in the target."""
+
+from collections.abc import Hashable, Mapping
+
+
+class HeldLabels:
+    """Label by obj_id, for each target that was chosen: one that is chosen again has its own.
+
+    An object that is not here is new to the target.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[int, int] = {}
+        self._in: dict[Hashable, dict[int, int]] = {None: self._now}
+
+    def of(self, obj_id: int) -> int | None:
+        """Return the label of an object; None if it is not in the target."""
+        return self._now.get(obj_id)
+
+    @property
+    def numbers(self) -> set[int]:
+        """All numbers that are in use: of objects, and their labels."""
+        return {*self._now, *self._now.values()}
+
+    def note(self, labels: Mapping[int, int]) -> None:
+        """Take it that objects are in the target, under these labels."""
+        self._now |= labels
+
+    def clear(self) -> None:
+        """Take it that nothing in hand is in the target."""
+        self._now.clear()
+
+    def set_target(self, target: Hashable) -> None:
+        """Go on with another target; None while there is none."""
+        self._now = self._in.setdefault(target, {})
+
+    def forget_target(self, target: Hashable) -> None:
+        """Forget a target that is gone for good."""
+        if self._in.pop(target, None) is self._now:
+            self.set_target(None)
