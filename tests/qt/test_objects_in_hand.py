@@ -133,6 +133,8 @@ def test_an_object_in_hand_from_one_direction_is_taken_from_another_beside_it(
     edit(window, 1)
     (taken,) = drawn(window)
     assert taken != 1
+    edit(window, 1)
+    assert drawn(window) == [taken]
     assert window.annotator.drafting.labels.of(taken) == 1
     window.click(2, 30, 40)
     window.settle()

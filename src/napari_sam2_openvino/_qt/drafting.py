@@ -145,10 +145,11 @@ class Drafting:
 
     def id_of_label(self, label: int, plane: PlaneIndex) -> int:
         """Return the obj_id under which an object of the target is taken into hand on a plane."""
-        is_another = self.is_in_hand(label) and (
-            self.labels.of(label) != label or not self._directions.is_along(label, plane)
-        )
-        obj_id = self.first_free_id if is_another else label
+        for held in self.labels.objects_of(label):
+            if self.is_in_hand(held) and self._directions.is_along(held, plane):
+                return held
+        # Else it may be another object, or this one, drawn from another side.
+        obj_id = self.first_free_id if self.is_in_hand(label) else label
         self.note_labels({obj_id: label})
         self.objects = self.objects.seen({obj_id})
         return obj_id

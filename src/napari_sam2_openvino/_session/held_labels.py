@@ -17,6 +17,10 @@ class HeldLabels:
         """Return the label of an object; None if it is not in the target."""
         return self._now.get(obj_id)
 
+    def objects_of(self, label: int) -> list[int]:
+        """Return the objects that have a label; several if they are drawn from several sides."""
+        return sorted(key for key, each in self._now.items() if each == label)
+
     @property
     def numbers(self) -> set[int]:
         """All numbers that are in use: of objects, and their labels."""
