@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_sam2_openvino._layers import plane_windows
 from napari_sam2_openvino._layers.plane_writing import is_safe_aside, take_back, write_objects
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.types import PlaneIndex
 
 HW = (40, 60)
 PLANE = PlaneIndex((2, None, None))
+FLAT = PlaneIndex((None, None))
 
 
 def square(row, column, side=10):
@@ -135,3 +138,37 @@ def test_a_pixel_that_changes_while_a_plane_is_written_stays(monkeypatch):
     assert np.count_nonzero(labels == 7) == 99
     take_back(labels, written)
     assert np.count_nonzero(labels) == 1
+
+
+def test_objects_whose_boxes_make_one_around_another_are_all_written(data, monkeypatch):
+    monkeypatch.setattr(plane_windows, "PART_PIXELS", 1)
+    before = np.array(data)
+    upright, lying = np.ones((20, 4), bool), np.ones((4, 20), bool)
+    objects = [
+        (7, square(16, 30, side=5)),
+        # They overlap in an L, in whose corner the first is.
+        (8, MaskCut(upright, (15, 22))),
+        (9, MaskCut(lying, (32, 22))),
+    ]
+    written = write_objects(data, PLANE, objects, "overwrite", ())
+    assert written.areas == {7: 25, 8: 68, 9: 80}
+    plane = np.array(data[2])
+    assert {label: (plane == label).sum() for label in (7, 8, 9)} == written.areas
+    assert take_back(data, written)
+    assert np.array_equal(data, before)
+
+
+def test_windows_of_boxes_in_any_places_do_not_overlap(monkeypatch):
+    monkeypatch.setattr(plane_windows, "PART_PIXELS", 1)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        corners = rng.integers(0, 80, (12, 2))
+        boxes = [Box(*low, *(low + rng.integers(1, 20, 2))) for low in corners.tolist()]
+        windows = plane_windows.read_windows(np.zeros((100, 100)), FLAT, boxes)
+        times_read = np.zeros((100, 100), int)
+        for window in {id(each): each for each in windows}.values():
+            (row, column), (height, width) = window.origin, window.before.shape
+            times_read[row : row + height, column : column + width] += 1
+        assert times_read.max() == 1
+        for window, box in zip(windows, boxes, strict=True):
+            assert window.part(box).shape == box.hw

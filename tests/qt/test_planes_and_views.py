@@ -89,6 +89,56 @@ def test_two_layers_or_an_axis_are_channels(open_window: Any) -> None:
     assert window.engine.n_encodes <= n_encodes + 2
 
 
+def test_another_image_is_seen_whole_and_the_panel_says_so(open_window: Any) -> None:
+    window = open_window(STACK)
+    cells = window.viewer.layers["cells"]
+    other = window.viewer.add_image(STACK[:2], name="other")
+    window.annotator.set_image(cells)
+    window.settle()
+    panel, view = window.widget.prompts_tab.image_panel, window.annotator.view
+
+    def choose_channels() -> None:
+        panel.kind_combo.value = "axis"
+        panel.index_combos[0].value = 0
+        panel.index_combos[1].value = 2
+
+    choose_channels()
+    panel.grey_box.setChecked(True)
+    window.settle()
+    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
+    window.widget.choices.image_combo.value = other
+    window.settle()
+    assert panel.channels == ChannelChoice()
+    panel.kind_combo.value = "axis"
+    assert panel.index_combos[0].choices == (None, 0, 1)
+    window.widget.choices.image_combo.value = cells
+    window.settle()
+    assert view.view.axis is None
+    assert panel.channels == ChannelChoice()
+    choose_channels()
+    window.settle()
+    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
+
+
+def test_the_strip_leaves_out_planes_of_a_target_of_other_axes(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    window.settle()
+    window.click(30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    flat = window.labels
+    stack = window.viewer.add_image(STACK, name="stack")
+    window.widget.choices.image_combo.value = stack
+    window.settle()
+    window.widget.choices.target_combo.value = flat
+    for plane in (1, 3):
+        window.show_plane(plane)
+        window.settle()
+    states = window.widget.overview.states()
+    assert (states.n_planes, states.current, states.with_objects) == (5, 3, set())
+
+
 def test_contrast_never_encodes_but_is_offered(window: Any) -> None:
     panel = window.widget.prompts_tab.image_panel
     panel.normalization_changed.emit(Normalization(mode="as displayed"))

@@ -254,6 +254,33 @@ def test_what_counts_for_all_objects_does_so_from_every_side(open_window: Any) -
     assert list(window.annotator.drawn) == [2]
 
 
+def test_what_counts_for_all_objects_is_not_copied_into_one_that_is_edited(window: Any) -> None:
+    window.do("toggle_for_all")
+    window.do("toggle_polarity")
+    window.click(90, 20)
+    window.do("toggle_polarity")
+    window.click(40, 50)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    for _ in range(2):
+        window.viewer.cursor.position = (40, 50)
+        window.do("edit_object")
+        window.settle()
+        assert window.clicks == [(20, 90), (50, 40)]
+        assert window.layers.points.features["obj_id"].tolist() == [0, 1]
+        window.do("commit")
+        window.settle()
+    # What counted for all and is gone stays part of the object.
+    window.layers.points.selected_data = {0}
+    window.layers.points.remove_selected()
+    window.settle()
+    window.do("edit_object")
+    window.settle()
+    assert window.clicks == [(20, 90), (50, 40)]
+    assert window.layers.points.features["obj_id"].tolist() == [1, 1]
+
+
 def test_3d_view_is_explained_and_left_again(open_window: Any) -> None:
     window = open_window(STACK)
     window.settle()

@@ -191,6 +191,75 @@ def test_an_image_that_is_chosen_meanwhile_gets_no_session_of_another(
     assert second.status == "The session was not opened: another image was chosen meanwhile."
 
 
+def test_an_opening_that_is_cancelled_or_fails_leaves_the_channels_as_they_are(
+    open_window: Any, discs: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
+    path = tmp_path / "discs.json"
+    window = open_window(discs, load_engine=Sam2Engine)
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    save(window, path)
+    panel, files = window.widget.prompts_tab.image_panel, window.widget.files
+    panel.kind_combo.value = "axis"
+    panel.index_combos[0].value = 0
+    panel.index_combos[1].value = 1
+    window.settle()
+    view, channels = window.annotator.view, panel.channels
+    before = view.view
+    assert (before.axis, before.indices) == (0, (0, 1))
+    files.open(path)
+    window.wait(lambda: files._job is not None)
+    files.cancel()
+    window.wait(lambda: window.status == "Cancelled: the session was not opened.")
+    assert (view.view, panel.channels) == (before, channels)
+    saved = json.loads(path.read_text())
+    saved["objects"][0]["model"]["name"] = "gone"
+    path.write_text(json.dumps(saved))
+    files.open(path)
+    window.wait(lambda: shown)
+    assert (view.view, panel.channels) == (before, channels)
+
+
+def test_channels_of_a_session_are_taken_over_unless_one_was_removed_meanwhile(
+    open_window: Any, discs: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "discs.json"
+    window = open_window(discs, load_engine=Sam2Engine)
+    cells, second = window.viewer.layers["cells"], window.viewer.add_image(discs, name="second")
+    window.annotator.set_image(cells)
+    panel, view = window.widget.prompts_tab.image_panel, window.annotator.view
+    panel.reset_choices()
+    panel.kind_combo.value = "layers"
+    panel.layer_combos[0].value = second
+    panel.layer_combos[1].value = cells
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    save(window, path)
+    panel.kind_combo.value = "one layer"
+    window.settle()
+    assert view.layers == (cells,)
+    open_session(window, path)
+    assert view.layers == (second, cells)
+    assert panel.channels.layers == (second, cells, None)
+    files, n_layers = window.widget.files, len(window.viewer.layers)
+    files.open(path)
+    window.wait(lambda: files._job is not None)
+    window.viewer.layers.remove(second)
+    window.wait(lambda: files._job is None, timeout=60_000)
+    assert window.status == "The session was not opened: a channel of it was removed meanwhile."
+    assert len(window.viewer.layers) == n_layers - 1
+
+
 def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_window: Any) -> None:
     window = open_window(STACK)
     window.settle()

@@ -38,7 +38,7 @@ class Window:
 
 
 def read_windows(data: Any, plane: PlaneIndex, boxes: Sequence[Box]) -> list[Window]:
-    """Return for each box a window that holds it; boxes that meet share one.
+    """Return for each box a window that holds it; windows do not overlap, but several may be one.
 
     Raises
     ------
@@ -59,14 +59,34 @@ def read_windows(data: Any, plane: PlaneIndex, boxes: Sequence[Box]) -> list[Win
 
 
 def _groups(boxes: Sequence[Box]) -> list[int]:
-    """Return a number for each box: the same for those that are read at once."""
+    """Return a number for each box: the same for those that are read at once.
+
+    What groups fill is disjoint: a file is written in whole rectangles, so that a pixel of two
+    would keep only what the last one makes of it.
+    """
     if Box.around(boxes).area <= PART_PIXELS:
         return [0] * len(boxes)
+    groups: NDArray[np.int_] = np.arange(len(boxes))
     low = np.array([box.origin for box in boxes])
     high = np.array([(box.end_row, box.end_column) for box in boxes])
-    meet = ((low[:, None] < high) & (low < high[:, None])).all(axis=-1)
-    groups: list[int] = connected_components(meet, directed=False)[1].tolist()
-    return groups
+    while True:
+        meet = ((low[:, None] < high) & (low < high[:, None])).all(axis=-1)
+        n_groups, joined = connected_components(meet, directed=False)
+        groups = joined[groups]
+        if n_groups == len(low):
+            return [int(each) for each in groups]
+        low, high = _around(low, high, joined, n_groups)
+
+
+def _around(
+    low: NDArray[np.int_], high: NDArray[np.int_], groups: NDArray[np.int_], n_groups: int
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Return the corners of what each group of boxes fills."""
+    lows = np.full((n_groups, 2), np.iinfo(low.dtype).max)
+    highs = np.zeros((n_groups, 2), high.dtype)
+    np.minimum.at(lows, groups, low)
+    np.maximum.at(highs, groups, high)
+    return lows, highs
 
 
 def changed_labels(

@@ -33,6 +33,7 @@ class ImageSection(ImagePanel):
         self.use_contrast_clicked.connect(view.use_contrast)
         view.contrast_offered.connect(self.offer_contrast)
         annotator.session.region_changed.connect(self._on_region)
+        annotator.image_changed.connect(self._on_image)
 
     def show_input(self) -> None:
         """Add the image that the network sees as a layer."""
@@ -42,7 +43,7 @@ class ImageSection(ImagePanel):
             annotator.session.show_input(partial(show_input, annotator.viewer, image, plane))
 
     def show_view(self) -> None:
-        """Show the channels and intensities that are in use, as of a session that was opened."""
+        """Show the channels and intensities that are in use: of another image, or a session."""
         view = self._annotator.view
         self.normalization = view.normalization
         if len(view.layers) > 1:
@@ -58,6 +59,8 @@ class ImageSection(ImagePanel):
                 indices=(red, green, blue),
                 as_grey=view.view.as_grey,
             )
+        else:
+            self.channels = ChannelChoice(as_grey=view.view.as_grey)
 
     def _find_layers(self, _combo: Any) -> list[tuple[str, Any]]:
         image = self._annotator.image
@@ -69,14 +72,20 @@ class ImageSection(ImagePanel):
         ]
 
     def _find_axes(self) -> list[AxisChoice]:
-        image, plane = self._annotator.image, self._annotator.plane
-        if image is None or plane is None or image.rgb:
+        image, dims = self._annotator.image, self._annotator.viewer.dims
+        if image is None or image.rgb:
             return []
+        # The plane in view may be none of the image, or not be read yet.
+        of_planes = [axis - dims.ndim + image.ndim for axis in dims.order[-2:]]
         return [
             AxisChoice(axis, str(image.axis_labels[axis]), length)
             for axis, length in enumerate(image_shape(image))
-            if plane.index[axis] is not None and length <= _MOST_CHANNELS
+            if axis not in of_planes and length <= _MOST_CHANNELS
         ]
+
+    def _on_image(self) -> None:
+        self.show_view()
+        self.reset_choices()
 
     def _on_channels_chosen(self, choice: ChannelChoice) -> None:
         layers = [each for each in choice.layers if each is not None]

@@ -15,7 +15,7 @@ from napari_sam2_openvino._qt.commit_history import CommitHistory
 from napari_sam2_openvino._qt.commits import Committed, DrawnCommit, FoundCommit
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
-from napari_sam2_openvino._session.objects import Draft
+from napari_sam2_openvino._session.objects import FOR_ALL, Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import (
@@ -144,8 +144,8 @@ class ObjectList:
     def edit(self, labels: Labels, obj_id: int) -> None:
         """Bring back an object: with the prompts it was made from, else to be refined."""
         annotator = self._annotator
-        image, plane = annotator.image, annotator.plane
-        if image is None or plane is None or annotator.drafting is None:
+        image, plane, drafting = annotator.image, annotator.plane, annotator.drafting
+        if image is None or plane is None or drafting is None:
             return
         if labels != annotator.target and (problem := targets.place_problem(labels, image)):
             annotator.feedback.report(InputError(problem))
@@ -153,14 +153,16 @@ class ObjectList:
         try:
             history = self._history if labels == annotator.target else None
             record = None if history is None else history.record_of(obj_id, plane)
+            for_all = () if record is None else drafting.layers.read(plane).get(FOR_ALL, ())
         except InputError as error:
             annotator.feedback.report(error)
             return
         if record is not None:
             prompts = record.prompts.value()
             draft = Draft(prompts.choices, prompts.mask, record.region)
-            number = annotator.drafting.id_of_label(obj_id, plane)
-            annotator.drafting.edit(number, plane, prompts.marks, draft)
+            # Those that count for all objects are still there, and come back by themselves.
+            marks = tuple(each for each in prompts.marks if each not in for_all)
+            drafting.edit(drafting.id_of_label(obj_id, plane), plane, marks, draft)
             return
         annotator.worker(
             partial(cut_object, labels.data, obj_id, plane),

@@ -135,6 +135,9 @@ class PlaneOverview:
         """Return where a plane is on the strip; None if it is on no strip of the plane in view."""
         if self._plane is None or self._axis is None:
             return None
+        if len(plane.index) != len(self._plane.index):
+            # Of a target that another image was committed into.
+            return None
         pairs = zip(self._plane.index, plane.index, strict=True)
         differs = {axis for axis, (here, there) in enumerate(pairs) if here != there}
         return (plane.index[self._axis] or 0) if differs <= {self._axis} else None

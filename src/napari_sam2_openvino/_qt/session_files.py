@@ -1,6 +1,6 @@
 """Sessions as files: saved by command and by themselves, and opened again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -205,9 +205,8 @@ class SessionFiles:
                 raise InputError("A session is being opened already: wait for it, or cancel it.")
             check_image(session, image)
             layers = self._find_channels(session, image)
-            annotator.view.set_channels(layers if len(layers) > 1 else ())
             if not any(record.committed for record in session.objects):
-                self._finish(session, image)
+                self._finish(session, image, layers)
                 return
             job = ReplayJob(session, [planes.image_arrays(layer) for layer in layers])
         except Sam2Error as error:
@@ -215,7 +214,7 @@ class SessionFiles:
             return
         self._job = LongJob(job)
         self._job.progressed.connect(self.progressed.emit)
-        self._job.succeeded.connect(lambda: self._finish(session, image, job))
+        self._job.succeeded.connect(lambda: self._finish(session, image, layers, job))
         self._job.failed.connect(self._on_replay_error)
         self._job.start()
 
@@ -241,6 +240,7 @@ class SessionFiles:
         self,
         session: SessionFile,
         opened_on: Image,
+        layers: Sequence[Image],
         replayed: ReplayJob | None = None,
     ) -> None:
         annotator, self._job = self._annotator, None
@@ -248,13 +248,14 @@ class SessionFiles:
         image, drafting = annotator.image, annotator.drafting
         if annotator.is_closed:
             return
-        if image is None or drafting is None or image is not opened_on:
-            annotator.feedback.announce(
-                "The session was not opened: another image was chosen meanwhile."
-            )
+        if problem := self._change_since(opened_on, layers):
+            annotator.feedback.announce(f"The session was not opened: {problem} meanwhile.")
             return
+        assert image is not None
+        assert drafting is not None
         # What was in hand before is kept as it is, in a file of its own.
         self._on_leaving()
+        annotator.view.set_channels(layers if len(layers) > 1 else ())
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
@@ -272,6 +273,14 @@ class SessionFiles:
         drafting.restore(placed, drafts)
         differences = () if replayed is None else replayed.differences
         annotator.feedback.announce(" ".join(["The session is open.", *differences]))
+
+    def _change_since(self, opened_on: Image, layers: Sequence[Image]) -> str | None:
+        """Return what became of the image, or of a channel, while a session was opened."""
+        if self._annotator.image is not opened_on:
+            return "another image was chosen"
+        if any(each not in self._annotator.viewer.layers for each in layers):
+            return "a channel of it was removed"
+        return None
 
 
 def _is_in(record: ObjectRecord, shape: tuple[int, ...]) -> bool:
