@@ -1,5 +1,7 @@
 """Images of many formats, read in parts; labels written whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tifffile
@@ -14,7 +16,7 @@ from napari_sam2_openvino._files.images import (
     save_labels,
     scratch_labels,
 )
-from napari_sam2_openvino._files.tiff_pages import TiffPages
+from napari_sam2_openvino._files.tiff_pages import PagesOfFiles, TiffPages
 from napari_sam2_openvino.core.errors import InputError
 
 STACK = np.random.default_rng(0).integers(0, 60000, (4, 3, 70, 90)).astype(np.uint16)
@@ -109,6 +111,55 @@ def test_ome_tiff_with_its_pyramid(tmp_path):
         assert image.axes == "TCYX"
         assert [level.shape for level in image.levels] == [(4, 3, 70, 90), (4, 3, 35, 45)]
         np.testing.assert_array_equal(image.levels[1][3, 2], STACK[3, 2, ::2, ::2])
+
+
+OME_XML = """<?xml version="1.0"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{own}">
+<Image ID="I:0"><Pixels ID="P:0" DimensionOrder="XYZCT" Type="uint16" SizeX="90" SizeY="70"
+SizeZ="{n}" SizeC="1" SizeT="1">{planes}</Pixels></Image></OME>"""
+OME_PLANE = """<TiffData IFD="0" FirstZ="{z}" PlaneCount="1">
+<UUID FileName="{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>"""
+
+
+def write_planes_as_files(folder, planes, **options):
+    """Write an OME-TIFF of one file for each plane, each of which stands for them all."""
+    entries = "".join(OME_PLANE.format(z=z) for z in range(len(planes)))
+    paths = [folder / f"{z}.ome.tif" for z in range(len(planes))]
+    for z, path in enumerate(paths):
+        with tifffile.TiffWriter(path, ome=False) as writer:
+            xml = OME_XML.format(own=z, n=len(planes), planes=entries)
+            writer.write(
+                planes[z], description=xml, metadata=None, photometric="minisblack", **options
+            )
+    return paths
+
+
+@pytest.mark.parametrize("opened", [0, 2])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (32, 48)}], ids=str)
+def test_planes_of_an_ome_tiff_of_several_files_are_those_of_each_file(options, opened, tmp_path):
+    planes = STACK[:, 0]
+    path = write_planes_as_files(tmp_path, planes, **options)[opened]
+    with open_image(path) as image:
+        pages = image.levels[0]
+        assert isinstance(pages, PagesOfFiles)
+        assert image.axes == "ZYX"
+        np.testing.assert_array_equal(np.asarray(pages), planes)
+        np.testing.assert_array_equal(pages[1:3, 20:33, 7], planes[1:3, 20:33, 7])
+        assert pages[1, 5:5].shape == (0, 90)
+        with ThreadPoolExecutor(4) as pool:
+            read = pool.map(lambda number: pages[number % 4], range(100))
+            for number, plane in enumerate(read):
+                np.testing.assert_array_equal(plane, planes[number % 4])
+
+
+def test_a_plane_whose_file_is_missing_is_black(tmp_path):
+    planes = STACK[:, 0]
+    paths = write_planes_as_files(tmp_path, planes)
+    paths[2].unlink()
+    with open_image(paths[1]) as image:
+        np.testing.assert_array_equal(image.levels[0][1], planes[1])
+        np.testing.assert_array_equal(image.levels[0][3], planes[3])
+        assert not image.levels[0][2].any()
 
 
 def test_imagej_stack(tmp_path):
