@@ -132,6 +132,16 @@ def test_some_planes_only(tmp_path):
     assert job.report.stacks[0].n_planes == 2
 
 
+def test_planes_with_few_bright_pixels_are_not_empty_and_set_no_mark(tmp_path):
+    stack = np.zeros((3, 48, 64), np.uint16)
+    stack[0, 4, 5] = 60_000
+    stack[1] = spots((48, 64), seed=3)
+    options = BatchParameters(planes=PlaneParameters(skip_empty=0.2))
+    run(stack, tmp_path / "labels.zarr", parameters=options)
+    labels, _ = read(tmp_path / "labels.zarr")
+    assert labels.any(axis=(1, 2)).tolist() == [True, True, False]
+
+
 def test_empty_planes_are_skipped(tmp_path):
     image = STACK.copy()
     rng = np.random.default_rng(5)
