@@ -1,6 +1,7 @@
 """`segment_stack` and `napari-sam2 segment`, with the starter."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,17 @@ def test_a_loaded_model_is_not_loaded_again(starter_model):
     other = ModelRecipe.of("starter", precision="f32").load(threads=1)
     assert other is not starter_model
     assert ModelRecipe.of("starter", precision="f32").load(threads=1) is other
+
+
+def test_a_model_that_was_replaced_under_its_name_is_loaded_anew(starter_model, tmp_path):
+    recipe = ModelRecipe(shutil.copytree(starter_model.folder, tmp_path / "model"))
+    first = recipe.load(threads=1)
+    assert recipe.load(threads=1) is first
+    with (recipe.folder / "mask_decoder.xml").open("a") as file:
+        file.write("<!-- Another one. -->")
+    second = recipe.load(threads=1)
+    assert second.key != first.key
+    assert recipe.load(threads=1) is second
 
 
 def test_the_command_writes_the_labels_of_a_file(stack, wanted, tmp_path):
