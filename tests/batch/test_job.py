@@ -16,7 +16,7 @@ from tests.batch.stacks import spots
 
 from napari_sam2_openvino._files.images import open_image
 from napari_sam2_openvino.batch.job import BatchJob
-from napari_sam2_openvino.batch.parameters import BatchParameters, PlaneParameters
+from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.normalize import to_rgb
@@ -137,7 +137,7 @@ def test_planes_with_few_bright_pixels_are_not_empty_and_set_no_mark(tmp_path):
     stack[0, 4, 5] = 60_000
     stack[1] = spots((48, 64), seed=3)
     options = BatchParameters(planes=PlaneParameters(skip_empty=0.2))
-    run(stack, tmp_path / "labels.zarr", parameters=options)
+    run(stack, tmp_path / "labels.zarr", axes="zyx", parameters=options)
     labels, _ = read(tmp_path / "labels.zarr")
     assert labels.any(axis=(1, 2)).tolist() == [True, True, False]
 
@@ -210,6 +210,24 @@ def test_cancel_keeps_what_is_done(tmp_path):
     again = run(STACK, tmp_path / "labels.zarr", resume=True)
     assert again.report.is_whole
     np.testing.assert_array_equal(read(tmp_path / "labels.zarr")[0], expected(STACK))
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif", "labels.npy"])
+@pytest.mark.parametrize("stage", ["Linking", "Writing"])
+def test_cancel_while_planes_are_linked_and_written(stage, name, tmp_path):
+    linked = BatchParameters(linking=LinkParameters("z"))
+    run(STACK, tmp_path / f"whole {name}", parameters=linked)
+    job = BatchJob([(STACK, tmp_path / name)], settings(parameters=linked))
+    steps = job.run()
+    while not next(steps).stage.startswith(stage):
+        pass
+    job.cancel()
+    with pytest.raises(JobCancelledError):
+        next(steps)
+    assert not (tmp_path / f"{name}.json").exists()
+    assert run(STACK, tmp_path / name, parameters=linked, resume=True).report.is_whole
+    whole = read(tmp_path / f"whole {name}")[0]
+    np.testing.assert_array_equal(read(tmp_path / name)[0], whole)
 
 
 @pytest.mark.parametrize(

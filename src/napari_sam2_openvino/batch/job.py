@@ -12,7 +12,7 @@ from napari_sam2_openvino.batch.plane_work import PlaneOutcome, StackTask
 from napari_sam2_openvino.batch.reports import BatchReport, StackReport
 from napari_sam2_openvino.batch.runners import PlaneTask, Runner, run_here
 from napari_sam2_openvino.batch.stack import Stack, StackSettings
-from napari_sam2_openvino.core.errors import InputError, Sam2Error
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
 
@@ -126,8 +126,13 @@ class BatchJob:
             if stack.pending:
                 continue
             try:
-                for progress in stack.stack.finish():
-                    yield replace(progress, done=self._share())
+                with contextlib.closing(stack.stack.finish()) as steps:
+                    for progress in steps:
+                        if self._cancelled:
+                            raise JobCancelledError("The batch was cancelled.")
+                        yield replace(progress, done=self._share())
+            except JobCancelledError:
+                raise
             except Sam2Error as error:
                 stack.problems.append(str(error))
             self._reports[number] = stack.report()
