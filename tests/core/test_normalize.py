@@ -58,8 +58,8 @@ def test_nan_and_infinity_do_not_spoil_the_rest():
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.float16, np.float64])
 def test_a_few_pixels_on_an_even_ground_are_seen(dtype):
     image = np.full((100, 100), 7, dtype)
-    image[5, 5:9] = [17, 27, 57, 107]
-    assert to_rgb(image)[5, 4:9, 0].tolist() == [0, 26, 51, 128, 255]
+    image[5, 5:9] = [27, 47, 67, 107]
+    assert to_rgb(image)[5, 4:9, 0].tolist() == [0, 51, 102, 153, 255]
     if image.dtype.kind == "f":
         image[0, :3] = [np.nan, np.inf, -np.inf]
         assert measure_stretch([image], Normalization()) == Stretch(7, 107)
