@@ -191,25 +191,28 @@ def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
     all_planes[3] = labelled
     path = tmp_path / "labels.tif"
     tifffile.imwrite(path, all_planes if is_stack else labelled)
-    found = prompts_from_labels(path, 3, 7)
+    found = prompts_from_labels(path, 3, 7, HW)
     if is_stack:
-        assert prompts_from_labels(path, None, 7) == found
+        assert prompts_from_labels(path, None, 7, HW) == found
     else:
         with pytest.raises(InputError, match="labels of one plane: say which"):
-            prompts_from_labels(path, None, 7)
+            prompts_from_labels(path, None, 7, HW)
     with pytest.raises(InputError, match="Planes are 0 to 6"):
-        prompts_from_labels(path, 7, 7)
+        prompts_from_labels(path, 7, 7, HW)
     assert [(each.obj_id, each.plane) for each in found.prompts] == [(2, 3), (7, 3)]
     for each in found.prompts:
         cut = each.mask.value()
         assert cut.mask.sum() == np.count_nonzero(labelled == each.obj_id)
     tifffile.imwrite(tmp_path / "others.tif", np.zeros((5, *HW), np.uint16))
     with pytest.raises(InputError, match="labels of one plane or of 7"):
-        prompts_from_labels(tmp_path / "others.tif", 3, 7)
+        prompts_from_labels(tmp_path / "others.tif", 3, 7, HW)
+    tifffile.imwrite(tmp_path / "turned.tif", np.ones((7, *HW[::-1]), np.uint16))
+    with pytest.raises(InputError, match="as the volume has, but theirs are .* choose labels"):
+        prompts_from_labels(tmp_path / "turned.tif", 3, 7, HW)
     tifffile.imwrite(tmp_path / "empty.tif", np.zeros((7, *HW), np.uint16))
     for place, plane in (("any plane", None), ("plane 2", 2)):
         with pytest.raises(InputError, match=f"no object on {place}"):
-            prompts_from_labels(tmp_path / "empty.tif", plane, 7)
+            prompts_from_labels(tmp_path / "empty.tif", plane, 7, HW)
     job = PropagationJob(stack(), found, tmp_path / "out.zarr", PropagationSettings(recipe))
     for _ in job.run():
         pass

@@ -87,7 +87,8 @@ def _prompts(
     if prompts is not None and labels is None:
         return read_prompts(prompts.expanduser())
     if prompts is None and labels is not None:
-        return prompts_from_labels(labels.expanduser(), plane, stack.axes.n_planes)
+        axes = stack.axes
+        return prompts_from_labels(labels.expanduser(), plane, axes.n_planes, axes.plane_hw)
     raise InputError(
         "Say where objects are: --prompts prompts.json, or --labels labels.tif --plane 12."
     )
