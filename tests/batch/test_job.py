@@ -15,6 +15,7 @@ from tests.batch.segmenters import BrightSpots
 from tests.batch.stacks import spots
 
 from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.stack import StackSettings
@@ -275,6 +276,13 @@ def test_sizes_of_pixels_go_into_the_store(tmp_path):
     run(tmp_path / "labels.zarr", tmp_path / "again.zarr")
     with open_image(tmp_path / "again.zarr") as file:
         assert file.scale == (5, 2, 0.5, 0.25)
+
+
+def test_sizes_of_layers_that_are_none_are_not_known():
+    layer = Image(spots((3, 40, 50)), scale=(5, -2, 0.5), units=("um", "um", "um"))
+    image = stack_image(layer, "zyx")
+    assert image.scale == (5, 1, 0.5)
+    assert image.units == ("micrometer", "", "micrometer")
 
 
 def test_ome_zarr_and_napari_read_the_store(tmp_path):

@@ -197,6 +197,40 @@ def test_zarr_array_group_and_ome_zarr(tmp_path):
         assert image.levels[0].shape == STACK.shape
 
 
+@pytest.mark.parametrize("wrong", [0, -2, float("inf"), float("nan")])
+def test_sizes_of_pixels_that_are_none_are_not_known(wrong, tmp_path):
+    known = {"PhysicalSizeX": 0.25, "PhysicalSizeY": wrong, "PhysicalSizeZ": 2}
+    with write_and_open(
+        tmp_path, "in.ome.tif", STACK[:, 0], metadata={"axes": "ZYX", **known}
+    ) as image:
+        assert (image.scale, image.units) == ((2, 1, 0.25), ("µm", "", "µm"))
+    with write_and_open(
+        tmp_path,
+        pixels=STACK[:, 0],
+        imagej=True,
+        resolution=(4, 2),
+        metadata={"axes": "ZYX", "spacing": wrong, "unit": "um"},
+    ) as image:
+        assert (image.scale, image.units) == ((1, 0.5, 0.25), ("", "um", "um"))
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=STACK[:, 0])
+    axes = [{"name": name, "unit": "micrometer"} for name in "zyx"]
+    scales = [{"type": "scale", "scale": [2, wrong, 0.25]}]
+    datasets = [{"path": "0", "coordinateTransformations": scales}]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
+    with open_image(tmp_path / "in.zarr") as image:
+        assert (image.scale, image.units) == ((2, 1, 0.25), ("micrometer", "", "micrometer"))
+
+
+def test_grey_with_alpha_is_grey(tmp_path):
+    grey = PillowImage.fromarray(COLOUR[..., 0])
+    grey.putalpha(PillowImage.fromarray(COLOUR[..., 1]))
+    grey.save(tmp_path / "grey.png")
+    with open_image(tmp_path / "grey.png") as image:
+        assert image.axes == "YX"
+        np.testing.assert_array_equal(image.levels[0], COLOUR[..., 0])
+
+
 def test_npy_stays_on_disk_and_png_is_read(tmp_path):
     np.save(tmp_path / "stack.npy", STACK)
     with open_image(tmp_path / "stack.npy") as image:

@@ -102,6 +102,9 @@ def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
     from skimage.io import imread
 
     pixels = imread(path)
+    if pixels.ndim == 3 and pixels.shape[-1] == 2:
+        # Grey with alpha, which is no channel to look at.
+        pixels = pixels[..., 0]
     return ImageFile(path, (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, ""))
 
 
