@@ -146,7 +146,7 @@ def test_what_is_wrong_with_an_image_is_said_as_it_is():
         raise InputError("The image b.png cannot be read: check that it is whole.")
 
     labels = [np.zeros((9, 9), np.uint8)] * 2
-    with pytest.raises(InputError, match="b.png cannot be read"):
+    with pytest.raises(InputError, match=r"b\.png cannot be read"):
         list(sample_images(images(), labels, 20))
 
 

@@ -84,7 +84,7 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     if column is not None:
         # Signs and numbers are decided before, so that they do not depend on the file.
         mine = known[column].astype(str).str.replace("\\", "/").str.split("/").str[-1] == file
-        ids, signs = (list(compress(each, mine)) for each in (ids, signs))
+        ids, signs = list(compress(ids, mine)), list(compress(signs, mine))
         known = known[mine].reset_index(drop=True)
     if known.empty:
         raise InputError(
