@@ -11,6 +11,7 @@ from tests.batch.test_job import read
 from typer.testing import CliRunner
 
 from napari_sam2_openvino import segment_stack
+from napari_sam2_openvino.batch import segmenter
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
@@ -192,6 +193,9 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--channels", "a"], "--channels takes numbers"),
         (["in.tif", "-o", "l.tif", "--intensities", "as displayed"], "need a window"),
         (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
+        (["in.tif", "-o", "l.tif", "--workers", "2"], "--workers needs a scheduler"),
+        (["in.tif", "-o", "l.tif", "--threads", "0"], "--threads must be at least 1"),
+        (["in.tif", "-o", "l.tif", "--resume", "--overwrite"], "give only one of them"),
         (["in.tif", "in.tif", "--try-plane", "z=1"], "tried on one image"),
     ],
 )
@@ -202,3 +206,19 @@ def test_what_a_command_cannot_do_is_one_sentence(arguments, message, tmp_path, 
     assert answer.exit_code == 1
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("where", [["-o", "labels.tif"], ["--try-plane", "y=0"]])
+def test_the_threads_of_this_process_are_those_that_are_asked_for(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("in.tif", np.zeros((20, 30), np.uint8))
+    asked = []
+
+    def load(*_, threads, **__):
+        asked.append(threads)
+        raise InputError("That is enough.")
+
+    monkeypatch.setattr(segmenter, "_LOADED", {})
+    monkeypatch.setattr(segmenter, "load_model", load)
+    assert "That is enough." in command("in.tif", *where, "--threads", "3").stderr
+    assert asked == [3]

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from napari_sam2_openvino.batch.dask_runner import DaskRunner
@@ -28,6 +29,8 @@ class BatchJob:
         The axes of all images.
     runner : DaskRunner, optional
         The workers that segment planes; without it this process does.
+    threads : int, optional
+        Processor threads that this process uses; all without it. Workers have their own.
 
     Examples
     --------
@@ -44,6 +47,7 @@ class BatchJob:
         *,
         axes: str | None = None,
         runner: DaskRunner | None = None,
+        threads: int | None = None,
     ) -> None:
         if not images:
             raise InputError("There is no image to segment: give one or more.")
@@ -51,6 +55,7 @@ class BatchJob:
         self._settings = settings
         self._axes = axes
         self._runner = runner
+        self._threads = threads
         self._cancelled = False
         self._stacks: dict[int, _Progressing] = {}
         self._pace = Pace()
@@ -80,7 +85,7 @@ class BatchJob:
         """
         self._pace = Pace()
         yield Progress("Starting", 0.0)
-        runner: Runner = self._runner or run_here
+        runner: Runner = self._runner or partial(run_here, threads=self._threads)
         steps = runner(self._tasks(), lambda: self._cancelled)
         with contextlib.closing(steps):
             try:
