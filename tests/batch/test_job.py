@@ -15,8 +15,9 @@ from tests.batch.segmenters import BrightSpots
 from tests.batch.stacks import spots
 
 from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
-from napari_sam2_openvino.batch.parameters import BatchParameters, PlaneParameters
+from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.normalize import to_rgb
@@ -132,6 +133,16 @@ def test_some_planes_only(tmp_path):
     assert job.report.stacks[0].n_planes == 2
 
 
+def test_planes_with_few_bright_pixels_are_not_empty_and_set_no_mark(tmp_path):
+    stack = np.zeros((3, 48, 64), np.uint16)
+    stack[0, 4, 5] = 60_000
+    stack[1] = spots((48, 64), seed=3)
+    options = BatchParameters(planes=PlaneParameters(skip_empty=0.2))
+    run(stack, tmp_path / "labels.zarr", axes="zyx", parameters=options)
+    labels, _ = read(tmp_path / "labels.zarr")
+    assert labels.any(axis=(1, 2)).tolist() == [True, True, False]
+
+
 def test_empty_planes_are_skipped(tmp_path):
     image = STACK.copy()
     rng = np.random.default_rng(5)
@@ -202,6 +213,24 @@ def test_cancel_keeps_what_is_done(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "labels.zarr")[0], expected(STACK))
 
 
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif", "labels.npy"])
+@pytest.mark.parametrize("stage", ["Linking", "Writing"])
+def test_cancel_while_planes_are_linked_and_written(stage, name, tmp_path):
+    linked = BatchParameters(linking=LinkParameters("z"))
+    run(STACK, tmp_path / f"whole {name}", parameters=linked)
+    job = BatchJob([(STACK, tmp_path / name)], settings(parameters=linked))
+    steps = job.run()
+    while not next(steps).stage.startswith(stage):
+        pass
+    job.cancel()
+    with pytest.raises(JobCancelledError):
+        next(steps)
+    assert not (tmp_path / f"{name}.json").exists()
+    assert run(STACK, tmp_path / name, parameters=linked, resume=True).report.is_whole
+    whole = read(tmp_path / f"whole {name}")[0]
+    np.testing.assert_array_equal(read(tmp_path / name)[0], whole)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -247,6 +276,13 @@ def test_sizes_of_pixels_go_into_the_store(tmp_path):
     run(tmp_path / "labels.zarr", tmp_path / "again.zarr")
     with open_image(tmp_path / "again.zarr") as file:
         assert file.scale == (5, 2, 0.5, 0.25)
+
+
+def test_sizes_of_layers_that_are_none_are_not_known():
+    layer = Image(spots((3, 40, 50)), scale=(5, -2, 0.5), units=("um", "um", "um"))
+    image = stack_image(layer, "zyx")
+    assert image.scale == (5, 1, 0.5)
+    assert image.units == ("micrometer", "", "micrometer")
 
 
 def test_ome_zarr_and_napari_read_the_store(tmp_path):

@@ -92,13 +92,37 @@ def test_a_table_says_what_is_where(frame, wanted):
     assert placed(frame) == wanted
 
 
-def test_rectangles_of_a_shapes_layer():
+def rectangles(*shapes):
+    """Return a table as napari saves a Shapes layer, of squares at one place."""
     rows = [
-        [3, "rectangle", number, 1, 2, y, x]
+        [shape, "rectangle", number, 1, 2, y, x]
+        for shape in shapes
         for number, (y, x) in enumerate([(5, 6), (5, 16), (15, 16), (15, 6)])
     ]
     columns = ["index", "shape-type", "vertex-index", "axis-0", "axis-1", "axis-2", "axis-3"]
-    frame = pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [([7, 9], [7, 9]), ([2, None], [2, 3]), (["a", "a"], [1, 1]), (None, None)]
+)
+def test_objects_of_rectangles_are_those_of_their_column(given, wanted):
+    frame = rectangles(0, 1)
+    if given is not None:
+        frame["obj_id"] = pd.Series(np.repeat(np.array(given, object), 4))
+    assert [obj_id for _, obj_id, _ in placed(frame)] == (wanted or [1, 2])
+
+
+def test_signs_do_not_depend_on_the_file():
+    """A column of labels that holds numbers of objects holds no signs for any file."""
+    frame = table(x=[1, 2, 3], y=[3, 4, 5], label=[0, 1, 7], file=["in.tif", "in.tif", "b.tif"])
+    assert [mark.is_positive for *_, mark in placed(frame)] == [True, True]
+    frame["label"] = [0, 1, 1]
+    assert [mark.is_positive for *_, mark in placed(frame)] == [False, True]
+
+
+def test_rectangles_of_a_shapes_layer():
+    frame = rectangles(3)
     assert placed(frame) == [((1, 2), 1, Mark("box", ((6.0, 5.0), (16.0, 15.0))))]
     frame["shape-type"] = "ellipse"
     with pytest.raises(InputError, match="rectangles are read"):

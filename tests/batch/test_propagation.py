@@ -12,6 +12,7 @@ import tifffile
 import torch
 import zarr
 from tests.reference import perturbed_model
+from typer.testing import CliRunner
 
 from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
@@ -20,6 +21,7 @@ from napari_sam2_openvino.batch.volume_prompts import (
     prompts_from_labels,
     read_prompts,
 )
+from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import MaskCut
@@ -191,25 +193,28 @@ def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
     all_planes[3] = labelled
     path = tmp_path / "labels.tif"
     tifffile.imwrite(path, all_planes if is_stack else labelled)
-    found = prompts_from_labels(path, 3, 7)
+    found = prompts_from_labels(path, 3, 7, HW)
     if is_stack:
-        assert prompts_from_labels(path, None, 7) == found
+        assert prompts_from_labels(path, None, 7, HW) == found
     else:
         with pytest.raises(InputError, match="labels of one plane: say which"):
-            prompts_from_labels(path, None, 7)
+            prompts_from_labels(path, None, 7, HW)
     with pytest.raises(InputError, match="Planes are 0 to 6"):
-        prompts_from_labels(path, 7, 7)
+        prompts_from_labels(path, 7, 7, HW)
     assert [(each.obj_id, each.plane) for each in found.prompts] == [(2, 3), (7, 3)]
     for each in found.prompts:
         cut = each.mask.value()
         assert cut.mask.sum() == np.count_nonzero(labelled == each.obj_id)
     tifffile.imwrite(tmp_path / "others.tif", np.zeros((5, *HW), np.uint16))
     with pytest.raises(InputError, match="labels of one plane or of 7"):
-        prompts_from_labels(tmp_path / "others.tif", 3, 7)
+        prompts_from_labels(tmp_path / "others.tif", 3, 7, HW)
+    tifffile.imwrite(tmp_path / "turned.tif", np.ones((7, *HW[::-1]), np.uint16))
+    with pytest.raises(InputError, match=r"as the volume has, but theirs are .* choose labels"):
+        prompts_from_labels(tmp_path / "turned.tif", 3, 7, HW)
     tifffile.imwrite(tmp_path / "empty.tif", np.zeros((7, *HW), np.uint16))
     for place, plane in (("any plane", None), ("plane 2", 2)):
         with pytest.raises(InputError, match=f"no object on {place}"):
-            prompts_from_labels(tmp_path / "empty.tif", plane, 7)
+            prompts_from_labels(tmp_path / "empty.tif", plane, 7, HW)
     job = PropagationJob(stack(), found, tmp_path / "out.zarr", PropagationSettings(recipe))
     for _ in job.run():
         pass
@@ -260,3 +265,10 @@ def test_the_command_asks_where_objects_are(tmp_path):
     )
     assert done.returncode == 1
     assert "Say where objects are: --prompts" in done.stderr
+
+
+def test_the_command_does_not_both_resume_and_overwrite():
+    arguments = ["stack.tif", "--prompts", "prompts.json", "-o", "out.zarr"]
+    answer = CliRunner().invoke(app, ["propagate", *arguments, "--resume", "--overwrite"])
+    assert answer.exit_code == 1
+    assert "give only one of them" in answer.stderr

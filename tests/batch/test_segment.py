@@ -1,6 +1,7 @@
 """`segment_stack` and `napari-sam2 segment`, with the starter."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.batch.test_job import read
 from typer.testing import CliRunner
 
 from napari_sam2_openvino import segment_stack
+from napari_sam2_openvino.batch import segmenter
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
@@ -121,6 +123,17 @@ def test_a_loaded_model_is_not_loaded_again(starter_model):
     assert ModelRecipe.of("starter", precision="f32").load(threads=1) is other
 
 
+def test_a_model_that_was_replaced_under_its_name_is_loaded_anew(starter_model, tmp_path):
+    recipe = ModelRecipe(shutil.copytree(starter_model.folder, tmp_path / "model"))
+    first = recipe.load(threads=1)
+    assert recipe.load(threads=1) is first
+    with (recipe.folder / "mask_decoder.xml").open("a") as file:
+        file.write("<!-- Another one. -->")
+    second = recipe.load(threads=1)
+    assert second.key != first.key
+    assert recipe.load(threads=1) is second
+
+
 def test_the_command_writes_the_labels_of_a_file(stack, wanted, tmp_path):
     tifffile.imwrite(tmp_path / "in.tif", stack, metadata={"axes": "ZYX"})
     arguments = tmp_path / "in.tif", "-o", tmp_path / "labels.zarr", *OPTIONS, "--precision", "f32"
@@ -180,6 +193,9 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--channels", "a"], "--channels takes numbers"),
         (["in.tif", "-o", "l.tif", "--intensities", "as displayed"], "need a window"),
         (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
+        (["in.tif", "-o", "l.tif", "--workers", "2"], "--workers needs a scheduler"),
+        (["in.tif", "-o", "l.tif", "--threads", "0"], "--threads must be at least 1"),
+        (["in.tif", "-o", "l.tif", "--resume", "--overwrite"], "give only one of them"),
         (["in.tif", "in.tif", "--try-plane", "z=1"], "tried on one image"),
     ],
 )
@@ -190,3 +206,19 @@ def test_what_a_command_cannot_do_is_one_sentence(arguments, message, tmp_path, 
     assert answer.exit_code == 1
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("where", [["-o", "labels.tif"], ["--try-plane", "y=0"]])
+def test_the_threads_of_this_process_are_those_that_are_asked_for(where, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("in.tif", np.zeros((20, 30), np.uint8))
+    asked = []
+
+    def load(*_, threads, **__):
+        asked.append(threads)
+        raise InputError("That is enough.")
+
+    monkeypatch.setattr(segmenter, "_LOADED", {})
+    monkeypatch.setattr(segmenter, "load_model", load)
+    assert "That is enough." in command("in.tif", *where, "--threads", "3").stderr
+    assert asked == [3]

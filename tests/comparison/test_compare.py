@@ -140,6 +140,16 @@ def test_labels_must_fit(labels, said):
         list(sample_images([np.zeros((9, 9), np.uint8)], labels, 20))
 
 
+def test_what_is_wrong_with_an_image_is_said_as_it_is():
+    def images():
+        yield np.zeros((9, 9), np.uint8)
+        raise InputError("The image b.png cannot be read: check that it is whole.")
+
+    labels = [np.zeros((9, 9), np.uint8)] * 2
+    with pytest.raises(InputError, match=r"b\.png cannot be read"):
+        list(sample_images(images(), labels, 20))
+
+
 def test_a_report_is_read_as_it_was_saved(of_damaged, of_twin, tmp_path):
     for number, report in enumerate((of_damaged[0], of_twin)):
         report.save(tmp_path / f"{number} é")

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from tests.drawn_candidates import disc
+from tests.drawn_candidates import candidates_of, disc, rectangle
 from tests.exact_model import ExactModel, numbered
 
 from napari_sam2_openvino.core.all_objects import (
+    _Search,
     default_parameters,
     find_objects,
     kept_thresholds,
@@ -199,6 +200,21 @@ def coins():
     from skimage import data
 
     return data.coins()
+
+
+def test_of_duplicates_in_a_tile_the_one_that_passes_is_kept():
+    """The first has the higher score, but is too blurred at the thresholds in force."""
+    masks = [rectangle(10, 10, 40, 40), rectangle(10, 10, 40, 41), rectangle(60, 90, 30, 30)]
+    found = candidates_of(masks, [0.95, 0.9, 0.5], [0.4, 0.9, 0.9])
+    search = _Search(ExactModel(), None, PARAMETERS, True, lambda: False, None)
+    (tile, *_) = plan_tiles(found.image_hw, 256, PARAMETERS.tiling)
+    kept = search.worth_keeping(found, tile)
+    assert kept.iou_predictions.tolist() == pytest.approx([0.9, 0.5])
+    assert len(kept.filter(PARAMETERS.filter)) == 1
+    # Where none passes, or both do, the score decides.
+    for stability in (0.4, 0.9):
+        equal = candidates_of(masks[:2], [0.95, 0.9], [stability, stability])
+        assert search.worth_keeping(equal, tile).iou_predictions.tolist() == pytest.approx([0.95])
 
 
 @pytest.mark.parametrize("crop_n_layers", [0, 1])

@@ -55,7 +55,24 @@ def test_nan_and_infinity_do_not_spoil_the_rest():
     np.testing.assert_allclose(rgb[1:].astype(int), clean[1:], atol=1)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int32, np.float16, np.float64])
+def test_a_few_pixels_on_an_even_ground_are_seen(dtype):
+    image = np.full((100, 100), 7, dtype)
+    image[5, 5:9] = [27, 47, 67, 107]
+    assert to_rgb(image)[5, 4:9, 0].tolist() == [0, 51, 102, 153, 255]
+    if image.dtype.kind == "f":
+        image[0, :3] = [np.nan, np.inf, -np.inf]
+        assert measure_stretch([image], Normalization()) == Stretch(7, 107)
+
+
+def test_the_few_pixels_of_a_whole_stack_are_pooled():
+    planes = [np.zeros((50, 50), np.uint16) for _ in range(3)]
+    planes[0][3, 3], planes[2][3, 3] = 50, 200
+    assert measure_stretch(planes, Normalization()) == Stretch(0, 200)
+
+
 def test_constant_and_bool_images():
+    assert (to_rgb(np.full((4, 4), 7, np.uint16)) == 0).all()
     assert (to_rgb(np.full((4, 4), 7.5)) == 0).all()
     np.testing.assert_array_equal(to_rgb(np.eye(3, dtype=bool))[..., 0], np.eye(3) * 255)
 

@@ -1,5 +1,7 @@
 """Images of many formats, read in parts; labels written whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tifffile
@@ -14,7 +16,7 @@ from napari_sam2_openvino._files.images import (
     save_labels,
     scratch_labels,
 )
-from napari_sam2_openvino._files.tiff_pages import TiffPages
+from napari_sam2_openvino._files.tiff_pages import PagesOfFiles, TiffPages
 from napari_sam2_openvino.core.errors import InputError
 
 STACK = np.random.default_rng(0).integers(0, 60000, (4, 3, 70, 90)).astype(np.uint16)
@@ -111,6 +113,55 @@ def test_ome_tiff_with_its_pyramid(tmp_path):
         np.testing.assert_array_equal(image.levels[1][3, 2], STACK[3, 2, ::2, ::2])
 
 
+OME_XML = """<?xml version="1.0"?>
+<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{own}">
+<Image ID="I:0"><Pixels ID="P:0" DimensionOrder="XYZCT" Type="uint16" SizeX="90" SizeY="70"
+SizeZ="{n}" SizeC="1" SizeT="1">{planes}</Pixels></Image></OME>"""
+OME_PLANE = """<TiffData IFD="0" FirstZ="{z}" PlaneCount="1">
+<UUID FileName="{z}.ome.tif">urn:uuid:{z}</UUID></TiffData>"""
+
+
+def write_planes_as_files(folder, planes, **options):
+    """Write an OME-TIFF of one file for each plane, each of which stands for them all."""
+    entries = "".join(OME_PLANE.format(z=z) for z in range(len(planes)))
+    paths = [folder / f"{z}.ome.tif" for z in range(len(planes))]
+    for z, path in enumerate(paths):
+        with tifffile.TiffWriter(path, ome=False) as writer:
+            xml = OME_XML.format(own=z, n=len(planes), planes=entries)
+            writer.write(
+                planes[z], description=xml, metadata=None, photometric="minisblack", **options
+            )
+    return paths
+
+
+@pytest.mark.parametrize("opened", [0, 2])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (32, 48)}], ids=str)
+def test_planes_of_an_ome_tiff_of_several_files_are_those_of_each_file(options, opened, tmp_path):
+    planes = STACK[:, 0]
+    path = write_planes_as_files(tmp_path, planes, **options)[opened]
+    with open_image(path) as image:
+        pages = image.levels[0]
+        assert isinstance(pages, PagesOfFiles)
+        assert image.axes == "ZYX"
+        np.testing.assert_array_equal(np.asarray(pages), planes)
+        np.testing.assert_array_equal(pages[1:3, 20:33, 7], planes[1:3, 20:33, 7])
+        assert pages[1, 5:5].shape == (0, 90)
+        with ThreadPoolExecutor(4) as pool:
+            read = pool.map(lambda number: pages[number % 4], range(100))
+            for number, plane in enumerate(read):
+                np.testing.assert_array_equal(plane, planes[number % 4])
+
+
+def test_a_plane_whose_file_is_missing_is_black(tmp_path):
+    planes = STACK[:, 0]
+    paths = write_planes_as_files(tmp_path, planes)
+    paths[2].unlink()
+    with open_image(paths[1]) as image:
+        np.testing.assert_array_equal(image.levels[0][1], planes[1])
+        np.testing.assert_array_equal(image.levels[0][3], planes[3])
+        assert not image.levels[0][2].any()
+
+
 def test_imagej_stack(tmp_path):
     with write_and_open(tmp_path, imagej=True, metadata={"axes": "TCYX"}) as image:
         np.testing.assert_array_equal(image.levels[0][2, 1], STACK[2, 1])
@@ -144,6 +195,40 @@ def test_zarr_array_group_and_ome_zarr(tmp_path):
     zarr.open_group(tmp_path / "plain.zarr", mode="w").create_array("0", data=STACK)
     with open_image(tmp_path / "plain.zarr") as image:
         assert image.levels[0].shape == STACK.shape
+
+
+@pytest.mark.parametrize("wrong", [0, -2, float("inf"), float("nan")])
+def test_sizes_of_pixels_that_are_none_are_not_known(wrong, tmp_path):
+    known = {"PhysicalSizeX": 0.25, "PhysicalSizeY": wrong, "PhysicalSizeZ": 2}
+    with write_and_open(
+        tmp_path, "in.ome.tif", STACK[:, 0], metadata={"axes": "ZYX", **known}
+    ) as image:
+        assert (image.scale, image.units) == ((2, 1, 0.25), ("µm", "", "µm"))
+    with write_and_open(
+        tmp_path,
+        pixels=STACK[:, 0],
+        imagej=True,
+        resolution=(4, 2),
+        metadata={"axes": "ZYX", "spacing": wrong, "unit": "um"},
+    ) as image:
+        assert (image.scale, image.units) == ((1, 0.5, 0.25), ("", "um", "um"))
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=STACK[:, 0])
+    axes = [{"name": name, "unit": "micrometer"} for name in "zyx"]
+    scales = [{"type": "scale", "scale": [2, wrong, 0.25]}]
+    datasets = [{"path": "0", "coordinateTransformations": scales}]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
+    with open_image(tmp_path / "in.zarr") as image:
+        assert (image.scale, image.units) == ((2, 1, 0.25), ("micrometer", "", "micrometer"))
+
+
+def test_grey_with_alpha_is_grey(tmp_path):
+    grey = PillowImage.fromarray(COLOUR[..., 0])
+    grey.putalpha(PillowImage.fromarray(COLOUR[..., 1]))
+    grey.save(tmp_path / "grey.png")
+    with open_image(tmp_path / "grey.png") as image:
+        assert image.axes == "YX"
+        np.testing.assert_array_equal(image.levels[0], COLOUR[..., 0])
 
 
 def test_npy_stays_on_disk_and_png_is_read(tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.physical import sizes_of_ome_zarr, sizes_of_tiff
 from napari_sam2_openvino._files.replacing import replacing
-from napari_sam2_openvino._files.tiff_pages import TiffPages
+from napari_sam2_openvino._files.tiff_pages import PagesOfFiles, TiffPages
 from napari_sam2_openvino.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
     from skimage.io import imread
 
     pixels = imread(path)
+    if pixels.ndim == 3 and pixels.shape[-1] == 2:
+        # Grey with alpha, which is no channel to look at.
+        pixels = pixels[..., 0]
     return ImageFile(path, (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, ""))
 
 
@@ -110,11 +113,14 @@ def _open_tiff(path: Path, stack: contextlib.ExitStack) -> ImageFile:
 
     file = stack.enter_context(tifffile.TiffFile(path))
     series = file.series[0]
-    levels = tuple(_tiff_array(path, level) for level in series.levels)
+    of_files = PagesOfFiles.is_needed(series)
+    levels = tuple(_tiff_array(path, level, of_files=of_files) for level in series.levels)
     return ImageFile(path, levels, series.axes, *sizes_of_tiff(file, series.axes))
 
 
-def _tiff_array(path: Path, level: "tifffile.TiffPageSeries") -> Any:
+def _tiff_array(path: Path, level: "tifffile.TiffPageSeries", *, of_files: bool) -> Any:
+    if of_files:
+        return PagesOfFiles(level) if PagesOfFiles.can_read(level) else level.asarray()
     if level.dataoffset is not None and level.keyframe.is_memmappable:
         dtype = np.dtype(level.dtype).newbyteorder(level.keyframe.parent.byteorder)
         return np.memmap(path, dtype, "r", level.dataoffset, level.shape)

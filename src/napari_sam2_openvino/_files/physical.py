@@ -1,13 +1,21 @@
 """Sizes of pixels as image files tell them: OME-TIFF, ImageJ's TIFF, OME-Zarr."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import tifffile
 
+Size = tuple[float, str]
+"""Size of a pixel along an axis and its unit, "" where there is none."""
 Sizes = tuple[tuple[float, ...], tuple[str, ...]]
 """Size of a pixel along each axis and its unit, "" where there is none."""
+
+
+def known_size(size: float, unit: str) -> Size:
+    """Return a size and its unit, or 1 without a unit in place of what is no size."""
+    return (float(size), unit) if isfinite(size) and size > 0 else (1.0, "")
 
 
 def sizes_of_tiff(file: "tifffile.TiffFile", axes: str) -> Sizes:
@@ -31,7 +39,7 @@ def sizes_of_tiff(file: "tifffile.TiffFile", axes: str) -> Sizes:
     return tuple(size for size, _ in sizes), tuple(unit for _, unit in sizes)
 
 
-def _ome_sizes(metadata: str) -> dict[str, tuple[float, str]]:
+def _ome_sizes(metadata: str) -> dict[str, Size]:
     import tifffile
 
     images = tifffile.xml2dict(metadata)["OME"]["Image"]
@@ -42,11 +50,11 @@ def _ome_sizes(metadata: str) -> dict[str, tuple[float, str]]:
         ("T", "TimeIncrement", "s"),
     ):
         if name in about:
-            found[axis] = float(about[name]), about.get(f"{name}Unit", default)
+            found[axis] = known_size(float(about[name]), about.get(f"{name}Unit", default))
     return found
 
 
-def _imagej_sizes(file: "tifffile.TiffFile") -> dict[str, tuple[float, str]]:
+def _imagej_sizes(file: "tifffile.TiffFile") -> dict[str, Size]:
     about: Mapping[str, Any] = file.imagej_metadata or {}
     unit = str(about.get("unit", ""))
     tags = file.pages.first.tags
@@ -57,11 +65,11 @@ def _imagej_sizes(file: "tifffile.TiffFile") -> dict[str, tuple[float, str]]:
         tag = tags.get(name)
         # Pixels in one unit, as a fraction.
         if tag is not None and tag.value[0] > 0:
-            found[axis] = tag.value[1] / tag.value[0], unit
+            found[axis] = known_size(tag.value[1] / tag.value[0], unit)
     if "spacing" in about:
-        found["Z"] = float(about["spacing"]), unit
+        found["Z"] = known_size(float(about["spacing"]), unit)
     if "finterval" in about:
-        found["T"] = float(about["finterval"]), "s"
+        found["T"] = known_size(float(about["finterval"]), "s")
     return found
 
 
@@ -83,5 +91,8 @@ def sizes_of_ome_zarr(multiscale: Mapping[str, Any]) -> Sizes:
         factors = each.get("scale", ()) if each.get("type") == "scale" else ()
         if len(factors) == len(scale):
             scale = [size * factor for size, factor in zip(scale, factors, strict=True)]
+    if not transformations:
+        return (), ()
     units = [str(axis.get("unit", "")) if isinstance(axis, dict) else "" for axis in axes]
-    return (tuple(scale), tuple(units)) if transformations else ((), ())
+    sizes = [known_size(*each) for each in zip(scale, units, strict=True)]
+    return tuple(size for size, _ in sizes), tuple(unit for _, unit in sizes)

@@ -1,5 +1,6 @@
 """Compressed TIFF stacks as arrays of which only the tiles that are asked for are unpacked."""
 
+import threading
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,6 @@ class TiffPages:
     """
 
     def __init__(self, series: "tifffile.TiffPageSeries") -> None:
-        assert series.parent is not None
-        self._file = series.parent.filehandle
         self._series = series
         self._keyframe = series.keyframe
         self.shape = tuple(int(length) for length in series.shape)
@@ -81,7 +80,7 @@ class TiffPages:
             for column in range(columns[0] // width, columns[-1] // width + 1)
         ]
         tables = page.jpegtables
-        segments = self._file.read_segments(
+        segments = page.parent.filehandle.read_segments(
             [page.dataoffsets[each] for each in numbers],
             [page.databytecounts[each] for each in numbers],
             indices=numbers,
@@ -106,3 +105,52 @@ class TiffPages:
             source.append(slice(ranges[2][0], ranges[2][-1] + 1))
             target.append(slice(None))
         result[tuple(target)] = tile[tuple(source)]
+
+
+class PagesOfFiles(TiffPages):
+    """A series whose pages lie in several files, read page by page; safe to use from threads.
+
+    A page is unpacked whole, and the last one is kept, as its parts are often read one by one.
+
+    Parameters
+    ----------
+    series : tifffile.TiffPageSeries
+        For which `can_read` is true.
+    """
+
+    # Levels of an image share files, which are opened and closed for each page.
+    _lock = threading.Lock()
+
+    def __init__(self, series: "tifffile.TiffPageSeries") -> None:
+        super().__init__(series)
+        self.chunks = (1,) * len(self._lead) + tuple(self._keyframe.shape)
+        self._last: tuple[int, NDArray[Any]] | None = None
+
+    @staticmethod
+    def is_needed(series: "tifffile.TiffPageSeries") -> bool:
+        """Whether pages of the finest level lie elsewhere than in the file that was opened."""
+        return series.is_multifile or series.keyframe.parent is not series.parent
+
+    def _read_page(self, number: int, ranges: list[range], result: NDArray[Any]) -> None:
+        if all(len(each) for each in ranges):
+            with self._lock:
+                pixels = self._page(number)
+            if pixels is not None:
+                result[...] = pixels[tuple(slice(each[0], each[-1] + 1) for each in ranges)]
+
+    def _page(self, number: int) -> NDArray[Any] | None:
+        page = self._series.pages[number]
+        if page is None:
+            return None
+        if self._last is None or self._last[0] != number:
+            self._last = None
+            file = page.parent.filehandle
+            was_closed = file.closed
+            if was_closed:
+                file.open()
+            try:
+                self._last = number, page.asarray()
+            finally:
+                if was_closed:
+                    file.close()
+        return self._last[1]

@@ -1,12 +1,22 @@
 """Which planes of a stack are empty."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2_openvino.batch.axes import Axes
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.normalize import ChannelView, measure_stretch
+from napari_sam2_openvino.core.normalize import (
+    HIGH_PERCENTILE,
+    LOW_PERCENTILE,
+    ChannelView,
+    Stretch,
+    measure_percentiles,
+    measure_stretch,
+)
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.planes import STACK_PLANES
 from napari_sam2_openvino.core.reading import ImageArrays, sample_plane
@@ -14,14 +24,15 @@ from napari_sam2_openvino.core.types import PlaneIndex
 
 # Enough of a plane to say how much contrast it has.
 _PIXELS = 1 << 20
-_PERCENTILES = Normalization("percentiles")
 
 
 @dataclass(frozen=True)
 class Emptiness:
     """Planes with little contrast are empty: the fluorescence above and below a specimen.
 
-    The contrast of a plane is the difference between its percentiles 99.5 and 0.5.
+    The contrast of a plane is the difference between its percentiles 99.5 and 0.5, or of a plane
+    that has none by them, between maximum and minimum; the latter sets no mark for other planes,
+    as a single hot pixel would.
 
     Parameters
     ----------
@@ -53,7 +64,7 @@ class Emptiness:
             plane = axes.plane(axes.position(int(number)))
             # A plane that cannot be read is told of when its turn comes.
             try:
-                rows.append(_contrasts(arrays, plane, view))
+                rows.append(_contrasts(arrays, plane, view, _percentiles))
             except InputError:
                 continue
         highest = np.max(rows, axis=0) if rows else np.zeros(max(1, len(view.indices)))
@@ -67,18 +78,31 @@ class Emptiness:
         InputError
             If it cannot be read, or no pixel of it is a number.
         """
-        found = _contrasts(arrays, plane, view)
+        found = _contrasts(arrays, plane, view, _percentiles_or_limits)
         return all(each <= least for each, least in zip(found, self.contrasts, strict=True))
 
 
-def _contrasts(arrays: ImageArrays, plane: PlaneIndex, view: ChannelView) -> list[float]:
+def _percentiles(samples: Sequence[NDArray[Any]]) -> Stretch:
+    return measure_percentiles(samples, (LOW_PERCENTILE, HIGH_PERCENTILE))
+
+
+def _percentiles_or_limits(samples: Sequence[NDArray[Any]]) -> Stretch:
+    stretch = measure_stretch(samples, Normalization("percentiles"))
+    assert stretch is not None
+    return stretch
+
+
+def _contrasts(
+    arrays: ImageArrays,
+    plane: PlaneIndex,
+    view: ChannelView,
+    measure: Callable[[Sequence[NDArray[Any]]], Stretch],
+) -> list[float]:
     contrasts = []
     for channel in view.indices or (None,):
         index = list(plane.index)
         if channel is not None and view.axis is not None:
             index[view.axis] = channel
-        samples = sample_plane(arrays, PlaneIndex(tuple(index)), _PIXELS)
-        stretch = measure_stretch(samples, _PERCENTILES)
-        assert stretch is not None
+        stretch = measure(sample_plane(arrays, PlaneIndex(tuple(index)), _PIXELS))
         contrasts.append(stretch.high - stretch.low)
     return contrasts

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2_openvino._files.images import check_not_read, open_image
+from napari_sam2_openvino._files.physical import known_size
 from napari_sam2_openvino.batch.axes import Axes, name_axes
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.normalize import MOST_CHANNELS, ChannelView, check_dtype
@@ -197,10 +198,11 @@ def _with_sizes(image: StackImage, scale: Sequence[float], units: Sequence[str])
     if len(scale) < len(letters.removesuffix("S")):
         return image
     places = [letters.index(letter) for letter in image.axes.labels_letters]
+    sizes = [
+        known_size(scale[place], _long_unit(units[place]) if units else "") for place in places
+    ]
     return replace(
-        image,
-        scale=tuple(float(scale[place]) for place in places),
-        units=tuple(_long_unit(units[place]) if units else "" for place in places),
+        image, scale=tuple(size for size, _ in sizes), units=tuple(unit for _, unit in sizes)
     )
 
 

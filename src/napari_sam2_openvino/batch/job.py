@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from napari_sam2_openvino.batch.dask_runner import DaskRunner
@@ -12,7 +13,7 @@ from napari_sam2_openvino.batch.plane_work import PlaneOutcome, StackTask
 from napari_sam2_openvino.batch.reports import BatchReport, StackReport
 from napari_sam2_openvino.batch.runners import PlaneTask, Runner, run_here
 from napari_sam2_openvino.batch.stack import Stack, StackSettings
-from napari_sam2_openvino.core.errors import InputError, Sam2Error
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
 
@@ -28,6 +29,8 @@ class BatchJob:
         The axes of all images.
     runner : DaskRunner, optional
         The workers that segment planes; without it this process does.
+    threads : int, optional
+        Processor threads that this process uses; all without it. Workers have their own.
 
     Examples
     --------
@@ -44,6 +47,7 @@ class BatchJob:
         *,
         axes: str | None = None,
         runner: DaskRunner | None = None,
+        threads: int | None = None,
     ) -> None:
         if not images:
             raise InputError("There is no image to segment: give one or more.")
@@ -51,6 +55,7 @@ class BatchJob:
         self._settings = settings
         self._axes = axes
         self._runner = runner
+        self._threads = threads
         self._cancelled = False
         self._stacks: dict[int, _Progressing] = {}
         self._pace = Pace()
@@ -80,7 +85,7 @@ class BatchJob:
         """
         self._pace = Pace()
         yield Progress("Starting", 0.0)
-        runner: Runner = self._runner or run_here
+        runner: Runner = self._runner or partial(run_here, threads=self._threads)
         steps = runner(self._tasks(), lambda: self._cancelled)
         with contextlib.closing(steps):
             try:
@@ -126,8 +131,13 @@ class BatchJob:
             if stack.pending:
                 continue
             try:
-                for progress in stack.stack.finish():
-                    yield replace(progress, done=self._share())
+                with contextlib.closing(stack.stack.finish()) as steps:
+                    for progress in steps:
+                        if self._cancelled:
+                            raise JobCancelledError("The batch was cancelled.")
+                        yield replace(progress, done=self._share())
+            except JobCancelledError:
+                raise
             except Sam2Error as error:
                 stack.problems.append(str(error))
             self._reports[number] = stack.report()

@@ -1,6 +1,7 @@
 """A table of points and boxes: which object, on which plane, of which file."""
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,21 +78,19 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     names = {str(name).strip().lower(): name for name in table.columns}
     known = table.rename(columns={name: key for key, name in names.items()})
     known = known.reset_index(drop=True)
-    groups = read_objects(known) if len(known) else None
-    ids = _ids(known, groups)
+    signs = read_signs(known) or [True] * len(known)
+    ids = _ids(known, signs)
     column = next((name for name in _FILES if name in known), None)
     if column is not None:
-        # Numbers are given out before, so that they do not depend on the file.
+        # Signs and numbers are decided before, so that they do not depend on the file.
         mine = known[column].astype(str).str.replace("\\", "/").str.split("/").str[-1] == file
-        ids, known = (
-            [obj_id for obj_id, is_mine in zip(ids, mine, strict=True) if is_mine],
-            known[mine].reset_index(drop=True),
-        )
+        ids, signs = list(compress(ids, mine)), list(compress(signs, mine))
+        known = known[mine].reset_index(drop=True)
     if known.empty:
         raise InputError(
             f"The table of prompts has no row about {file}: add some, or leave it out."
         )
-    marks, rows, places = _marks(known, axes)
+    marks, rows, places = _marks(known, signs, axes)
     found = []
     for mark, row, place in zip(marks, rows, places, strict=True):
         _check_place(mark, row, place, axes)
@@ -102,14 +101,16 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     return tuple(found)
 
 
-def _ids(known: "pd.DataFrame", groups: list[Any] | None) -> list[int]:
+def _ids(known: "pd.DataFrame", signs: list[bool]) -> list[int]:
     """Return the number of each row's object."""
-    signs = read_signs(known) or [True] * len(known)
+    groups = (read_objects(known) if len(known) else None) or [None] * len(known)
     if set(known) >= _SHAPES:
-        groups = known["index"].tolist() if groups is None else groups
-        groups = [("shape", group) for group in groups]
-    if groups is None:
-        groups = [None] * len(known)
+        # The vertices of a shape are one object, whose number is no object's.
+        shapes = known["index"].tolist()
+        groups = [
+            ("shape", shape) if group is None else group
+            for group, shape in zip(groups, shapes, strict=True)
+        ]
     given = [int(group) for group in groups if _is_id(group)]
     # Numbers that are given out begin above those that are there.
     first, numbers = max(given, default=0) + 1, dict[Any, int]()
@@ -130,9 +131,10 @@ def _is_id(group: Any) -> bool:
     return bool(is_number and group >= 1 and float(group).is_integer())
 
 
-def _marks(known: "pd.DataFrame", axes: Axes) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
+def _marks(
+    known: "pd.DataFrame", signs: list[bool], axes: Axes
+) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
     """Return the marks, the row of each, and where they are along the axes before the planes'."""
-    signs = read_signs(known) or [True] * len(known)
     if set(known) >= _SHAPES:
         return _rectangles(known, axes)
     corners = read_boxes(known)

@@ -45,12 +45,12 @@ class Runner(Protocol):
 
 
 def run_here(
-    tasks: Iterator[PlaneTask], cancelled: Cancelled
+    tasks: Iterator[PlaneTask], cancelled: Cancelled, *, threads: int | None = None
 ) -> Generator[PlaneDone | None, None, None]:
-    """Segment planes in this process, see `Runner`."""
+    """Segment planes in this process, see `Runner`, by so many processor threads; None for all."""
     with contextlib.closing(PlaneWorker()) as worker:
         for stack, task, number in tasks:
-            with contextlib.closing(worker.segment(task, number, None, cancelled)) as steps:
+            with contextlib.closing(worker.segment(task, number, threads, cancelled)) as steps:
                 while True:
                     try:
                         next(steps)

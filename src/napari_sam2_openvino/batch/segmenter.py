@@ -98,14 +98,20 @@ class ModelRecipe:
         return recipe
 
     def load(self, threads: int | None = None) -> Sam2Model:
-        """Return the model, loaded in this process; only the last one is kept."""
+        """Return the model, loaded in this process; only the last one is kept.
+
+        One that was replaced on the disk is loaded anew.
+        """
         with _LOCK:
-            if (self, threads) not in _LOADED:
-                _LOADED.clear()
-                _LOADED[self, threads] = load_model(
-                    self.folder, device=self.device, precision=self.precision, threads=threads
-                )
-            return _LOADED[self, threads]
+            known = _LOADED.get((self, threads))
+            if known is not None and known.content == content_hash(self.folder):
+                return known
+            _LOADED.clear()
+            model = load_model(
+                self.folder, device=self.device, precision=self.precision, threads=threads
+            )
+            _LOADED[self, threads] = model
+            return model
 
     def identity(self) -> dict[str, str]:
         """Return what masks depend on: the content of the folder, wherever it lies."""

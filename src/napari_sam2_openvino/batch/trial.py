@@ -60,6 +60,8 @@ class TrialJob:
     axes : str, optional
     output : Path, optional
         Where the labels of the plane are written: .tif, .zarr or .npy.
+    threads : int, optional
+        Processor threads to use; all without it.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class TrialJob:
         *,
         axes: str | None = None,
         output: Path | None = None,
+        threads: int | None = None,
     ) -> None:
         self._image = image
         self._place = place
         self._settings = settings
         self._axes = axes
         self._output = output
+        self._threads = threads
         self._cancelled = False
         self.labels: NDArray[Any] | None = None
         """Labels of the plane, shape (H, W), when it is done."""
@@ -109,7 +113,7 @@ class TrialJob:
         )
         position = axes.position(number)
         yield Progress("Loading the model", 0.0)
-        segmenter = self._settings.recipe.for_image(stack).build(None)
+        segmenter = self._settings.recipe.for_image(stack).build(self._threads)
         with stack.open() as arrays:
             source = make_plane_source([arrays], axes.plane(position), view)
             started = time.perf_counter()

@@ -120,7 +120,9 @@ def read_prompts(path: Path) -> VolumePrompts:
         ) from error
 
 
-def prompts_from_labels(path: Path, plane: int | None, n_planes: int) -> VolumePrompts:
+def prompts_from_labels(
+    path: Path, plane: int | None, n_planes: int, plane_hw: tuple[int, int]
+) -> VolumePrompts:
     """Return a mask for each object that labels have on a plane, or on any.
 
     Parameters
@@ -131,11 +133,13 @@ def prompts_from_labels(path: Path, plane: int | None, n_planes: int) -> VolumeP
         The plane of the volume, counted from 0; None for each that has objects.
     n_planes : int
         Of the volume.
+    plane_hw : tuple of int
+        Height and width of its planes, in pixels.
 
     Raises
     ------
     InputError
-        If there are no such labels.
+        If there are no such labels, or they are of planes of another size.
     """
     if plane is not None and not 0 <= plane < n_planes:
         raise InputError(f"Planes are 0 to {n_planes - 1}, but plane {plane} is asked for.")
@@ -146,6 +150,11 @@ def prompts_from_labels(path: Path, plane: int | None, n_planes: int) -> VolumeP
             raise InputError(
                 f"{path} must hold labels of one plane or of {n_planes}, in whole numbers, but "
                 f"has shape {times(labels.shape)} and type {labels.dtype}."
+            )
+        if tuple(labels.shape[-2:]) != plane_hw:
+            raise InputError(
+                f"{path} must hold labels of planes of {times(plane_hw)} pixels, as the volume "
+                f"has, but theirs are {times(labels.shape[-2:])}: choose labels of this volume."
             )
         if plane is None and not is_stack:
             raise InputError(f"{path} holds labels of one plane: say which one it is.")

@@ -44,7 +44,7 @@ app.command(
 )(export_command)
 app.command(
     "segment",
-    epilog="Examples: napari-sam2 segment stack.tif -o labels.zarr --try-plane z=10; "
+    epilog="Examples: napari-sam2 segment stack.tif --try-plane z=10; "
     "napari-sam2 segment stack.tif -o labels.zarr --link z --resume; "
     "napari-sam2 segment folder -o labels --points-per-side 16; "
     "napari-sam2 segment folder -o labels --prompts boxes.csv; "

@@ -13,6 +13,7 @@ from napari_sam2_openvino.cli.common_options import (
     Overwrite,
     Precision,
     Resume,
+    check_what_is_there,
     read_channels,
 )
 from napari_sam2_openvino.cli.output import show_progress
@@ -63,6 +64,7 @@ def propagate_command(
     from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
     from napari_sam2_openvino.batch.segmenter import ModelRecipe
 
+    check_what_is_there(resume=resume, overwrite=overwrite)
     stack = stack_image(image.expanduser(), axes)
     typer.echo(f"{stack.name}: {stack.axes}", err=True)
     settings = PropagationSettings(
@@ -87,7 +89,8 @@ def _prompts(
     if prompts is not None and labels is None:
         return read_prompts(prompts.expanduser())
     if prompts is None and labels is not None:
-        return prompts_from_labels(labels.expanduser(), plane, stack.axes.n_planes)
+        axes = stack.axes
+        return prompts_from_labels(labels.expanduser(), plane, axes.n_planes, axes.plane_hw)
     raise InputError(
         "Say where objects are: --prompts prompts.json, or --labels labels.tif --plane 12."
     )

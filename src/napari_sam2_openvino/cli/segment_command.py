@@ -21,6 +21,7 @@ from napari_sam2_openvino.cli.common_options import (
     Overwrite,
     Precision,
     Resume,
+    check_what_is_there,
     read_channels,
 )
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
@@ -35,6 +36,7 @@ from napari_sam2_openvino.core.object_parameters import (
 from napari_sam2_openvino.core.parameters import GeneratorParameters, MaskOptions, Normalization
 
 if TYPE_CHECKING:
+    from napari_sam2_openvino.batch.dask_runner import DaskRunner
     from napari_sam2_openvino.batch.reports import BatchReport
     from napari_sam2_openvino.batch.segmenter import ModelRecipe, PlaneRecipe
     from napari_sam2_openvino.batch.stack import StackSettings
@@ -121,7 +123,7 @@ def segment_command(
         int | None, typer.Option(help="Processes of the local scheduler; 1 without it.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Processor threads of each worker; divided without it.")
+        int | None, typer.Option(help="Processor threads of each worker, or of this process.")
     ] = None,
     as_json: AsJson = False,
     **given: Any,
@@ -131,6 +133,8 @@ def segment_command(
     from napari_sam2_openvino.batch.segmenter import ModelRecipe
     from napari_sam2_openvino.batch.stack import StackSettings
 
+    check_what_is_there(resume=resume, overwrite=overwrite)
+    runner = _runner(scheduler, workers, threads)
     recipe = ModelRecipe.of(model, device, precision)
     parameters = _parameters(recipe, channels, given)
     settings = StackSettings(
@@ -141,7 +145,7 @@ def segment_command(
         overwrite=overwrite,
     )
     if try_plane:
-        _try(inputs, try_plane, settings, axes, output, as_json=as_json)
+        _try(inputs, try_plane, settings, axes, output, threads, as_json=as_json)
         return
     if output is None:
         raise InputError("Say where the labels go: -o labels.zarr, or -o folder.")
@@ -149,14 +153,9 @@ def segment_command(
     for path in found.left_out:
         typer.echo(f"Left out, not called as an image is: {path}", err=True)
     _show_axes(found.pairs, axes)
-    runner = None
-    if scheduler is not None:
-        from napari_sam2_openvino.batch.dask_runner import DaskRunner
-
-        runner = DaskRunner(scheduler, workers, threads)
     from napari_sam2_openvino.batch.job import BatchJob
 
-    job = BatchJob(found.pairs, settings, axes=axes, runner=runner)
+    job = BatchJob(found.pairs, settings, axes=axes, runner=runner, threads=threads)
     show_progress(job.run())
     _tell(job.report, as_json=as_json)
 
@@ -198,6 +197,19 @@ def _recipe(
     return PromptedObjects(model, load_table(prompts), MASKS.with_given(options, given))
 
 
+def _runner(scheduler: str | None, workers: int | None, threads: int | None) -> "DaskRunner | None":
+    """Return the workers that are asked for; None for this process."""
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads must be at least 1, but is {threads}.")
+    if scheduler is not None:
+        from napari_sam2_openvino.batch.dask_runner import DaskRunner
+
+        return DaskRunner(scheduler, workers, threads)
+    if workers is not None:
+        raise InputError("--workers needs a scheduler: add --scheduler local, or leave it out.")
+    return None
+
+
 def _show_axes(pairs: "tuple[tuple[Path, Path], ...]", axes: str | None) -> None:
     """Say what the axes are taken for, before anything is done, of the first that opens."""
     from napari_sam2_openvino.batch.images import stack_image
@@ -218,6 +230,7 @@ def _try(
     settings: "StackSettings",
     axes: str | None,
     output: Path | None,
+    threads: int | None,
     *,
     as_json: bool,
 ) -> None:
@@ -225,7 +238,7 @@ def _try(
 
     if len(inputs) != 1:
         raise InputError(f"A plane is tried on one image, but {len(inputs)} are given.")
-    job = TrialJob(inputs[0], place, settings, axes=axes, output=output)
+    job = TrialJob(inputs[0], place, settings, axes=axes, output=output, threads=threads)
     started = time.perf_counter()
     show_progress(job.run())
     assert job.result is not None

@@ -79,6 +79,8 @@ def _pairs(
         return
     try:
         yield from zip(images, labels, strict=True)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError("There must be labels for each image, or for none.") from error
 

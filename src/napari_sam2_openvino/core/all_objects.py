@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.automatic_mask_generator import generate_candidates
+from napari_sam2_openvino.core.candidate_filter import CandidateSieve
 from napari_sam2_openvino.core.candidate_pairs import CandidatePairs
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.crop_search import CropSearch
@@ -187,15 +188,26 @@ class _Search:
         """Return what a tile adds: nothing that finer tiles see whole, and no copies."""
         x0, y0, x1, y1 = found.boxes.T
         longest = np.maximum(x1 - x0, y1 - y0) + 1
-        criteria = self.thresholds
+        found = found.take(longest >= tile.least_side)
         if self.keep:
-            criteria = replace(criteria, box_nms_thresh=KEPT_DUPLICATES)
-        else:
-            # These concern the whole plane.
-            criteria = replace(
-                criteria, max_overlap=1, exclude_border=False, remove_background=False
-            )
-        return found.take(longest >= tile.least_side).filter(criteria)
+            return self.without_duplicates(found)
+        # These concern the whole plane.
+        criteria = replace(
+            self.thresholds, max_overlap=1, exclude_border=False, remove_background=False
+        )
+        return found.filter(criteria)
+
+    def without_duplicates(self, found: Candidates) -> Candidates:
+        """Return what is kept for other thresholds, and of duplicates what passes those in force.
+
+        Of several that do, or of several that do not, the one with the highest score.
+        """
+        sieve = CandidateSieve(found)
+        kept = sieve.indices(self.thresholds)
+        is_object = sieve.passes(self.parameters.filter)[kept]
+        kept = np.concatenate([kept[is_object], kept[~is_object]])
+        pairs = CandidatePairs(found, sieve.cut)
+        return found.take(pairs.suppress_boxes(kept, None, KEPT_DUPLICATES))
 
     def without_copies(self, found: Candidates, levels: NDArray[np.intp]) -> Candidates:
         """Return what is no coarse copy of a mask of finer tiles that is good enough."""

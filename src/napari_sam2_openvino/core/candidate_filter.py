@@ -81,7 +81,7 @@ class CandidateSieve:
             For `Candidates.take`.
         """
         criteria = CandidateFilter() if criteria is None else criteria
-        kept = self._order[self._passes(criteria)[self._order]]
+        kept = self._order[self.passes(criteria)[self._order]]
         kept = self._pairs.suppress_boxes(kept, self._crops, criteria.box_nms_thresh)
         if self._crops.any():
             # As in SAM 2, the smaller crop wins, and of equally large ones the first.
@@ -93,8 +93,8 @@ class CandidateSieve:
             kept = kept[self._n_borders[kept] == 0]
         return kept[~self._encloses_others(kept)] if criteria.remove_background else kept
 
-    def _passes(self, criteria: CandidateFilter) -> NDArray[np.bool_]:
-        """Return which candidates pass what concerns no other one."""
+    def passes(self, criteria: CandidateFilter) -> NDArray[np.bool_]:
+        """Return which candidates pass what concerns no other one, shape (n,)."""
         candidates = self.candidates
         # Compared as SAM 2 does: "higher than" for the one, "at least" for the other.
         passes = candidates.stability_scores >= np.float32(criteria.stability_score_thresh)

@@ -60,9 +60,10 @@ class Sam2Model:
         self.folder = folder
         self.info: ModelInfo = read_model_info(folder)
         self.device = device
-        self._content = content_hash(folder)
+        self.content = content_hash(folder)
+        """What tells it from another model, also from one that takes its folder later."""
         if cache_dir is not None:
-            cache_dir = cache_dir / self._content
+            cache_dir = cache_dir / self.content
         runtime = Runtime(device, precision, cache_dir, threads)
         self._runtime = runtime
         encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
@@ -99,7 +100,7 @@ class Sam2Model:
     @property
     def key(self) -> str:
         """What an embedding depends on beside the image: the model, device and precision."""
-        parts = (self._content, self.device, self.precision)
+        parts = (self.content, self.device, self.precision)
         return "-".join(parts)
 
     @property

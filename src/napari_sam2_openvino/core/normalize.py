@@ -94,8 +94,8 @@ def to_rgb(image: NDArray[Any], *, limits: tuple[float, float] | None = None) ->
 
     uint8 images pass unchanged, as in SAM 2, unless limits are given. Any other real dtype is
     scaled linearly from its percentiles 0.5 and 99.5 (over all channels, NaN and infinity left
-    out), or from the limits, to 0 and 255. Grey becomes three equal channels; an alpha channel is
-    dropped.
+    out; where they are equal, from minimum and maximum), or from the limits, to 0 and 255. Grey
+    becomes three equal channels; an alpha channel is dropped.
 
     Parameters
     ----------
@@ -140,6 +140,9 @@ def measure_stretch(
 ) -> Stretch | None:
     """Find the intensities that become black and white.
 
+    Where both percentiles are equal, as where few pixels differ from the ground, these are minimum
+    and maximum.
+
     Parameters
     ----------
     samples : sequence of ndarray
@@ -164,16 +167,31 @@ def measure_stretch(
         percentiles = LOW_PERCENTILE, HIGH_PERCENTILE
     else:
         percentiles = normalization.low_percentile, normalization.high_percentile
+    if normalization.mode != "minimum to maximum":
+        stretch = measure_percentiles(samples, percentiles)
+        if stretch.low < stretch.high:
+            return stretch
     if dtype.kind == "b":
         return Stretch(0.0, 1.0)
-    values = np.concatenate([sample.ravel() for sample in samples])
-    if dtype.kind == "f":
-        # Between two halves of opposite sign there may be more than a half can hold.
-        values = values[np.isfinite(values)].astype(np.promote_types(dtype, np.float32))
-        if not len(values):
-            raise InputError("The image must hold numbers, but every pixel is NaN or infinite.")
-    if normalization.mode == "minimum to maximum":
-        return Stretch(float(values.min()), float(values.max()))
+    # Also where nearly all pixels are equal: the few others are what there is to see.
+    values = _finite_values(samples)
+    return Stretch(float(values.min()), float(values.max()))
+
+
+def measure_percentiles(
+    samples: Sequence[NDArray[Any]], percentiles: tuple[float, float]
+) -> Stretch:
+    """Find the intensities at two percentiles, which may be equal; of bool 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If no pixel is finite.
+    """
+    dtype = samples[0].dtype
+    if dtype.kind == "b":
+        return Stretch(0.0, 1.0)
+    values = _finite_values(samples)
     if dtype.kind in "iu" and dtype.itemsize == 2:
         return Stretch(*_percentiles_of_16_bits(values, percentiles))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -182,6 +200,17 @@ def measure_stretch(
         # Two values may be further apart than a double can tell; a quarter of them is not.
         low, high = 4 * np.percentile(values / 4, percentiles)
     return Stretch(float(low), float(high))
+
+
+def _finite_values(samples: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    values = np.concatenate([sample.ravel() for sample in samples])
+    if values.dtype.kind == "f":
+        # Between two halves of opposite sign there may be more than a half can hold.
+        wide = np.promote_types(values.dtype, np.float32)
+        values = values[np.isfinite(values)].astype(wide)
+        if not len(values):
+            raise InputError("The image must hold numbers, but every pixel is NaN or infinite.")
+    return values
 
 
 def _percentiles_of_16_bits(
