@@ -33,6 +33,17 @@ def stack(open_window: Any) -> Any:
     return window
 
 
+def commit_one(open_window: Any) -> Any:
+    """Return a window with object 1 on plane 1 of a stack."""
+    window = open_window(STACK)
+    window.show_plane(1)
+    window.click(1, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    return window
+
+
 def edit(window: Any, obj_id: int) -> None:
     before = window.annotator.drafting.objects
     window.widget.objects.edit(window.annotator.target, obj_id)
@@ -88,12 +99,7 @@ def test_an_object_that_is_refined_keeps_its_mask_on_the_plane_seen_the_other_wa
 def test_an_object_is_corrected_from_another_direction_than_it_was_drawn_from(
     open_window: Any,
 ) -> None:
-    window = open_window(STACK)
-    window.show_plane(1)
-    window.click(1, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
+    window = commit_one(open_window)
     window.labels.data[1:4, 25:36, 35:46] = 1
     window.labels.refresh()
     window.viewer.dims.order = (1, 0, 2)
@@ -120,12 +126,7 @@ def test_an_object_is_corrected_from_another_direction_than_it_was_drawn_from(
 def test_an_object_in_hand_from_one_direction_is_taken_from_another_beside_it(
     open_window: Any,
 ) -> None:
-    window = open_window(STACK)
-    window.show_plane(1)
-    window.click(1, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
+    window = commit_one(open_window)
     edit(window, 1)
     window.viewer.dims.order = (1, 0, 2)
     window.show_plane(30, axis=1)
@@ -182,12 +183,7 @@ def test_a_target_that_is_chosen_again_knows_its_objects(stack: Any) -> None:
 
 
 def test_what_was_found_gets_no_number_of_an_object_in_hand(open_window: Any) -> None:
-    window = open_window(STACK)
-    window.show_plane(1)
-    window.click(1, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
+    window = commit_one(open_window)
     window.labels.undo()
     window.do("undo")
     window.settle()

@@ -29,6 +29,19 @@ def save(window: Any, path: Path) -> None:
     window.wait(lambda: window.status == f"The session is saved in {path}.")
 
 
+def save_one_object(open_window: Any, image: Any, path: Path) -> Any:
+    """Return a window with an object that was committed and saved."""
+    window = open_window(image, load_engine=Sam2Engine)
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    save(window, path)
+    return window
+
+
 def open_session(window: Any, path: Path) -> None:
     window.widget.files.open(path)
     window.wait(lambda: window.status == "The session is open.", timeout=60_000)
@@ -97,14 +110,7 @@ def test_a_session_tells_what_it_ran_on_and_that_masks_may_differ_elsewhere(
     open_window: Any, discs: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.json"
-    window = open_window(discs, load_engine=Sam2Engine)
-    window.show_plane(0)
-    window.settle()
-    window.click(0, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
-    save(window, path)
+    window = save_one_object(open_window, discs, path)
     saved = json.loads(path.read_text())
     key = window.session.engine.key
     for record in (saved["model"], saved["objects"][0]["model"]):
@@ -169,14 +175,7 @@ def test_an_image_that_is_chosen_meanwhile_gets_no_session_of_another(
     open_window: Any, discs: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "discs.json"
-    first = open_window(discs, load_engine=Sam2Engine)
-    first.show_plane(0)
-    first.settle()
-    first.click(0, 30, 40)
-    first.settle()
-    first.do("commit")
-    first.settle()
-    save(first, path)
+    save_one_object(open_window, discs, path)
     second = open_window(discs, load_engine=Sam2Engine)
     second.settle()
     other = second.viewer.add_image(np.zeros((5, 30, 40), np.uint8), name="other")
@@ -197,14 +196,7 @@ def test_an_opening_that_is_cancelled_or_fails_leaves_the_channels_as_they_are(
     shown: list[str] = []
     monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
     path = tmp_path / "discs.json"
-    window = open_window(discs, load_engine=Sam2Engine)
-    window.show_plane(0)
-    window.settle()
-    window.click(0, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
-    save(window, path)
+    window = save_one_object(open_window, discs, path)
     panel, files = window.widget.prompts_tab.image_panel, window.widget.files
     panel.kind_combo.value = "axis"
     panel.index_combos[0].value = 0

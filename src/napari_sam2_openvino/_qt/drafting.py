@@ -134,13 +134,12 @@ class Drafting:
 
     def is_in_hand(self, obj_id: int) -> bool:
         """Whether anything says where an object is, on any plane."""
-        return self.layers.has_prompts(obj_id) or self.objects.has_mask(obj_id)
+        return self.layers.has_prompts(obj_id) or obj_id in self.objects.refined
 
     @property
     def largest_in_use(self) -> int:
         """The largest number of what is in hand, or has its label in the target; 0 if none is."""
-        refined = {obj_id for obj_id, _ in self.objects.drafts if self.objects.has_mask(obj_id)}
-        used = {*self.layers.obj_ids, *refined, *self.labels.numbers}
+        used = self.layers.obj_ids | self.objects.refined | self.labels.numbers
         return max(used, default=0)
 
     def id_of_label(self, label: int, plane: PlaneIndex) -> int:

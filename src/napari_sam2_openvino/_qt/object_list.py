@@ -18,10 +18,7 @@ from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
-from napari_sam2_openvino.core.records import (
-    ObjectRecord,
-    PromptsRecord,
-)
+from napari_sam2_openvino.core.records import ObjectRecord, PromptsRecord
 from napari_sam2_openvino.core.types import PlaneIndex
 
 # napari tells of each move of a brush.

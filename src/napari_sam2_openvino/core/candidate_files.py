@@ -4,7 +4,6 @@ import os
 import tempfile
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.kept_files import UNFINISHED
+from napari_sam2_openvino.core.paths import remove
 from napari_sam2_openvino.core.rle import MaskRuns
 
 FORMAT_VERSION = 1
@@ -54,8 +54,7 @@ def save_candidates(path: Path, candidates: Candidates) -> None:
             )
         os.replace(unfinished, path)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(unfinished)
+        remove(Path(unfinished))
         raise
 
 

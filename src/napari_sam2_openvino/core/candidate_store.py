@@ -13,7 +13,7 @@ from napari_sam2_openvino.core.candidates import Candidates
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.kept_files import drop_least_recently_used, kept_files
 from napari_sam2_openvino.core.object_parameters import AllObjectsParameters
-from napari_sam2_openvino.core.paths import cache_dir
+from napari_sam2_openvino.core.paths import cache_dir, remove
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.regions import Region
 
@@ -50,8 +50,7 @@ class CandidateStore:
             candidates = load_candidates(path)
         except InputError as error:
             _LOGGER.warning("%s is removed: %s", path, error)
-            with suppress(OSError):
-                path.unlink()
+            remove(path)
             return None
         with suppress(OSError):
             os.utime(path)
