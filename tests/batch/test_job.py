@@ -116,6 +116,16 @@ def test_two_to_five_dimensions_in_any_order(letters, tmp_path):
     assert axes == "".join(letter for letter in "TPZYX" if letter in letters)
 
 
+def test_channels_of_colours_are_refused(tmp_path):
+    rgb = np.zeros((20, 30, 3), np.uint8)
+    parameters = BatchParameters(channels=(0,))
+    (problem,) = run(rgb, tmp_path / "l.npy", axes="YXS", parameters=parameters).errors.values()
+    assert "are seen together: choose no channels" in str(problem)
+    each = np.zeros((2, 20, 30, 3), np.uint8)
+    (problem,) = run(each, tmp_path / "l.npy", axes="CYXS").errors.values()
+    assert "give one channel as an image of its own" in str(problem)
+
+
 def test_colours_and_a_picture(tmp_path):
     picture = np.repeat(spots((48, 64), dtype=np.uint8)[..., None], 3, axis=-1)
     PillowImage.fromarray(picture).save(tmp_path / "in.png")

@@ -1,5 +1,6 @@
 """Objects through a stack without a window: a job, its files, and what a kill leaves."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -272,3 +273,17 @@ def test_the_command_does_not_both_resume_and_overwrite():
     answer = CliRunner().invoke(app, ["propagate", *arguments, "--resume", "--overwrite"])
     assert answer.exit_code == 1
     assert "give only one of them" in answer.stderr
+
+
+def test_while_one_propagation_writes_another_is_refused(recipe, tmp_path):
+    settings = PropagationSettings(recipe)
+    first, second = (
+        PropagationJob(stack(), prompts(FIRST), tmp_path / "out.zarr", settings, axes="ZYX")
+        for _ in range(2)
+    )
+    with contextlib.closing(first.run()) as steps:
+        while next(steps).stage != "Propagating":
+            pass
+        with pytest.raises(InputError, match="Another job writes to"):
+            list(second.run())
+    assert not (tmp_path / "out.zarr.lock").exists()

@@ -1,14 +1,18 @@
 """A batch that was killed, or that met something else, goes on where it was, or says why not."""
 
+import errno
 import json
+import subprocess
+import sys
 
+import filelock
 import numpy as np
 import pytest
 import tifffile
 from tests.batch.killed import command, kill_some_times
 from tests.batch.segmenters import BrightSpots
 from tests.batch.stacks import spots
-from tests.batch.test_job import STACK, expected, read, run, settings
+from tests.batch.test_job import STACK, expected, leftovers, read, run, settings
 
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.job import BatchJob
@@ -52,6 +56,47 @@ def test_finished_planes_are_not_done_again_and_others_not_trusted(tmp_path):
     assert (labels[0] == 99).all()
     np.testing.assert_array_equal(labels[1:], expected(STACK)[1:])
     assert job.report.stacks[0].n_finished == 6
+
+
+@pytest.mark.parametrize("options", [{"resume": True}, {"overwrite": True}])
+def test_while_one_job_writes_another_is_refused(options, tmp_path):
+    output = tmp_path / "labels.zarr"
+    first = BatchJob([(STACK, output)], settings())
+    steps = first.run()
+    while "2 of" not in next(steps).detail:
+        pass
+    (problem,) = run(STACK, output, **options).report.stacks[0].problems
+    assert "Another job writes to" in problem
+    for _ in steps:
+        pass
+    np.testing.assert_array_equal(read(output)[0], expected(STACK))
+    assert not leftovers(tmp_path, output)
+
+
+def test_a_lock_that_a_kill_left_is_in_nobodys_way(tmp_path):
+    command = (
+        "import os, sys; from pathlib import Path;"
+        "from napari_sam2_openvino.batch.output_lock import OutputLock;"
+        "OutputLock(Path(sys.argv[1])).acquire(); os._exit(9)"
+    )
+    output = tmp_path / "labels.zarr"
+    assert subprocess.run([sys.executable, "-c", command, output], check=False).returncode == 9
+    assert (tmp_path / "labels.zarr.lock").exists()
+    assert run(STACK, output).report.is_whole
+    assert not leftovers(tmp_path, output)
+
+
+def test_where_a_file_system_has_no_locks_labels_are_written_all_the_same(tmp_path, monkeypatch):
+    def refuse(_lock, *_args, **_options):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert run(STACK, tmp_path / "labels.zarr").report.is_whole
+
+
+def test_to_resume_and_to_overwrite_at_a_time_is_refused():
+    with pytest.raises(InputError, match="give only one of them"):
+        settings(resume=True, overwrite=True)
 
 
 def test_without_resume_what_was_begun_is_refused(tmp_path):

@@ -197,6 +197,7 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--threads", "0"], "--threads must be at least 1"),
         (["in.tif", "-o", "l.tif", "--resume", "--overwrite"], "give only one of them"),
         (["in.tif", "in.tif", "--try-plane", "z=1"], "tried on one image"),
+        (["in.tif", "--try-plane", "y=0", "--scheduler", "local"], "leave --scheduler out"),
     ],
 )
 def test_what_a_command_cannot_do_is_one_sentence(arguments, message, tmp_path, monkeypatch):

@@ -120,6 +120,27 @@ def test_another_image_is_seen_whole_and_the_panel_says_so(open_window: Any) -> 
     assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
 
 
+def test_axes_of_channels_are_those_that_are_not_in_view(open_window: Any) -> None:
+    window = open_window(STACK[:, :20, :24])
+    window.settle()
+    panel, dims = window.widget.prompts_tab.image_panel, window.viewer.dims
+    panel.kind_combo.value = "axis"
+    panel.index_combos[0].value = 2
+    window.settle()
+    assert panel.axis_combo.choices == (0,)
+    dims.order = (1, 0, 2)
+    window.settle()
+    # What is in use stays, with a sentence that says what is wrong.
+    assert panel.axis_combo.choices == (0, 1)
+    assert panel.channels.axis == window.annotator.view.view.axis == 0
+    panel.axis_combo.value = 1
+    window.settle()
+    assert panel.axis_combo.choices == (1,)
+    dims.order = (2, 1, 0)
+    window.settle()
+    assert panel.axis_combo.choices == (1, 2)
+
+
 def test_the_strip_leaves_out_planes_of_a_target_of_other_axes(open_window: Any) -> None:
     window = open_window(STACK[0])
     window.settle()

@@ -25,6 +25,7 @@ class ImageSection(ImagePanel):
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
+        self._displayed: tuple[int, ...] = ()
         super().__init__(self._find_layers, self._find_axes)
         view = annotator.view
         self.channels_changed.connect(self._on_channels_chosen)
@@ -34,6 +35,7 @@ class ImageSection(ImagePanel):
         view.contrast_offered.connect(self.offer_contrast)
         annotator.session.region_changed.connect(self._on_region)
         annotator.image_changed.connect(self._on_image)
+        annotator.plane_changed.connect(self._on_plane)
 
     def show_input(self) -> None:
         """Add the image that the network sees as a layer."""
@@ -80,17 +82,27 @@ class ImageSection(ImagePanel):
         return [
             AxisChoice(axis, str(image.axis_labels[axis]), length)
             for axis, length in enumerate(image_shape(image))
-            if axis not in of_planes and length <= _MOST_CHANNELS
+            # What is in use stays while planes are looked at along it.
+            if axis == self._annotator.view.view.axis
+            or (axis not in of_planes and length <= _MOST_CHANNELS)
         ]
 
     def _on_image(self) -> None:
         self.show_view()
         self.reset_choices()
 
+    def _on_plane(self) -> None:
+        displayed = tuple(self._annotator.viewer.dims.order[-2:])
+        if displayed != self._displayed:
+            self._displayed = displayed
+            self.reset_choices()
+
     def _on_channels_chosen(self, choice: ChannelChoice) -> None:
         layers = [each for each in choice.layers if each is not None]
         indices = [each for each in choice.indices if each is not None]
         self._annotator.view.set_channels(layers, choice.axis, indices, as_grey=choice.as_grey)
+        # An axis that lies in the view was on offer only while it was in use.
+        self.reset_choices()
 
     def _on_region(self, region: Region | None) -> None:
         self.show_region(describe_region(region, self._annotator.session.source))

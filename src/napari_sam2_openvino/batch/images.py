@@ -156,6 +156,15 @@ def choose_channels(
             'Intensities "as displayed" need a window: choose percentiles or automatic.'
         )
     axes = image.axes
+    if axes.has_colours and axes.channel is not None:
+        raise InputError(
+            f"{image.name} has channels and colours ({axes}), but the network sees only either: "
+            "give one channel as an image of its own."
+        )
+    if axes.has_colours and channels:
+        raise InputError(
+            f"{image.name} has colours ({axes}), which are seen together: choose no channels."
+        )
     if axes.channel is None:
         if channels not in ((), (0,)):
             raise InputError(f"{image.name} has no axis of channels ({axes}): name its axes.")

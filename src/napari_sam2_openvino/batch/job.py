@@ -99,6 +99,7 @@ class BatchJob:
             finally:
                 for number, stack in self._stacks.items():
                     self._reports[number] = stack.report()
+                    stack.stack.close()
         yield Progress("Done", 1.0, str(self.report))
 
     def _tasks(self) -> Iterator[PlaneTask]:
@@ -141,6 +142,7 @@ class BatchJob:
             except Sam2Error as error:
                 stack.problems.append(str(error))
             self._reports[number] = stack.report()
+            stack.stack.close()
             del self._stacks[number]
 
     def _share(self) -> float:

@@ -169,6 +169,14 @@ def journal_folder(output: Path) -> Path:
     return output.with_name(name)
 
 
+def check_what_is_there(*, resume: bool, overwrite: bool) -> None:
+    """Raise InputError if what is there already is both to be kept and to be replaced."""
+    if resume and overwrite:
+        raise InputError(
+            "resume keeps what was begun and overwrite replaces it: give only one of them."
+        )
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a small file whole or not at all, also if the power fails.
 

@@ -18,9 +18,11 @@ from napari_sam2_openvino.batch.journal import (
     JobIdentity,
     Journal,
     PlaneRecord,
+    check_what_is_there,
     journal_folder,
     write_whole,
 )
+from napari_sam2_openvino.batch.output_lock import OutputLock
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
@@ -52,6 +54,11 @@ class PropagationSettings:
         Up to three; all by default.
     resume, overwrite : bool, optional
         Go on with what was begun, with the same image, prompts and parameters; or begin anew.
+
+    Raises
+    ------
+    InputError
+        If both are asked for.
     """
 
     recipe: ModelRecipe
@@ -60,6 +67,9 @@ class PropagationSettings:
     channels: tuple[int, ...] = ()
     resume: bool = False
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        check_what_is_there(resume=self.resume, overwrite=self.overwrite)
 
 
 @dataclass(frozen=True)
@@ -133,15 +143,24 @@ class PropagationJob:
         Raises
         ------
         InputError
-            If something cannot be read or written; what is done stays.
+            If something cannot be read or written, or another job writes to the labels; what is
+            done stays.
         JobCancelledError
             If it was cancelled.
         """
         yield Progress("Starting", 0.0)
+        lock = OutputLock(self._output)
         try:
-            self._begin()
-        except OSError as error:
-            raise self._cannot_write(error) from error
+            try:
+                lock.acquire()
+                self._begin()
+            except OSError as error:
+                raise self._cannot_write(error) from error
+            yield from self._carry()
+        finally:
+            lock.release()
+
+    def _carry(self) -> Generator[Progress, None, None]:
         predictor = SAM2VideoPredictor(
             self._settings.recipe.load(),
             self._parameters,

@@ -12,8 +12,15 @@ from napari_sam2_openvino.batch.axes import select_planes
 from napari_sam2_openvino.batch.copying import write_labels
 from napari_sam2_openvino.batch.emptiness import Emptiness
 from napari_sam2_openvino.batch.images import StackImage, choose_channels
-from napari_sam2_openvino.batch.journal import JobIdentity, Journal, journal_folder, write_whole
+from napari_sam2_openvino.batch.journal import (
+    JobIdentity,
+    Journal,
+    check_what_is_there,
+    journal_folder,
+    write_whole,
+)
 from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
+from napari_sam2_openvino.batch.output_lock import OutputLock
 from napari_sam2_openvino.batch.parameters import BatchParameters
 from napari_sam2_openvino.batch.plane_work import StackTask
 from napari_sam2_openvino.batch.segmenter import PlaneRecipe
@@ -36,6 +43,11 @@ class StackSettings:
         Which ones, see `select_planes`; empty for all.
     resume, overwrite : bool
         What to do where a job was begun already, or ended.
+
+    Raises
+    ------
+    InputError
+        If both are asked for.
     """
 
     recipe: PlaneRecipe
@@ -44,9 +56,12 @@ class StackSettings:
     resume: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        check_what_is_there(resume=self.resume, overwrite=self.overwrite)
+
 
 class Stack:
-    """The labels of one image.
+    """The labels of one image; until it is closed, no other job can write to them.
 
     While they are made there is a folder beside them, with the same name and ".partial": the
     journal, and the planes where the labels are no .zarr or are still to be linked. In the end a
@@ -62,7 +77,8 @@ class Stack:
     Raises
     ------
     InputError
-        If the labels cannot go there, or what was begun is something else.
+        If the labels cannot go there, what was begun is something else, or another job writes to
+        them.
     """
 
     def __init__(self, image: StackImage, output: Path, settings: StackSettings) -> None:
@@ -89,7 +105,22 @@ class Stack:
             link_series(axes, self._links.link)
         self._check_place()
         self.identity = self._identity()
-        self._begin()
+        self._lock = OutputLock(output)
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        try:
+            if settings.overwrite:
+                self._clear()
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other jobs write to the labels; from any thread."""
+        self._lock.release()
 
     @property
     def _raw(self) -> Path:
@@ -103,15 +134,12 @@ class Stack:
         if output.suffix.lower() not in LABELS_SUFFIXES:
             check_labels_path(output)
         self.image.check_output(output)
-        if settings.overwrite:
+        if settings.resume or settings.overwrite:
             check_labels_path(output, overwrite=True)
-            self._clear()
-        elif not settings.resume:
-            if self._journal.exists:
-                raise InputError(f"{output} was begun already: resume or overwrite it.")
-            check_labels_path(output)
-        else:
-            check_labels_path(output, overwrite=True)
+            return
+        if self._journal.exists:
+            raise InputError(f"{output} was begun already: resume or overwrite it.")
+        check_labels_path(output)
 
     def _clear(self) -> None:
         try:

@@ -47,7 +47,7 @@ app.command(
     epilog="Examples: napari-sam2 segment stack.tif --try-plane z=10; "
     "napari-sam2 segment stack.tif -o labels.zarr --link z --resume; "
     "napari-sam2 segment folder -o labels --points-per-side 16; "
-    "napari-sam2 segment folder -o labels --prompts boxes.csv; "
+    "napari-sam2 segment folder -o pointed-at --prompts boxes.csv; "
     "napari-sam2 segment stack.zarr -o labels.zarr --scheduler local --workers 4",
 )(segment_command)
 app.command(

@@ -28,11 +28,3 @@ def read_channels(text: str) -> tuple[int, ...]:
         raise InputError(
             f"--channels takes numbers with commas between them, such as 0,2, but is {text!r}."
         ) from error
-
-
-def check_what_is_there(*, resume: bool, overwrite: bool) -> None:
-    """Raise InputError if what is there already is both to be kept and to be replaced."""
-    if resume and overwrite:
-        raise InputError(
-            "--resume keeps what was begun and --overwrite replaces it: give only one of them."
-        )

@@ -13,7 +13,6 @@ from napari_sam2_openvino.cli.common_options import (
     Overwrite,
     Precision,
     Resume,
-    check_what_is_there,
     read_channels,
 )
 from napari_sam2_openvino.cli.output import show_progress
@@ -64,9 +63,6 @@ def propagate_command(
     from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
     from napari_sam2_openvino.batch.segmenter import ModelRecipe
 
-    check_what_is_there(resume=resume, overwrite=overwrite)
-    stack = stack_image(image.expanduser(), axes)
-    typer.echo(f"{stack.name}: {stack.axes}", err=True)
     settings = PropagationSettings(
         ModelRecipe.of(model, device, precision),
         VOLUME.with_given(VolumeParameters(), given),
@@ -75,6 +71,8 @@ def propagate_command(
         resume=resume,
         overwrite=overwrite,
     )
+    stack = stack_image(image.expanduser(), axes)
+    typer.echo(f"{stack.name}: {stack.axes}", err=True)
     asked = _prompts(stack, prompts, labels, plane)
     job = PropagationJob(stack, asked, output.expanduser(), settings)
     show_progress(job.run())

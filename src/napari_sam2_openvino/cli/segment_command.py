@@ -21,7 +21,6 @@ from napari_sam2_openvino.cli.common_options import (
     Overwrite,
     Precision,
     Resume,
-    check_what_is_there,
     read_channels,
 )
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
@@ -133,7 +132,6 @@ def segment_command(
     from napari_sam2_openvino.batch.segmenter import ModelRecipe
     from napari_sam2_openvino.batch.stack import StackSettings
 
-    check_what_is_there(resume=resume, overwrite=overwrite)
     runner = _runner(scheduler, workers, threads)
     recipe = ModelRecipe.of(model, device, precision)
     parameters = _parameters(recipe, channels, given)
@@ -145,6 +143,8 @@ def segment_command(
         overwrite=overwrite,
     )
     if try_plane:
+        if runner is not None:
+            raise InputError("--try-plane uses this process alone: leave --scheduler out.")
         _try(inputs, try_plane, settings, axes, output, threads, as_json=as_json)
         return
     if output is None:

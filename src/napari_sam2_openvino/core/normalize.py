@@ -281,13 +281,15 @@ def compose_rgb(
     ndarray of uint8, shape (H, W, 3), contiguous
     """
     first = channels[0]
-    if first.ndim == 3:
+    if first.ndim == 3 and as_grey:
+        channels = list(np.moveaxis(first, -1, 0))
+    elif first.ndim == 3:
         return np.ascontiguousarray(first)
     if as_grey:
         channels = [np.maximum.reduce(channels)]
     if len(channels) == 1:
         channels = [channels[0]] * MOST_CHANNELS
-    missing = [np.zeros_like(first)] * (MOST_CHANNELS - len(channels))
+    missing = [np.zeros_like(channels[0])] * (MOST_CHANNELS - len(channels))
     return np.stack([*channels, *missing], axis=-1)
 
 
