@@ -9,6 +9,7 @@ import pytest
 import tifffile
 import zarr
 from napari.layers import Image
+from napari.layers._source import layer_source
 from PIL import Image as PillowImage
 from skimage.measure import label
 from tests.batch.segmenters import BrightSpots
@@ -114,6 +115,20 @@ def test_two_to_five_dimensions_in_any_order(letters, tmp_path):
     order = [letters.replace("C", "").index(letter) for letter in axes]
     np.testing.assert_array_equal(labels, expected(np.transpose(wanted, order)))
     assert axes == "".join(letter for letter in "TPZYX" if letter in letters)
+
+
+def test_a_file_that_a_layer_or_an_array_reads_is_not_replaced(tmp_path):
+    zarr.create_array(tmp_path / "in.zarr" / "0", data=STACK)
+    with layer_source(path=str(tmp_path / "in.zarr" / "0")):
+        layer = Image(da.from_zarr(str(tmp_path / "in.zarr" / "0")))
+    np.save(tmp_path / "in.npy", STACK)
+    mapped = np.load(tmp_path / "in.npy", mmap_mode="r")
+    for image, name in ((layer, "in.zarr"), (mapped, "in.npy")):
+        job = run(image, tmp_path / name, axes="ZYX", overwrite=True)
+        with pytest.raises(InputError, match="is an image that is read"):
+            raise job.errors[0]
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "in.zarr" / "0"), STACK)
+    np.testing.assert_array_equal(np.load(tmp_path / "in.npy"), STACK)
 
 
 def test_channels_of_colours_are_refused(tmp_path):

@@ -41,6 +41,8 @@ class StackImage:
         Size of a pixel along each axis of the labels; empty where nobody says.
     units : tuple of str, optional
         OME-Zarr's name of its unit, such as "micrometer"; "" for none.
+    files : tuple of Path, optional
+        That pixels of the arrays are read from, as far as they tell.
     """
 
     name: str
@@ -49,11 +51,13 @@ class StackImage:
     dtype: np.dtype[Any]
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def check_output(self, output: Path) -> None:
         """Raise InputError if labels of that name would replace the image itself."""
-        if isinstance(self.source, Path):
-            check_not_read(output, [self.source])
+        files = [self.source] if isinstance(self.source, Path) else self.files
+        # A zarr is replaced with all that lies in it, such as the levels of an image.
+        check_not_read(output, [path for file in files for path in (file, *file.parents)])
 
     @contextlib.contextmanager
     def open(self) -> Iterator[ImageArrays]:
@@ -198,6 +202,8 @@ def _of_layer(layer: Any, axes: str | None) -> StackImage:
     known += "S" if layer.rgb else ""
     named = name_axes(_shape(levels[0]), known, axes)
     image = _checked(str(layer.name), levels, named, levels)
+    if layer.source.path:
+        image = replace(image, files=(*image.files, Path(layer.source.path)))
     return _with_sizes(image, layer.scale, [str(unit) for unit in layer.units])
 
 
@@ -237,7 +243,10 @@ def _checked(
         )
     dtype = np.dtype(levels[0].dtype)
     check_dtype(dtype)
-    return StackImage(name, source, axes, dtype)
+    # Of arrays, memory maps say where they are.
+    names = [getattr(level, "filename", None) for level in levels]
+    files = tuple(Path(each) for each in names if isinstance(each, str | Path))
+    return StackImage(name, source, axes, dtype, files=files)
 
 
 def _shape(level: Any) -> tuple[int, ...]:
