@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.video_parity import make_planes
+from tests.core.conftest import MICRO_CONFIG
+from tests.video_parity import convert_micro, make_planes
 
-from napari_sam2_openvino import SAM2VideoPredictor
+from napari_sam2_openvino import SAM2VideoPredictor, load_model
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.memory_model import MemoryModel
@@ -348,6 +349,23 @@ def test_planes_that_are_out_of_reach_may_be_forgotten(method, micro_model):
     reach = bounded._tracker.reach
     assert len(state.objects[1].non_cond) <= 4 * reach
     assert len(state.objects[1].non_cond) < 47
+
+
+def test_what_the_pass_back_recalls_is_not_forgotten(tmp_path):
+    _, folder = convert_micro(tmp_path, MICRO_CONFIG, seed=3)
+    model = load_model(folder, precision="f32")
+    planes = make_planes(9, HW, count=48)
+    found = []
+    for keep_all in (True, False):
+        parameters = VolumeParameters(method="memory", keep_all_planes=keep_all)
+        predictor = SAM2VideoPredictor(model, parameters)
+        state = predictor.init_state(planes)
+        predictor.add_new_points_or_box(state, 2, 1, box=BOX)
+        predictor.add_new_points_or_box(state, 20, 2, box=BOX)
+        list(predictor.propagate_in_video(state))
+        back = predictor.propagate_in_video(state, start_frame_idx=19, reverse=True)
+        found.append(np.stack([each.mask_logits for each in itertools.islice(back, 8)]))
+    np.testing.assert_array_equal(found[1], found[0])
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

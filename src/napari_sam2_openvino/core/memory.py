@@ -4,7 +4,7 @@ The rules are those of ``SAM2Base._prepare_memory_conditioned_features``.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,9 +125,9 @@ class ObjectState:
             self.non_cond[frame_idx] = output
             self.tracked.pop(frame_idx, None)
 
-    def forget_far(self, frame_idx: int, reach: int) -> None:
-        """Forget tracked planes that are far from this one and from all that have prompts."""
-        near = (frame_idx, *self.cond)
+    def forget_far(self, places: Iterable[int], reach: int) -> None:
+        """Forget tracked planes that are far from some, and from all that have prompts."""
+        near = (*places, *self.cond)
         for each in list(self.non_cond):
             if min(abs(each - place) for place in near) > reach:
                 del self.non_cond[each]

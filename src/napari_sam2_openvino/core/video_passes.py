@@ -131,10 +131,15 @@ class VideoPasses:
 
         For states that are put together from what was kept elsewhere.
         """
-        for obj in inference_state.objects.values():
+        objects = inference_state.objects.values()
+        prompted = {at for obj in objects for at in obj.cond}
+        # The other pass begins at the first or last prompts of any object, and recalls what all
+        # objects have beside them.
+        near = (frame_idx, min(prompted), max(prompted)) if prompted else (frame_idx,)
+        for obj in objects:
             obj.tracked[frame_idx] = reverse
             if not self.parameters.keep_all_planes:
-                obj.forget_far(frame_idx, self._tracker.reach)
+                obj.forget_far(near, self._tracker.reach)
 
     def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
         """Let the next propagation see all prompts.
