@@ -109,6 +109,7 @@ def test_planes_are_chosen_by_a_text(text, numbers):
         ("z=", "chooses none"),
         ("y=2", "axes to choose from are: t or z"),
         ("10", "such as z=10"),
+        ("z=1, t=0, z=3", "z=1, t=0, z=3' names it twice"),
     ],
 )
 def test_planes_that_are_not_there_are_refused(text, message):

@@ -1,6 +1,7 @@
 """The same planes on workers of Dask: a real cluster of processes on this computer."""
 
 import time
+from pathlib import Path
 
 import distributed
 import numpy as np
@@ -95,6 +96,13 @@ def test_workers_that_are_busy_are_not_waited_for(tmp_path):
         list(reports)
     assert time.perf_counter() < cancelled + 2
     assert not list((tmp_path / "labels.zarr.partial" / "planes").iterdir())
+
+
+def test_workers_need_not_work_in_the_same_folder(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("in.npy", STACK)
+    run([("in.npy", Path("labels.zarr"))], cluster.scheduler_address)
+    np.testing.assert_array_equal(read(tmp_path / "labels.zarr")[0], expected(STACK))
 
 
 def test_a_scheduler_that_is_not_there_is_told(tmp_path, monkeypatch):

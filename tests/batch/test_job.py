@@ -19,7 +19,7 @@ from napari_sam2_openvino._files.images import open_image
 from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
-from napari_sam2_openvino.batch.stack import StackSettings
+from napari_sam2_openvino.batch.stack import Stack, StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.normalize import to_rgb
 
@@ -129,6 +129,42 @@ def test_a_file_that_a_layer_or_an_array_reads_is_not_replaced(tmp_path):
             raise job.errors[0]
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "in.zarr" / "0"), STACK)
     np.testing.assert_array_equal(np.load(tmp_path / "in.npy"), STACK)
+
+
+def test_planes_that_are_left_out_are_no_gaps_between_objects(tmp_path):
+    same = np.repeat(STACK[:1], 7, axis=0)
+    run(
+        same,
+        tmp_path / "l.npy",
+        planes="z=::3",
+        parameters=BatchParameters(linking=LinkParameters("z")),
+    )
+    labels, _ = read(tmp_path / "l.npy")
+    assert labels[0].any()
+    for number in (3, 6):
+        np.testing.assert_array_equal(labels[number], labels[0])
+
+
+def test_where_an_image_cannot_be_handed_on_its_labels_are_free_again(tmp_path):
+    output = tmp_path / "labels.tif"
+    begun = Stack(stack_image(STACK), output, settings())
+    begun.close()
+    # Where the array should go there is a folder already.
+    (tmp_path / "labels.tif.partial" / "image 0.npy").mkdir()
+    job = BatchJob([(STACK, output)], settings(resume=True), runner=lambda *_: iter(()))
+    list(job._tasks())
+    assert "cannot be written" in str(job.errors[0])
+    assert run(STACK, output, resume=True).report.is_whole
+
+
+def test_other_processes_get_all_levels_of_a_pyramid(tmp_path):
+    spooled = stack_image([STACK, STACK[:, ::2, ::2]]).spooled(tmp_path).absolute()
+    with spooled.open() as arrays:
+        assert [level.shape for level in arrays.levels] == [(6, 48, 64), (6, 24, 32)]
+        np.testing.assert_array_equal(arrays.levels[1], STACK[:, ::2, ::2])
+    (tmp_path / "image 1.npy").unlink()
+    with pytest.raises(InputError, match="cannot be read any more"), spooled.open():
+        pass
 
 
 def test_channels_of_colours_are_refused(tmp_path):

@@ -15,6 +15,7 @@ from napari_sam2_openvino.batch.linking import (
     _overlaps,
     _Plane,
     decide_links,
+    link_series,
     linked_plane,
 )
 from napari_sam2_openvino.batch.parameters import LinkParameters
@@ -33,7 +34,8 @@ def link(planes, folder, letters="zyx", n_steps=None, **parameters):
             store.write(axes.position(number), planes[axes.position(number)])
     store, journal = LabelsStore(path), Journal(folder / "job")
     options = LinkParameters(**{"link": "z", **parameters})
-    for _ in itertools.islice(decide_links(store, axes, journal, options), n_steps):
+    series = link_series(axes, options.link, range(axes.n_planes))
+    for _ in itertools.islice(decide_links(store, series, axes, journal, options), n_steps):
         pass
     if n_steps is not None:
         return None

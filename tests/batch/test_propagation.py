@@ -141,6 +141,38 @@ def test_a_single_plane(recipe, tmp_path):
     assert set(np.unique(labels(tmp_path / "out.zarr"))) == {0, 3}
 
 
+def test_axes_of_length_one_are_no_second_axis(recipe, tmp_path):
+    settings = PropagationSettings(recipe)
+    output = tmp_path / "out.zarr"
+    job = PropagationJob(stack()[None, None], prompts(FIRST), output, settings, axes="TCZYX")
+    for _ in job.run():
+        pass
+    assert labels(output).shape == (1, 7, *HW)
+    assert all(3 in plane for plane in labels(output)[0])
+
+
+def test_what_is_finished_is_resumed_without_doing_anything(recipe, tmp_path):
+    output = tmp_path / "out.zarr"
+    run(output, recipe)
+    written = (tmp_path / "out.zarr.json").stat().st_mtime_ns
+    run(output, recipe, resume=True)
+    assert (tmp_path / "out.zarr.json").stat().st_mtime_ns == written
+    assert not list(tmp_path.glob("*.partial"))
+    with pytest.raises(InputError, match=r"was made with other settings, prompts \("):
+        run(output, recipe, entries=(FIRST,), resume=True)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:90], lambda _: b""])
+def test_a_damaged_plane_is_told_of(damage, recipe, tmp_path):
+    output = tmp_path / "out.zarr"
+    with pytest.raises(JobCancelledError):
+        run(output, recipe, until=3)
+    frame = sorted((tmp_path / "out.zarr.partial" / "frames").iterdir())[0]
+    frame.write_bytes(damage(frame.read_bytes()))
+    with pytest.raises(InputError, match="cannot be used"):
+        run(output, recipe, resume=True)
+
+
 def test_prompts_on_the_last_plane(recipe, tmp_path):
     entry = {**FIRST, "plane": 6}
     run(tmp_path / "out.zarr", recipe, entries=(entry,))
@@ -153,8 +185,10 @@ def test_prompts_on_the_last_plane(recipe, tmp_path):
         ([{**FIRST, "plane": 7}], "plane 7, but planes are 0 to 6"),
         ([FIRST, FIRST], "on plane 1 twice"),
         ([{"obj_id": 1, "plane": 0, "mask": OUTSIDE}], "by a mask that is not inside 72 x 96"),
+        ([{**SECOND, "points": [[5000, 9]]}], "at x 5000, y 9, outside planes of 96 x 72 pixels"),
+        ([{**FIRST, "box": [0, 60, 20, 90]}], "at x 10, y 75, outside"),
     ],
-    ids=["plane", "twice", "outside"],
+    ids=["plane", "twice", "mask", "point", "box"],
 )
 def test_prompts_that_do_not_fit(entries, sentence, recipe, tmp_path):
     with pytest.raises(InputError, match=sentence):
@@ -168,12 +202,13 @@ def test_prompts_that_do_not_fit(entries, sentence, recipe, tmp_path):
         ("{", "holds no prompts"),
         ('{"prompts": []}', "prompts: Tuple should have at least 1"),
         ('{"prompts": [{"obj_id": 0, "plane": 0, "box": [0,0,1,1]}]}', "prompts.0.obj_id"),
+        ('{"prompts": [{"obj_id": 5000000000, "plane": 0, "box": [0,0,1,1]}]}', "prompts.0.obj_id"),
         ('{"prompts": [{"obj_id": 1, "plane": 0}]}', "points, a box or both, or a mask"),
         ('{"prompts": [{"obj_id": 1, "plane": 0, "points": [[1,2]]}]}', "a 1 or a 0 for each"),
         ('{"prompts": [{"obj_id": 1, "plane": 0, "box": [5,0,1,1]}]}', "x0 < x1"),
         ('{"prompts": [{"obj_id": 1, "plane": 0, "box": [0,0,1,1], "x": 1}]}', "prompts.0.x"),
     ],
-    ids=["cut off", "none", "id", "nothing", "labels", "box", "unknown"],
+    ids=["cut off", "none", "id", "large id", "nothing", "labels", "box", "unknown"],
 )
 def test_files_that_hold_no_prompts(text, sentence, tmp_path):
     path = tmp_path / "prompts.json"
@@ -216,6 +251,11 @@ def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
     for place, plane in (("any plane", None), ("plane 2", 2)):
         with pytest.raises(InputError, match=f"no object on {place}"):
             prompts_from_labels(tmp_path / "empty.tif", plane, 7, HW)
+    tifffile.imwrite(tmp_path / "long.tif", labelled[None, None], metadata={"axes": "TZYX"})
+    assert prompts_from_labels(tmp_path / "long.tif", 3, 7, HW) == found
+    np.save(tmp_path / "large.npy", np.full(HW, 2**40))
+    with pytest.raises(InputError, match="Labels go up to 4294967295, but"):
+        prompts_from_labels(tmp_path / "large.npy", 3, 7, HW)
     job = PropagationJob(stack(), found, tmp_path / "out.zarr", PropagationSettings(recipe))
     for _ in job.run():
         pass

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,10 +16,13 @@ from tests.batch.stacks import spots
 from tests.batch.test_job import STACK, expected, leftovers, read, run, settings
 
 from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord, write_whole
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.batch.plane_work import PlaneWorker
+from napari_sam2_openvino.batch.stack import Stack
+from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 
 IDENTITY = JobIdentity("image", "z 4, y 2, x 2", "", {"model": "a", "points_per_side": "8"})
 
@@ -154,6 +158,30 @@ def test_a_kill_before_the_first_plane_leaves_nothing_in_the_way(tmp_path):
     Journal(tmp_path / "labels.zarr.partial").begin(IDENTITY)
     (tmp_path / "labels.zarr.partial" / "job.json").unlink()
     assert run(STACK, tmp_path / "labels.zarr").report.is_whole
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+def test_what_half_a_journal_says_counts_for_no_other_job(name, tmp_path):
+    output = begun(tmp_path, 3, name)
+    (tmp_path / f"{name}.partial" / "job.json").unlink()
+    shutil.rmtree(output, ignore_errors=True)
+    other = STACK[::-1].copy()
+    assert run(other, output).report.is_whole
+    np.testing.assert_array_equal(read(output)[0], expected(other))
+
+
+def test_a_plane_that_comes_late_is_not_taken_for_one_of_the_job_that_overwrote(tmp_path):
+    output = tmp_path / "labels.zarr"
+    first = Stack(stack_image(STACK), output, settings())
+    late = PlaneWorker().segment(first.task(), 0, None, lambda: False)
+    next(late)
+    first.close()
+    second = Stack(stack_image(STACK), output, settings(BrightSpots(200), overwrite=True))
+    with pytest.raises(JobCancelledError):
+        list(late)
+    assert second.pending() == second.numbers
+    assert not LabelsStore(output).read((0,)).any()
+    second.close()
 
 
 def test_a_journal_tells_what_is_different():

@@ -178,6 +178,7 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
     n_objects = len(np.unique(wanted[3])) - 1
     assert answer.stdout.startswith(f"z=3: {n_objects} objects in ")
     assert "5 planes take" in answer.stdout
+    assert "2 planes take" in command(*arguments, "--planes", "z=:2").stdout
     np.testing.assert_array_equal(read(tmp_path / "try.tif")[0], wanted[3])
     report = json.loads(command(*arguments, "--json").stdout)
     assert report["n_objects"] == n_objects

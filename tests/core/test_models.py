@@ -13,6 +13,7 @@ from napari_sam2_openvino.core.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
+from napari_sam2_openvino.core.model import content_hash
 from napari_sam2_openvino.core.model_folder import INFO_FILE, PARAMETERS_FILE, read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir
@@ -104,10 +105,18 @@ def test_foreign_descriptions_are_refused(copied_folder, key, value, message):
         read_model_info(copied_folder)
 
 
-def test_damaged_parameters_are_refused(copied_folder):
-    (copied_folder / PARAMETERS_FILE).write_bytes(b"not an archive")
+@pytest.mark.parametrize("damage", [lambda _: b"not an archive", lambda _: b"", lambda a: a[:900]])
+def test_damaged_parameters_are_refused(damage, copied_folder):
+    path = copied_folder / PARAMETERS_FILE
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ModelFormatError, match="damaged"):
         load_model(copied_folder)
+
+
+def test_a_model_that_goes_while_it_is_in_use_is_told_of(copied_folder):
+    (copied_folder / INFO_FILE).unlink()
+    with pytest.raises(ModelFormatError, match="cannot be read any more"):
+        content_hash(copied_folder)
 
 
 def test_a_truncated_graph_is_refused(copied_folder):

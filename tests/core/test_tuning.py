@@ -7,6 +7,7 @@ import pytest
 from tests.core.test_self_test import Spoilt
 
 from napari_sam2_openvino import load_model
+from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.core import tuning as tuning_module
 from napari_sam2_openvino.core.devices import Device
 from napari_sam2_openvino.core.errors import DeviceError, JobCancelledError
@@ -65,11 +66,15 @@ def test_what_was_measured_is_used(micro_folder):
     write_tuning(read_tuning(micro_folder).having(trial(threads)).having(trial(CPU, 2.0)))
     model = load_model(micro_folder)
     assert model.precision == "f32"
+    for device in ("CPU", "auto"):
+        identity = ModelRecipe.of(micro_folder, device).identity()
+        assert (identity["device"], identity["precision"]) == ("CPU", "f32")
     # Something that was measured elsewhere has no effect.
     (path,) = cache_dir().glob("tuning/*.json")
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "openvino": "2020.1"}))
     assert read_tuning(micro_folder).trials == ()
+    assert ModelRecipe.of(micro_folder).identity()["precision"] == "auto"
     path.write_text("{")
     assert read_tuning(micro_folder).trials == ()
 

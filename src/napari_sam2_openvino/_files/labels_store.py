@@ -16,6 +16,8 @@ from napari_sam2_openvino._files.ome_zarr import labels_metadata
 from napari_sam2_openvino.core.paths import temporary_beside
 
 _ARRAY = "0"
+MOST_LABELS = int(np.iinfo(np.uint32).max)
+"""The largest label that is written."""
 
 
 class LabelsStore:

@@ -201,10 +201,11 @@ def select_planes(axes: Axes, text: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        If it cannot be read, or chooses nothing.
+        If it cannot be read, chooses nothing, or names an axis twice.
     """
     letters, lengths = axes.labels_letters[:-2], axes.labels_shape[:-2]
     chosen = [range(length) for length in lengths]
+    named = set()
     for part in text.split(","):
         match = _PLACE.fullmatch(part)
         letter = match[1].upper() if match else ""
@@ -214,6 +215,12 @@ def select_planes(axes: Axes, text: str) -> tuple[int, ...]:
                 f"Planes are chosen such as z=10, z=10:20 or z=::5, but {part.strip()!r} was "
                 f"given, and axes to choose from are: {names}."
             )
+        if letter in named:
+            raise InputError(
+                f"Planes of axis {letter.lower()} are chosen once, such as {letter.lower()}=1:4, "
+                f"but {text.strip()!r} names it twice."
+            )
+        named.add(letter)
         axis = letters.index(letter)
         chosen[axis] = _places(match, lengths[axis], letter)
     numbers = np.arange(axes.n_planes).reshape(lengths)

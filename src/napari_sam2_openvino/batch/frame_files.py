@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2_openvino.batch.journal import write_whole
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import DAMAGED_ARCHIVE, InputError
 from napari_sam2_openvino.core.memory import FrameOutput
 from napari_sam2_openvino.core.video_state import VideoState
 
@@ -69,7 +69,7 @@ class FrameFiles:
                         float(file["iou_predictions"][row]),
                         pointers[row].copy() if pointers else None,
                     )
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGED_ARCHIVE as error:
             raise InputError(
                 f"{path} cannot be used ({error}): overwrite what was begun."
             ) from error

@@ -33,8 +33,8 @@ class StackImage:
     ----------
     name : str
         What sentences call it.
-    source : Path or tuple of array-like
-        A file, or levels of an array, full resolution first.
+    source : Path or tuple of array-like or Path
+        A file, or levels of an array, full resolution first; a path is that of a .npy.
     axes : Axes
     dtype : numpy.dtype
     scale : tuple of float, optional
@@ -69,7 +69,7 @@ class StackImage:
             If the file cannot be read, or is not what it was.
         """
         if not isinstance(self.source, Path):
-            yield self._arrays(self.source)
+            yield self._arrays([_mapped(level) for level in self.source])
             return
         with open_image(self.source) as file:
             if tuple(file.levels[0].shape) != self.axes.shape:
@@ -98,12 +98,32 @@ class StackImage:
                     hasher.update(np.ascontiguousarray(part).tobytes())
         return hasher.hexdigest()
 
-    def spooled(self, path: Path) -> "StackImage":
-        """Return it as other processes can open it: an array in memory is saved under a path."""
-        if isinstance(self.source, Path) or not isinstance(self.source[0], np.ndarray):
+    def spooled(self, folder: Path) -> "StackImage":
+        """Return it as other processes can open it: arrays in memory are saved to a folder."""
+        if isinstance(self.source, Path):
             return self
-        np.save(path, self.source[0])
-        return replace(self, source=path)
+        levels = list(self.source)
+        for number, level in enumerate(levels):
+            if isinstance(level, np.ndarray):
+                levels[number] = folder / f"image {number}.npy"
+                np.save(levels[number], level)
+        return replace(self, source=tuple(levels))
+
+    def absolute(self) -> "StackImage":
+        """Return it with paths that do not depend on the folder that a process works in."""
+        if isinstance(self.source, Path):
+            return replace(self, source=self.source.absolute())
+        levels = (each.absolute() if isinstance(each, Path) else each for each in self.source)
+        return replace(self, source=tuple(levels))
+
+
+def _mapped(level: Any) -> Any:
+    if not isinstance(level, Path):
+        return level
+    try:
+        return np.load(level, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{level} cannot be read any more ({error}): resume.") from error
 
 
 def stack_image(image: object, axes: str | None = None) -> StackImage:

@@ -106,9 +106,7 @@ class BatchJob:
         """Open one image after the other and give its planes that are missing."""
         for number, (image, output) in enumerate(self._images):
             try:
-                found = image if isinstance(image, StackImage) else stack_image(image, self._axes)
-                stack = _Progressing(Stack(found, output, self._settings))
-                task = stack.task(for_other_processes=self._runner is not None)
+                stack, task = self._open(image, output)
             except Sam2Error as error:
                 self._fail(number, error)
                 continue
@@ -118,6 +116,17 @@ class BatchJob:
                 if task is None or stack.is_stopped:
                     break
                 yield PlaneTask(number, task, plane)
+
+    def _open(self, image: object, output: Path) -> "tuple[_Progressing, StackTask | None]":
+        found = image if isinstance(image, StackImage) else stack_image(image, self._axes)
+        stack = Stack(found, output, self._settings)
+        try:
+            progressing = _Progressing(stack)
+            task = progressing.task(for_other_processes=self._runner is not None)
+        except BaseException:
+            stack.close()
+            raise
+        return progressing, task
 
     def _fail(self, number: int, error: Sam2Error) -> None:
         image, output = self._images[number]

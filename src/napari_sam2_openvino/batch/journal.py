@@ -3,15 +3,17 @@
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from napari_sam2_openvino._files.labels_store import sync
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.paths import temporary_beside
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _IDENTITY_FILE = "job.json"
 _PLANES, _LINKS = "planes", "links"
 _SUFFIX = ".partial"
@@ -94,11 +96,25 @@ class Journal:
         return (self.folder / _IDENTITY_FILE).is_file()
 
     def begin(self, identity: JobIdentity) -> None:
-        """Note what the job is."""
+        """Note what the job is, after whatever is left of another one is gone.
+
+        Raises
+        ------
+        OSError
+            If it cannot be removed or written.
+        """
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
         for name in (_PLANES, _LINKS):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        content = {"format_version": FORMAT_VERSION, **asdict(identity)}
+        run = uuid.uuid4().hex
+        content = {"format_version": FORMAT_VERSION, "run": run, **asdict(identity)}
         write_whole(self.folder / _IDENTITY_FILE, json.dumps(content, indent=1).encode())
+
+    @property
+    def run(self) -> str:
+        """Name of this job and of those that resume it, not of one that overwrites it."""
+        return str(self._content()["run"])
 
     def check(self, identity: JobIdentity, output: Path) -> None:
         """Raise InputError unless the job that was begun is the same."""
@@ -110,16 +126,23 @@ class Journal:
             )
 
     def _identity(self) -> JobIdentity:
+        content = self._content()
+        return JobIdentity(**{each.name: content[each.name] for each in fields(JobIdentity)})
+
+    def _content(self) -> dict[str, Any]:
         path = self.folder / _IDENTITY_FILE
         try:
-            content = json.loads(path.read_bytes())
-            if content.pop("format_version") != FORMAT_VERSION:
+            content: dict[str, Any] = json.loads(path.read_bytes())
+            if content["format_version"] != FORMAT_VERSION:
                 raise ValueError("another format version")
-            return JobIdentity(**content)
+            missing = {"run", *(each.name for each in fields(JobIdentity))} - set(content)
+            if missing:
+                raise ValueError(f"without {', '.join(sorted(missing))}")
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"{path} cannot be used ({error}): overwrite what was begun."
             ) from error
+        return content
 
     def finish_plane(self, number: int, record: PlaneRecord) -> None:
         """Note that a plane is whole on the disk."""
@@ -167,6 +190,39 @@ def journal_folder(output: Path) -> Path:
             f"choose one that is shorter by {excess} bytes."
         )
     return output.with_name(name)
+
+
+def check_finished(record: Path, identity: JobIdentity, output: Path) -> dict[str, Any]:
+    """Return what is noted of labels that are finished, if they are what a job would make.
+
+    Parameters
+    ----------
+    record : Path
+        The .json file that was written in the end.
+    identity : JobIdentity
+        Of the job.
+    output : Path
+        The labels.
+
+    Raises
+    ------
+    InputError
+        If they were made by something else.
+    """
+    try:
+        content: dict[str, Any] = json.loads(record.read_bytes())
+        made = JobIdentity(**content["made_from"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{output} is there already and was not made by a batch: choose another name, or "
+            "overwrite it."
+        ) from error
+    if differences := made.differences(identity):
+        raise InputError(
+            f"{output} was made with other settings, {'; '.join(differences)}: choose another "
+            "name, or overwrite it."
+        )
+    return content
 
 
 def check_what_is_there(*, resume: bool, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ goes on where it was.
 
 import io
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,11 @@ class _Plane:
 
 
 def decide_links(
-    store: LabelsStore, axes: Axes, journal: Journal, parameters: LinkParameters
+    store: LabelsStore,
+    series: Sequence[Sequence[int]],
+    axes: Axes,
+    journal: Journal,
+    parameters: LinkParameters,
 ) -> Generator[Progress, None, None]:
     """Decide which objects of which planes are one, and note it in the journal.
 
@@ -52,18 +56,14 @@ def decide_links(
     ----------
     store : LabelsStore
         Planes as they were segmented.
+    series : sequence of sequences of int
+        See `link_series`.
     axes : Axes
         Of the image.
     journal : Journal
     parameters : LinkParameters
-
-    Raises
-    ------
-    InputError
-        If the image has no such axis.
     """
-    series = link_series(axes, parameters.link)
-    n_planes, n_done, next_id = axes.n_planes, 0, 1
+    n_planes, n_done, next_id = sum(len(numbers) for numbers in series), 0, 1
     for numbers in series:
         recent: deque[_Plane] = deque(maxlen=parameters.link_max_gap + 1)
         for number in numbers:
@@ -86,8 +86,17 @@ def linked_plane(labels: Labels, journal: Journal, number: int) -> Labels:
     return ids[labels]
 
 
-def link_series(axes: Axes, axis: str) -> list[list[int]]:
+def link_series(axes: Axes, axis: str, chosen: Iterable[int]) -> list[list[int]]:
     """Return the numbers of planes that are gone through one after the other.
+
+    Parameters
+    ----------
+    axes : Axes
+        Of the image.
+    axis : str
+        Along which objects are linked.
+    chosen : iterable of int
+        The planes that count; others are no gaps between them.
 
     Raises
     ------
@@ -102,8 +111,11 @@ def link_series(axes: Axes, axis: str) -> list[list[int]]:
         )
     numbers = np.arange(axes.n_planes).reshape(shape)
     moved = np.moveaxis(numbers, letters.index(axis.upper()), -1)
-    series: list[list[int]] = moved.reshape(-1, moved.shape[-1]).tolist()
-    return series
+    counting = set(chosen)
+    return [
+        [number for number in numbers if number in counting]
+        for numbers in moved.reshape(-1, moved.shape[-1]).tolist()
+    ]
 
 
 def _link(

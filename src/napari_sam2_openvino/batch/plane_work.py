@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino._files.labels_store import MOST_LABELS, LabelsStore
 from napari_sam2_openvino.batch.emptiness import Emptiness
 from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.batch.journal import Journal, PlaneRecord
@@ -22,8 +22,6 @@ from napari_sam2_openvino.core.normalize import ChannelView
 from napari_sam2_openvino.core.planes import StretchCache, make_plane_source
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
-
-_MOST_LABELS = int(np.iinfo(np.uint32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +33,9 @@ class StackTask:
     image : StackImage
     view : ChannelView
     recipe : PlaneRecipe
-    journal : Path
-        Folder of the `Journal`.
+    journal : Journal
+    run : str
+        The journal's, of the job.
     stores : tuple of Path
         `LabelsStore`s that a plane is written to.
     emptiness : Emptiness, optional
@@ -48,7 +47,8 @@ class StackTask:
     image: StackImage
     view: ChannelView
     recipe: PlaneRecipe
-    journal: Path
+    journal: Journal
+    run: str
     stores: tuple[Path, ...]
     emptiness: Emptiness | None = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -84,7 +84,7 @@ class _Opened:
         self._task = task
         self.arrays: ImageArrays = self._exit.enter_context(task.image.open())
         self.stores = [LabelsStore(path) for path in task.stores]
-        self.journal = Journal(task.journal)
+        self.journal = task.journal
         self.segmenter: PlaneSegmenter = task.recipe.build(threads)
         self.stretches = StretchCache()
 
@@ -98,6 +98,11 @@ class _Opened:
             return None
         source = make_plane_source([self.arrays], plane, self._task.view, self.stretches)
         return (yield from self.segmenter(source, position, cancelled))
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the job is still the one that the journal is of."""
+        return self.journal.exists and self.journal.run == self._task.run
 
     def close(self) -> None:
         self._exit.close()
@@ -176,11 +181,14 @@ def _keep(
 ) -> PlaneOutcome:
     """Write a plane, and only then note that it is there."""
     n_objects = 0
+    # This one may be done late, by a worker whose job was given up and overwritten.
+    if not opened.is_wanted:
+        raise JobCancelledError("The labels are another job's by now.")
     try:
         if labels is not None:
             n_objects = int(np.count_nonzero(np.unique(labels)))
-            if labels.max() > _MOST_LABELS:
-                raise InputError(f"Labels go up to {_MOST_LABELS}, but one is {labels.max()}.")
+            if labels.max() > MOST_LABELS:
+                raise InputError(f"Labels go up to {MOST_LABELS}, but one is {labels.max()}.")
             for store in opened.stores:
                 store.write(position, labels)
         record = PlaneRecord(n_objects, time.perf_counter() - started, labels is None)

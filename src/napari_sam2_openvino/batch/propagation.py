@@ -18,6 +18,7 @@ from napari_sam2_openvino.batch.journal import (
     JobIdentity,
     Journal,
     PlaneRecord,
+    check_finished,
     check_what_is_there,
     journal_folder,
     write_whole,
@@ -124,8 +125,10 @@ class PropagationJob:
         )
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
+        self._record = output.with_name(f"{output.name}.json")
+        self._is_final = False
         self._cancelled = False
-        if len(self._image.axes.labels_letters) > 3:
+        if sum(length > 1 for length in self._image.axes.labels_shape[:-2]) > 1:
             raise InputError(
                 f"Objects are propagated along one axis, but {self._image.name} has "
                 f"{self._image.axes}: cut it, or name its axes if they are others."
@@ -156,9 +159,13 @@ class PropagationJob:
                 self._begin()
             except OSError as error:
                 raise self._cannot_write(error) from error
-            yield from self._carry()
+            if not self._is_final:
+                yield from self._carry()
         finally:
             lock.release()
+        prompts = self._prompts.prompts
+        n_objects = len({prompt.obj_id for prompt in prompts})
+        yield Progress("Done", 1.0, f"{n_objects} objects, {self._image.axes.n_planes} planes")
 
     def _carry(self) -> Generator[Progress, None, None]:
         predictor = SAM2VideoPredictor(
@@ -171,30 +178,30 @@ class PropagationJob:
             yield from self._give_prompts(predictor, state)
             yield from self._propagate(predictor, state)
         self._finish()
-        yield Progress("Done", 1.0, f"{len(state.objects)} objects, {state.num_frames} planes")
 
     def _check_place(self) -> None:
         output, settings = self._output, self._settings
         if output.suffix.lower() != _SUFFIX:
             raise InputError(f"A propagation writes {_SUFFIX}, but the name is {output.name!r}.")
         self._image.check_output(output)
-        if settings.overwrite:
+        if settings.overwrite or settings.resume:
             check_labels_path(output, overwrite=True)
-        elif not settings.resume:
-            if self._journal.exists:
-                raise InputError(f"{output} was begun already: resume or overwrite it.")
-            check_labels_path(output)
-        elif not self._journal.exists:
-            check_labels_path(output)
+            return
+        if self._journal.exists:
+            raise InputError(f"{output} was begun already: resume or overwrite it.")
+        check_labels_path(output)
 
     def _begin(self) -> None:
         """Go on with what is there, or make what planes are written to."""
-        if self._settings.overwrite:
-            for path in (self._folder, self._output):
-                shutil.rmtree(path, ignore_errors=True)
         self._made_from = self._identity()
+        if self._settings.overwrite:
+            self._clear()
         if self._journal.exists:
             self._journal.check(self._made_from, self._output)
+        elif self._output.exists():
+            check_finished(self._record, self._made_from, self._output)
+            self._is_final = True
+            return
         else:
             self._journal.begin(self._made_from)
         self._files = FrameFiles(self._folder / "frames")
@@ -212,6 +219,12 @@ class PropagationJob:
                 scale=image.scale,
                 units=image.units,
             )
+
+    def _clear(self) -> None:
+        for path in (self._folder, self._output):
+            if path.exists():
+                shutil.rmtree(path)
+        self._record.unlink(missing_ok=True)
 
     def _identity(self) -> JobIdentity:
         prompts = hashlib.blake2b(self._prompts.model_dump_json().encode(), digest_size=16)
@@ -306,8 +319,7 @@ class PropagationJob:
         """Note how the labels were made, and forget what only an unfinished job needs."""
         content = {"made_from": asdict(self._made_from)}
         try:
-            path = self._output.with_name(f"{self._output.name}.json")
-            write_whole(path, json.dumps(content, indent=1).encode())
+            write_whole(self._record, json.dumps(content, indent=1).encode())
             self._journal.remove()
         except OSError as error:
             raise self._cannot_write(error) from error

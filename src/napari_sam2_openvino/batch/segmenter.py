@@ -13,6 +13,7 @@ from napari_sam2_openvino.core.model import Sam2Model, content_hash
 from napari_sam2_openvino.core.models import find_model_folder, load_model
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.tunings import read_tuning
 
 if TYPE_CHECKING:
     import os
@@ -91,8 +92,8 @@ class ModelRecipe:
             If there is none.
         """
         if not isinstance(model, Sam2Model):
-            return cls(find_model_folder(model), device, precision)
-        recipe = cls(model.folder, model.device, model.precision)
+            return cls(find_model_folder(model).absolute(), device, precision)
+        recipe = cls(model.folder.absolute(), model.device, model.precision)
         with _LOCK:
             _LOADED[recipe, None] = model
         return recipe
@@ -115,10 +116,15 @@ class ModelRecipe:
 
     def identity(self) -> dict[str, str]:
         """Return what masks depend on: the content of the folder, wherever it lies."""
+        device, precision = self.device, self.precision
+        best = read_tuning(self.folder).best(None if device == "auto" else device)
+        if best is not None:
+            device = best.choice.device if device == "auto" else device
+            precision = best.choice.precision if precision == "auto" else precision
         return {
             "model": f"{self.folder.name} {content_hash(self.folder)}",
-            "device": self.device,
-            "precision": self.precision,
+            "device": device,
+            "precision": precision,
         }
 
 

@@ -15,6 +15,7 @@ from napari_sam2_openvino.batch.images import StackImage, choose_channels
 from napari_sam2_openvino.batch.journal import (
     JobIdentity,
     Journal,
+    check_finished,
     check_what_is_there,
     journal_folder,
     write_whole,
@@ -102,7 +103,7 @@ class Stack:
             select_planes(axes, settings.planes) if settings.planes else tuple(range(axes.n_planes))
         )
         if self._links.link != "none":
-            link_series(axes, self._links.link)
+            link_series(axes, self._links.link, self.numbers)
         self._check_place()
         self.identity = self._identity()
         self._lock = OutputLock(output)
@@ -173,7 +174,8 @@ class Stack:
                 # A plane that comes between changes what is linked with what.
                 self._journal.forget_links()
         elif self.output.exists():
-            self._check_final()
+            check_finished(self._record, self.identity, self.output)
+            self._is_final = True
             return
         try:
             if not self._journal.exists:
@@ -199,24 +201,6 @@ class Stack:
 
     def _stores(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys([self._raw, *([self.output] if self._is_growing else [])]))
-
-    def _check_final(self) -> None:
-        """Accept labels that are finished if they are what this job would make."""
-        try:
-            content = json.loads(self._record.read_bytes())
-            made = JobIdentity(**content["made_from"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.output} is there already and was not made by a batch: choose another name, "
-                "or overwrite it."
-            ) from error
-        differences = made.differences(self.identity)
-        if differences:
-            raise InputError(
-                f"{self.output} was made with other settings, {'; '.join(differences)}: choose "
-                "another name, or overwrite it."
-            )
-        self._is_final = True
 
     @property
     def is_final(self) -> bool:
@@ -252,7 +236,7 @@ class Stack:
         image = self.image
         if for_other_processes:
             try:
-                image = image.spooled(self._folder / "image.npy")
+                image = image.spooled(self._folder)
             except OSError as error:
                 raise self._cannot_write(error) from error
         emptiness = None
@@ -260,8 +244,17 @@ class Stack:
         if share > 0:
             with image.open() as arrays:
                 emptiness = Emptiness.measure(arrays, image.axes, self._view, share)
-        stores = self._stores()
-        return StackTask(image, self._view, self._recipe, self._folder, stores, emptiness)
+        # Workers of a cluster may have another folder to start from.
+        stores = tuple(each.absolute() for each in self._stores())
+        return StackTask(
+            image.absolute(),
+            self._view,
+            self._recipe,
+            Journal(self._folder.absolute()),
+            self._journal.run,
+            stores,
+            emptiness,
+        )
 
     def finish(self) -> Generator[Progress, None, None]:
         """Link planes, write the labels under their name, and note how they were made.
@@ -278,7 +271,11 @@ class Stack:
         try:
             if self._links.link != "none":
                 yield from decide_links(
-                    LabelsStore(self._raw), self.image.axes, self._journal, self._links
+                    LabelsStore(self._raw),
+                    link_series(self.image.axes, self._links.link, self.numbers),
+                    self.image.axes,
+                    self._journal,
+                    self._links,
                 )
             yield from self._write_final()
             if self.pending():

@@ -31,7 +31,7 @@ class TrialResult:
     seconds : float
         For the plane, the model loaded.
     n_planes : int
-        That the image has.
+        That all of them are: of the image, or those that are chosen.
     """
 
     plane: str
@@ -121,7 +121,9 @@ class TrialJob:
             seconds = time.perf_counter() - started
         self.labels = labels
         n_objects = int(np.count_nonzero(np.unique(labels)))
-        self.result = TrialResult(axes.name(position), n_objects, seconds, axes.n_planes)
+        planes = self._settings.planes
+        n_planes = len(select_planes(axes, planes)) if planes else axes.n_planes
+        self.result = TrialResult(axes.name(position), n_objects, seconds, n_planes)
         if self._output is not None:
             letters = axes.labels_letters[-2:]
             save_labels(self._output, labels, axes=letters, overwrite=self._settings.overwrite)

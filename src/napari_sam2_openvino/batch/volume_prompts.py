@@ -1,6 +1,7 @@
 """Where objects are on some planes of a volume, as a file says it."""
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino._files.labels_store import MOST_LABELS
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import MaskRecord, Record, first_problem
@@ -37,7 +39,7 @@ class VolumePrompt(Record):
         Instead of points and box.
     """
 
-    obj_id: Annotated[int, Field(ge=1)]
+    obj_id: Annotated[int, Field(ge=1, le=MOST_LABELS)]
     plane: Annotated[int, Field(ge=0)]
     points: tuple[tuple[_Finite, _Finite], ...] = ()
     labels: tuple[Literal[0, 1], ...] = ()
@@ -53,6 +55,24 @@ class VolumePrompt(Record):
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
             raise ValueError("box must have x0 < x1 and y0 < y1")
         return self
+
+    def check(self, place: str, image_hw: tuple[int, int]) -> None:
+        """Raise InputError, which begins with a text, if it is outside planes of a size."""
+        height, width = image_hw
+        places = list(self.points)
+        if self.box is not None:
+            x0, y0, x1, y1 = self.box
+            places.append(((x0 + x1) / 2, (y0 + y1) / 2))
+        for x, y in places:
+            if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+                raise InputError(
+                    f"{place} at x {x:.0f}, y {y:.0f}, outside planes of {width} x {height} pixels:"
+                    " coordinates must be in pixels."
+                )
+        if (cut := self.mask) is not None:
+            inside = cut.row >= 0 and cut.column >= 0
+            if not (inside and cut.row + cut.height <= height and cut.column + cut.width <= width):
+                raise InputError(f"{place} by a mask that is not inside {times(image_hw)}.")
 
     def give(self, predictor: SAM2VideoPredictor, state: VideoState, **options: Any) -> None:
         """Hand it to a predictor."""
@@ -91,13 +111,7 @@ class VolumePrompts(Record):
             if (prompt.obj_id, prompt.plane) in seen:
                 raise InputError(f"{place} twice: put them together.")
             seen.add((prompt.obj_id, prompt.plane))
-            if prompt.mask is not None:
-                cut = prompt.mask
-                inside = cut.row >= 0 and cut.column >= 0
-                inside &= cut.row + cut.height <= image_hw[0]
-                inside &= cut.column + cut.width <= image_hw[1]
-                if not inside:
-                    raise InputError(f"{place} by a mask that is not inside {times(image_hw)}.")
+            prompt.check(place, image_hw)
 
 
 def read_prompts(path: Path) -> VolumePrompts:
@@ -145,8 +159,10 @@ def prompts_from_labels(
         raise InputError(f"Planes are 0 to {n_planes - 1}, but plane {plane} is asked for.")
     with open_image(path) as file:
         labels = file.levels[0]
-        is_stack = labels.ndim == 3 and labels.shape[0] == n_planes
-        if np.dtype(labels.dtype).kind not in "ui" or not (labels.ndim == 2 or is_stack):
+        lead = tuple(labels.shape[:-2])
+        is_stack = labels.ndim > 2 and prod(lead) == n_planes
+        is_plane = labels.ndim >= 2 and prod(lead) == 1
+        if np.dtype(labels.dtype).kind not in "ui" or not (is_plane or is_stack):
             raise InputError(
                 f"{path} must hold labels of one plane or of {n_planes}, in whole numbers, but "
                 f"has shape {times(labels.shape)} and type {labels.dtype}."
@@ -162,7 +178,7 @@ def prompts_from_labels(
         prompts = tuple(
             prompt
             for number in planes
-            for prompt in _objects(np.asarray(labels[number] if is_stack else labels), number)
+            for prompt in _objects(_plane(labels, number if is_stack else 0), number, path)
         )
     if not prompts:
         place = "any plane" if plane is None else f"plane {plane}"
@@ -170,7 +186,17 @@ def prompts_from_labels(
     return VolumePrompts(prompts=prompts)
 
 
-def _objects(labels: NDArray[Any], plane: int) -> Iterator[VolumePrompt]:
+def _plane(labels: Any, number: int) -> NDArray[Any]:
+    """Return a plane, counted along all axes but the last two, of which one at most is long."""
+    lead = tuple(labels.shape[:-2])
+    return np.asarray(labels[np.unravel_index(number, lead)] if lead else labels)
+
+
+def _objects(labels: NDArray[Any], plane: int, path: Path) -> Iterator[VolumePrompt]:
+    if labels.max() > MOST_LABELS:
+        raise InputError(
+            f"Labels go up to {MOST_LABELS}, but {path} has {labels.max()}: renumber its objects."
+        )
     for obj_id in np.unique(labels):
         if obj_id > 0:
             cut = _cut(labels == obj_id)

@@ -2,15 +2,13 @@
 
 import os
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.candidates import Candidates
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.errors import DAMAGED_ARCHIVE, InputError
 from napari_sam2_openvino.core.kept_files import UNFINISHED
 from napari_sam2_openvino.core.paths import remove
 from napari_sam2_openvino.core.rle import MaskRuns
@@ -82,15 +80,7 @@ def load_candidates(path: Path) -> Candidates:
         return _from_arrays(arrays)
     except InputError:
         raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as e:
+    except (TypeError, *DAMAGED_ARCHIVE) as e:
         raise InputError(
             f"{path} is no whole file of candidates ({e}): find the objects again."
         ) from e

@@ -4,7 +4,12 @@ Everything raised on purpose derives from `Sam2Error`; its message is one senten
 was expected, what came, and what to do. Any other exception is a bug and is left to surface as one.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterable
+
+DAMAGED_ARCHIVE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a .npz raises that is cut off, changed, or was never one."""
 
 
 def times(shape: Iterable[int]) -> str:

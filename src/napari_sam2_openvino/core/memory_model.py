@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import ModelFormatError
+from napari_sam2_openvino.core.errors import DAMAGED_ARCHIVE, ModelFormatError
 from napari_sam2_openvino.core.memory_runtime import MemoryAttention, MemoryEncoder
 from napari_sam2_openvino.core.model_folder import (
     MEMORY_ATTENTION_FILE,
@@ -91,7 +91,7 @@ class MemoryTensors:
                     if projection
                     else None,
                 )
-        except (ValueError, KeyError, OSError) as error:
+        except DAMAGED_ARCHIVE as error:
             raise ModelFormatError(
                 f"{path} is damaged or lacks what remembering objects needs: convert the "
                 "checkpoint again."

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import InputError, ModelFormatError
+from napari_sam2_openvino.core.errors import DAMAGED_ARCHIVE, InputError, ModelFormatError
 from napari_sam2_openvino.core.image_graphs import DecoderOutput, ImageEncoder, MaskDecoder
 from napari_sam2_openvino.core.memory_model import MemoryModel
 from napari_sam2_openvino.core.model_folder import (
@@ -286,13 +286,24 @@ def content_hash(folder: Path) -> str:
 
     OpenVINO finds a compiled graph by path, time and size of its ``.xml``, which an update of the
     package may leave as they are: files of a wheel all have the same time.
+
+    Raises
+    ------
+    ModelFormatError
+        If it cannot be read any more.
     """
     hasher = hashlib.blake2b(digest_size=8)
-    for name in (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE):
-        hasher.update((folder / name).read_bytes())
-    for name in (MEMORY_ATTENTION_FILE, MEMORY_ENCODER_FILE):
-        if (folder / name).is_file():
+    try:
+        for name in (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE):
             hasher.update((folder / name).read_bytes())
+        for name in (MEMORY_ATTENTION_FILE, MEMORY_ENCODER_FILE):
+            if (folder / name).is_file():
+                hasher.update((folder / name).read_bytes())
+    except OSError as error:
+        raise ModelFormatError(
+            f"The model {folder} cannot be read any more ({error.strerror or error}): see that it "
+            "stays in its place, or convert it again."
+        ) from error
     return hasher.hexdigest()
 
 
@@ -320,7 +331,7 @@ def _read_parameters(path: Path) -> dict[str, Float]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name].astype(np.float32) for name in PARAMETERS}
-    except (ValueError, KeyError, OSError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise ModelFormatError(
             f"{path} is damaged or lacks one of {', '.join(PARAMETERS)}: "
             "convert the checkpoint again."

@@ -4,14 +4,13 @@ What it must answer is kept in the model folder: an image, prompts, and the mask
 gave on a CPU in f32. A folder without is judged by itself, on the CPU in f32.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import ModelFormatError
+from napari_sam2_openvino.core.errors import DAMAGED_ARCHIVE, ModelFormatError
 from napari_sam2_openvino.core.model import Sam2Model
 from napari_sam2_openvino.core.model_folder import SELF_TEST_FILE, read_model_info
 from napari_sam2_openvino.core.paths import temporary_beside
@@ -169,7 +168,7 @@ def _read(path: Path, checkpoint: str) -> SelfTest | None:
             shape = tuple(archive["shape"].tolist())
             masks = np.unpackbits(archive["masks"], count=int(np.prod(shape)))
             return SelfTest(archive["image"], masks.reshape(shape).astype(bool))
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise ModelFormatError(
             f"{path} is damaged: convert or quantize the model again."
         ) from error
