@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument(
         "--unpainted",
         action="store_true",
-        help="draw nothing on the canvas: Mesa's drivers in software crash within minutes",
+        help="draw nothing on the canvas: Mesa 22.3 in software crashes within minutes",
     )
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
