@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from tests.reference import build_model, perturbed_model
 from typer.testing import CliRunner
 
@@ -312,6 +313,11 @@ def test_export_fails_with_one_sentence(labels_file, tmp_path, options, said):
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_export_never_writes_over_what_it_reads(labels_file):
+def test_export_never_writes_over_what_it_reads(labels_file, tmp_path):
     result = call("export", labels_file, "-o", labels_file, "--format", "tiff", "--overwrite")
     assert_one_sentence(result, "is an image that is read")
+    inside = zarr.create_array(tmp_path / "in.zarr" / "cells", data=tifffile.imread(labels_file))
+    options = ("--format", "ome-zarr", "--overwrite")
+    result = call("export", tmp_path / "in.zarr" / "cells", "-o", tmp_path / "in.zarr", *options)
+    assert_one_sentence(result, "is an image that is read")
+    assert inside[:].any()
