@@ -293,6 +293,10 @@ def test_export_of_a_file_uses_the_sizes_that_the_file_tells(labels_file, tmp_pa
     assert call("export", labels_file, "-o", stored, *options).exit_code == 0
     assert call("export", stored, "-o", output, "--format", "csv").exit_code == 0
     assert "volume_um3" in output.read_text()
+    for option, volume in (("--scale=2", "volume_um3"), ("--unit=nm", "volume_nm3")):
+        options = ("--format", "csv", "--overwrite", option)
+        assert call("export", stored, "-o", output, *options).exit_code == 0
+        assert volume in output.read_text()
 
 
 @pytest.mark.parametrize(
@@ -303,6 +307,8 @@ def test_export_of_a_file_uses_the_sizes_that_the_file_tells(labels_file, tmp_pa
         (("--format", "csv", "--scale", "1,2"), "one size of a pixel for each of z, y, x"),
         (("--format", "csv", "--scale", "big"), "--scale takes numbers"),
         (("--format", "csv", "--unit", "parsec"), "'parsec'"),
+        (("--format", "csv", "--unit", "um"), "tells none along z, y, x: add --scale"),
+        (("--format", "csv", "--scale", "0.5"), "names none: add --unit"),
         (("--format", "csv", "--axes", "YXZ"), "end with YX"),
         (("--format", "csv", "--image", "nowhere.tif"), "There is no image"),
         (("--format", "csv", "--features", "nowhere.csv"), "cannot be read"),
