@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from tests.reference import build_model, perturbed_model
 from typer.testing import CliRunner
 
@@ -148,16 +149,17 @@ def test_errors_of_the_process_are_one_sentence():
     assert result.stdout == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_ends_the_conversion(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_conversion_that_is_ended_leaves_nothing(sent, code, tmp_path):
     checkpoint = tmp_path / "c.pt"
     torch.save(perturbed_model(MICRO_CONFIG, 0).state_dict(), checkpoint)
     # A suite that was started in the background hands on that SIGINT is ignored.
-    code = (
+    program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from napari_sam2_openvino.cli import main; main()"
     )
-    command = [sys.executable, "-c", code, "models", "convert"]
+    command = [sys.executable, "-c", program, "models", "convert"]
     command += [str(checkpoint), "--name", "x", "--config", str(MICRO_CONFIG)]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -165,9 +167,9 @@ def test_ctrl_c_ends_the_conversion(tmp_path):
         seen = ""
         while "image encoder" not in seen:
             seen += process.stderr.read(1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, rest = process.communicate(timeout=60)
-    assert process.returncode != 0
+    assert process.returncode == code
     assert "Traceback" not in rest
     assert list(models_dir().iterdir()) == []
 
@@ -291,6 +293,10 @@ def test_export_of_a_file_uses_the_sizes_that_the_file_tells(labels_file, tmp_pa
     assert call("export", labels_file, "-o", stored, *options).exit_code == 0
     assert call("export", stored, "-o", output, "--format", "csv").exit_code == 0
     assert "volume_um3" in output.read_text()
+    for option, volume in (("--scale=2", "volume_um3"), ("--unit=nm", "volume_nm3")):
+        options = ("--format", "csv", "--overwrite", option)
+        assert call("export", stored, "-o", output, *options).exit_code == 0
+        assert volume in output.read_text()
 
 
 @pytest.mark.parametrize(
@@ -301,6 +307,8 @@ def test_export_of_a_file_uses_the_sizes_that_the_file_tells(labels_file, tmp_pa
         (("--format", "csv", "--scale", "1,2"), "one size of a pixel for each of z, y, x"),
         (("--format", "csv", "--scale", "big"), "--scale takes numbers"),
         (("--format", "csv", "--unit", "parsec"), "'parsec'"),
+        (("--format", "csv", "--unit", "um"), "tells none along z, y, x: add --scale"),
+        (("--format", "csv", "--scale", "0.5"), "names none: add --unit"),
         (("--format", "csv", "--axes", "YXZ"), "end with YX"),
         (("--format", "csv", "--image", "nowhere.tif"), "There is no image"),
         (("--format", "csv", "--features", "nowhere.csv"), "cannot be read"),
@@ -312,6 +320,11 @@ def test_export_fails_with_one_sentence(labels_file, tmp_path, options, said):
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_export_never_writes_over_what_it_reads(labels_file):
+def test_export_never_writes_over_what_it_reads(labels_file, tmp_path):
     result = call("export", labels_file, "-o", labels_file, "--format", "tiff", "--overwrite")
     assert_one_sentence(result, "is an image that is read")
+    inside = zarr.create_array(tmp_path / "in.zarr" / "cells", data=tifffile.imread(labels_file))
+    options = ("--format", "ome-zarr", "--overwrite")
+    result = call("export", tmp_path / "in.zarr" / "cells", "-o", tmp_path / "in.zarr", *options)
+    assert_one_sentence(result, "is an image that is read")
+    assert inside[:].any()

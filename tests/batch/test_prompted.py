@@ -66,6 +66,11 @@ def point(x, y, is_positive=True):
             table(x0=[1], y0=[2], x1=[9], y1=[8], name=["a"]),
             [((None, None), 1, Mark("box", ((1.0, 2.0), (9.0, 8.0))))],
         ),
+        # ImageJ's table of results, with the centre of the object too.
+        (
+            table(X=[5.0], Y=[5.0], BX=[1], BY=[2], Width=[8], Height=[6]),
+            [((None, None), 1, Mark("box", ((1.0, 2.0), (9.0, 8.0))))],
+        ),
         # As napari saves a Points layer.
         (
             pd.DataFrame(
@@ -140,6 +145,17 @@ def test_rectangles_of_a_shapes_layer():
         (table(x=[80], y=[2]), "outside planes of 80 x 60 pixels"),
         (table(x=[1], y=[2], prompt=["negative"]), "no positive prompt"),
         (table(**{"axis-0": [5], "axis-1": [6], "axis-2": [6]}), "on 3 axes, but the image has 4"),
+        (
+            table(x0=[1, 1], y0=[2, 2], x1=[9, 9], y1=[8, 8], prompt=["positive", "negative"]),
+            "Row 2 of the table of prompts is a negative box",
+        ),
+        (
+            rectangles(0, 1).assign(prompt=["positive"] * 4 + ["negative"] * 4),
+            "Row 5 of the table of prompts is a negative box",
+        ),
+        # Rows are counted in the whole table, of other files too.
+        (table(x=[1, 80], y=[2, 2], file=["b.tif", "in.tif"]), "Row 2 of the table"),
+        (table(x=[1, "a"], y=[2, 2], file=["b.tif", "in.tif"]), "but row 2 is 'a'"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(frame, message):

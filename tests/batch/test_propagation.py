@@ -315,6 +315,13 @@ def test_the_command_does_not_both_resume_and_overwrite():
     assert "give only one of them" in answer.stderr
 
 
+def test_the_command_refuses_percentiles_that_would_not_be_used():
+    arguments = ["stack.tif", "--prompts", "prompts.json", "-o", "out.zarr"]
+    answer = CliRunner().invoke(app, ["propagate", *arguments, "--high-percentile", "90"])
+    assert answer.exit_code == 1
+    assert "--high-percentile does nothing without --intensities percentiles" in answer.stderr
+
+
 def test_while_one_propagation_writes_another_is_refused(recipe, tmp_path):
     settings = PropagationSettings(recipe)
     first, second = (

@@ -195,6 +195,8 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--intensities", "as displayed"], "need a window"),
         (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
         (["in.tif", "-o", "l.tif", "--workers", "2"], "--workers needs a scheduler"),
+        (["in.tif", "-o", "l.tif", "--fill-holes", "9"], "does nothing without --prompts"),
+        (["in.tif", "-o", "l.tif", "--low-percentile", "9"], "without --intensities percentiles"),
         (["in.tif", "-o", "l.tif", "--threads", "0"], "--threads must be at least 1"),
         (["in.tif", "-o", "l.tif", "--resume", "--overwrite"], "give only one of them"),
         (["in.tif", "in.tif", "--try-plane", "z=1"], "tried on one image"),

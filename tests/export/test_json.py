@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
@@ -80,6 +81,23 @@ def test_classes_become_categories_and_features_attributes(tmp_path):
     assert found[CORNER]["attributes"] == about
     assert "predicted_iou" not in found[RING]["attributes"]
     assert found[DOT]["attributes"] == {"label": DOT}
+
+
+def test_each_time_point_has_its_own_figures(tmp_path):
+    labels = np.zeros((2, 2, 8, 8), np.uint8)
+    labels[..., 2:5, 2:5] = 3
+    rows = pd.DataFrame({"index": 3, "t": [1, 0], "class_name": ["b", "a"], "size": [20, 10]})
+    labelled = LabelledImage(labels, "TZYX", features=rows)
+    coco = coco_of(labelled, tmp_path)
+    names = {each["id"]: each["name"] for each in coco.dataset["categories"]}
+    found = [
+        (names[each["category_id"]], each["attributes"]) for each in coco.dataset["annotations"]
+    ]
+    wanted = [("a", 10), ("a", 10), ("b", 20), ("b", 20)]
+    assert found == [(name, {"label": 3, "size": size}) for name, size in wanted]
+    properties = [each["properties"] for each in geojson_of(labelled, tmp_path)]
+    found = [(each["classification"]["name"], each["measurements"]["size"]) for each in properties]
+    assert found == wanted
 
 
 def test_labels_without_objects_are_files_without_objects(tmp_path):

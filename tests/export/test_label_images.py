@@ -1,6 +1,7 @@
 """Labels as OME-Zarr and OME-TIFF, read by ome-zarr, tifffile and the plugin itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import zarr
@@ -43,6 +44,13 @@ def test_ome_zarr_is_read_with_axes_sizes_and_properties(tmp_path):
         assert (file.axes, file.scale) == ("TZYX", SIZES["scale"])
         assert file.units == ("second", "micrometer", "micrometer", "micrometer")
         assert np.array_equal(np.asarray(file.levels[0]), labels)
+
+
+def test_properties_of_ome_zarr_say_of_which_time_point_they_are(tmp_path):
+    rows = pd.DataFrame({"index": 3, "t": [0, 1], "size": [10, 20]})
+    path, _ = ome_zarr_of(LabelledImage(np.ones((2, 8, 8), int), "TYX", features=rows), tmp_path)
+    found = zarr.open_group(path, mode="r").attrs["image-label"]["properties"]
+    assert found == [{"label-value": 3, "t": t, "size": 10 * (t + 1)} for t in range(2)]
 
 
 def test_metadata_of_ome_zarr_follow_the_schema(tmp_path):

@@ -110,6 +110,13 @@ def test_features_are_columns_unless_they_are_measured_anew(tmp_path):
     assert not {"area", "centroid-0", "centroid_0", "index"} & set(table)
 
 
+def test_features_of_time_points_go_into_their_rows(tmp_path):
+    rows = pd.DataFrame({"index": [CORNER, CORNER], "t": [1, 0], "size": [20, 10]})
+    labelled = LabelledImage(np.stack([tricky_plane()] * 2), "TYX", features=rows)
+    table = table_of(labelled, tmp_path).query(f"label == {CORNER}")
+    assert table[["t", "size"]].to_numpy().tolist() == [[0, 10], [1, 20]]
+
+
 def test_labels_without_objects_are_a_table_without_rows(tmp_path):
     table = table_of(LabelledImage(np.zeros((2, 3, *HW), np.uint8)), tmp_path)
     assert (table.columns.tolist(), len(table)) == (["label", "t"], 0)

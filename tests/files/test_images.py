@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from napari_sam2_openvino._files import tiff_pages
 from napari_sam2_openvino._files.images import (
     check_labels_path,
+    check_not_read,
     labels_dtype,
     open_image,
     save_labels,
@@ -197,6 +198,29 @@ def test_zarr_array_group_and_ome_zarr(tmp_path):
         assert image.levels[0].shape == STACK.shape
 
 
+def test_the_image_of_bioformats2raw_keeps_its_axes_and_sizes(tmp_path):
+    root = zarr.open_group(tmp_path / "raw.zarr", mode="w", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    root.create_group("OME")
+    image = root.create_group("0")
+    image.create_array("0", data=STACK)
+    sizes = {"type": "scale", "scale": [1, 1, 0.5, 0.25]}
+    image.attrs["multiscales"] = [
+        {
+            "axes": [{"name": name} for name in "tcyx"],
+            "datasets": [{"path": "0", "coordinateTransformations": [sizes]}],
+        }
+    ]
+    with open_image(tmp_path / "raw.zarr") as found:
+        assert (found.axes, found.scale) == ("TCYX", (1, 1, 0.5, 0.25))
+
+
+def test_an_axis_of_a_zarr_may_have_no_name(tmp_path):
+    zarr.create_array(tmp_path / "in.zarr", data=STACK, dimension_names=["t", "c", None, None])
+    with open_image(tmp_path / "in.zarr") as image:
+        assert image.axes == "TC??"
+
+
 @pytest.mark.parametrize("wrong", [0, -2, float("inf"), float("nan")])
 def test_sizes_of_pixels_that_are_none_are_not_known(wrong, tmp_path):
     known = {"PhysicalSizeX": 0.25, "PhysicalSizeY": wrong, "PhysicalSizeZ": 2}
@@ -286,7 +310,7 @@ def random_labels(shape, largest):
     return labels
 
 
-@pytest.mark.parametrize("name", ["labels é.tif", "labels.ome.tif", "labels.zarr", "labels.npy"])
+@pytest.mark.parametrize("name", ["labels é.tif", "labels.ome.tif", "labels.zarr", "labels.NPY"])
 @pytest.mark.parametrize("shape", [(30, 20), (3, 30, 20), (2, 1, 30, 20), (2100, 2200)], ids=str)
 @pytest.mark.parametrize("largest", [7, 70_000])
 def test_labels_come_back_from_their_file(name, shape, largest, tmp_path):
@@ -343,6 +367,13 @@ def test_names_that_cannot_be_written_are_refused(tmp_path):
         check_labels_path(tmp_path / "labels.jpg")
     with pytest.raises(InputError, match="There is no folder"):
         check_labels_path(tmp_path / "nope" / "labels.tif")
+
+
+def test_a_zarr_that_holds_what_is_read_is_never_replaced(tmp_path):
+    labels = tmp_path / "in.zarr" / "labels" / "cells"
+    with pytest.raises(InputError, match="is an image that is read, or holds one"):
+        check_not_read(tmp_path / "in.zarr", [labels])
+    check_not_read(labels / "0.zarr", [labels])
 
 
 @pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])

@@ -96,6 +96,12 @@ def test_a_file_is_read_whatever_separates_its_columns(separator: str, tmp_path:
     assert [(each.obj_id, each.mark.is_positive) for each in placed] == [(5, True), (0, False)]
 
 
+def test_commas_at_the_ends_of_lines_move_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("x,y\n3,4,\n7,8,\n")
+    assert load_table(path).to_numpy().tolist() == [[3, 4], [7, 8]]
+
+
 @pytest.mark.parametrize(
     ("name", "positive", "negative"),
     [

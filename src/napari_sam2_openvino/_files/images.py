@@ -37,8 +37,8 @@ class ImageFile:
         Full resolution first, then coarser versions if the file has any. With ``shape``, ``dtype``
         and basic indexing, which reads no more than it has to.
     axes : str
-        One letter for each axis, such as "TCZYX", S for colours; empty where the file does not
-        tell.
+        One letter for each axis, such as "TCZYX", S for colours and ? for one that is not named;
+        empty where the file does not tell.
     scale : tuple of float
         Size of a pixel along each of these axes, 1 where there is none; empty where the file does
         not tell.
@@ -135,10 +135,12 @@ def _open_zarr(path: Path) -> ImageFile:
     node: Any = zarr.open(path, mode="r")
     if not hasattr(node, "array_keys"):
         names = getattr(node.metadata, "dimension_names", None) or ()
-        return ImageFile(path, (node,), "".join(names).upper())
-    attributes = node.attrs.asdict()
-    multiscales = attributes.get("ome", attributes).get("multiscales")
-    if multiscales:
+        return ImageFile(path, (node,), "".join(name or "?" for name in names).upper())
+    if not _multiscales(node) and any(node.group_keys()):
+        # What napari's own reader does with groups that say nothing about themselves, such as those
+        # of bioformats2raw, whose first group is the image.
+        node = node[min(node.group_keys())]
+    if multiscales := _multiscales(node):
         first = multiscales[0]
         levels = tuple(node[dataset["path"]] for dataset in first["datasets"])
         names = [axis["name"] if isinstance(axis, dict) else axis for axis in first.get("axes", ())]
@@ -146,12 +148,15 @@ def _open_zarr(path: Path) -> ImageFile:
         if len(axes) != levels[0].ndim:
             return ImageFile(path, levels)
         return ImageFile(path, levels, axes, *sizes_of_ome_zarr(first))
-    # What napari's own reader does with groups that say nothing about themselves.
-    group = node[min(node.group_keys())] if any(node.group_keys()) else node
-    levels = tuple(group[name] for name in sorted(group.array_keys()))
+    levels = tuple(node[name] for name in sorted(node.array_keys()))
     if not levels:
         raise InputError(f"{path} holds no array: choose an image.")
     return ImageFile(path, levels)
+
+
+def _multiscales(group: Any) -> Any:
+    attributes = group.attrs.asdict()
+    return attributes.get("ome", attributes).get("multiscales")
 
 
 def labels_dtype(largest_id: int) -> np.dtype[Any]:
@@ -192,8 +197,11 @@ def check_labels_path(path: Path, *, overwrite: bool = False) -> None:
 
 def check_not_read(path: Path, images: Iterable[Path]) -> None:
     """Raise InputError if what is written under a name would replace an image that is read."""
-    if path.expanduser().resolve() in {each.expanduser().resolve() for each in images}:
-        raise InputError(f"{path} is an image that is read: choose another name.")
+    target = path.expanduser().resolve()
+    for each in (image.expanduser().resolve() for image in images):
+        # A zarr is replaced with all that lies in it, such as labels beside the levels of an image.
+        if target in (each, *each.parents):
+            raise InputError(f"{path} is an image that is read, or holds one: choose another name.")
 
 
 def check_place(path: Path, *, overwrite: bool = False) -> None:
@@ -228,11 +236,17 @@ def save_labels(
     """
     check_labels_path(path, overwrite=overwrite)
     writers: dict[str, Callable[[Path, NDArray[Any], str], None]] = {
-        ".npy": lambda place, array, _: np.save(place, array),
+        ".npy": _write_npy,
         ".zarr": _write_zarr,
     }
     with replacing(path, "The labels") as temporary:
         writers.get(path.suffix.lower(), _write_tiff)(temporary, labels, axes)
+
+
+def _write_npy(path: Path, labels: NDArray[Any], _axes: str) -> None:
+    # Of a name, numpy makes another where the suffix is .NPY.
+    with path.open("wb") as file:
+        np.save(file, labels)
 
 
 def _write_tiff(path: Path, labels: NDArray[Any], axes: str) -> None:

@@ -56,8 +56,7 @@ class StackImage:
     def check_output(self, output: Path) -> None:
         """Raise InputError if labels of that name would replace the image itself."""
         files = [self.source] if isinstance(self.source, Path) else self.files
-        # A zarr is replaced with all that lies in it, such as the levels of an image.
-        check_not_read(output, [path for file in files for path in (file, *file.parents)])
+        check_not_read(output, files)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[ImageArrays]:

@@ -85,7 +85,8 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
         # Signs and numbers are decided before, so that they do not depend on the file.
         mine = known[column].astype(str).str.replace("\\", "/").str.split("/").str[-1] == file
         ids, signs = list(compress(ids, mine)), list(compress(signs, mine))
-        known = known[mine].reset_index(drop=True)
+        # The index goes on counting rows of the whole table, for sentences about them.
+        known = known[mine]
     if known.empty:
         raise InputError(
             f"The table of prompts has no row about {file}: add some, or leave it out."
@@ -93,7 +94,7 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     marks, rows, places = _marks(known, signs, axes)
     found = []
     for mark, row, place in zip(marks, rows, places, strict=True):
-        _check_place(mark, row, place, axes)
+        _check_place(mark, known.index[row] + 1, place, axes)
         position = tuple(None if np.isnan(value) else int(value) for value in place)
         found.append(PlacedPrompts(position, ids[row], ObjectPrompts((mark,))))
     if not any(mark.is_positive for mark in marks):
@@ -136,11 +137,16 @@ def _marks(
 ) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
     """Return the marks, the row of each, and where they are along the axes before the planes'."""
     if set(known) >= _SHAPES:
-        return _rectangles(known, axes)
+        return _rectangles(known, signs, axes)
     corners = read_boxes(known)
     rows = list(range(len(known)))
     if corners is not None:
-        boxes = [Mark("box", ((x0, y0), (x1, y1))) for x0, y0, x1, y1 in corners.tolist()]
+        boxes = [
+            _box(((x0, y0), (x1, y1)), is_positive, number)
+            for (x0, y0, x1, y1), is_positive, number in zip(
+                corners.tolist(), signs, known.index + 1, strict=True
+            )
+        ]
         return boxes, rows, _planes(known, axes)
     xy, places = read_points(known), None
     if xy is None:
@@ -153,12 +159,13 @@ def _marks(
 
 
 def _rectangles(
-    known: "pd.DataFrame", axes: Axes
+    known: "pd.DataFrame", signs: list[bool], axes: Axes
 ) -> tuple[list[Mark], list[int], NDArray[np.float64]]:
     xy, places = _coordinates(known, axes)
     marks, rows = [], []
-    for _, group in known.groupby("index", sort=False):
+    for _, group in known.reset_index(drop=True).groupby("index", sort=False):
         members = group.index.to_numpy()
+        first = int(members[0])
         kind = str(group["shape-type"].iloc[0])
         if kind != "rectangle":
             raise InputError(
@@ -166,9 +173,19 @@ def _rectangles(
                 "leave it out."
             )
         low, high = xy[members].min(axis=0), xy[members].max(axis=0)
-        marks.append(Mark("box", (tuple(low.tolist()), tuple(high.tolist()))))
-        rows.append(int(members[0]))
+        corners = (tuple(low.tolist()), tuple(high.tolist()))
+        marks.append(_box(corners, signs[first], known.index[first] + 1))
+        rows.append(first)
     return marks, rows, places[rows]
+
+
+def _box(corners: tuple[tuple[float, float], ...], is_positive: bool, number: int) -> Mark:
+    if not is_positive:
+        raise InputError(
+            f"Row {number} of the table of prompts is a negative box, but boxes lie on their "
+            "object: give a negative point, or leave it out."
+        )
+    return Mark("box", corners)
 
 
 def _coordinates(
@@ -207,17 +224,17 @@ def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
     return places
 
 
-def _check_place(mark: Mark, row: int, place: NDArray[np.float64], axes: Axes) -> None:
+def _check_place(mark: Mark, number: int, place: NDArray[np.float64], axes: Axes) -> None:
     height, width = axes.plane_hw
     for value, letter, length in zip(place, axes.labels_letters, axes.labels_shape, strict=False):
         if not np.isnan(value) and not 0 <= value < length:
             raise InputError(
-                f"Row {row + 1} of the table of prompts is on plane {value:g} of axis "
+                f"Row {number} of the table of prompts is on plane {value:g} of axis "
                 f"{letter.lower()}, which has 0 to {length - 1}: planes are counted from 0."
             )
     x, y = np.mean(mark.vertices, axis=0)
     if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
         raise InputError(
-            f"Row {row + 1} of the table of prompts is at x {x:.0f}, y {y:.0f}, outside planes of "
+            f"Row {number} of the table of prompts is at x {x:.0f}, y {y:.0f}, outside planes of "
             f"{width} x {height} pixels: coordinates must be in pixels."
         )

@@ -1,5 +1,6 @@
 """The command ``napari-sam2``."""
 
+import signal
 from typing import Any
 
 import typer
@@ -65,4 +66,12 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command."""
+    signal.signal(signal.SIGTERM, _end)
     app()
+
+
+def _end(*_: object) -> None:
+    """Remove what is half written and end, as where a cluster's limit of time is reached."""
+    # It may be sent to the process and to its group.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + signal.SIGTERM)

@@ -39,8 +39,9 @@ def export_command(
     features: Annotated[
         Path | None,
         typer.Option(
-            help="CSV table with a row for each object: column `label` (or `index`), `class_name` "
-            "if there are classes, others such as `iou_prediction` are carried along."
+            help="CSV table with a row for each object: column `label` (or `index`), `t` and `c` "
+            "where it is about one time point or channel, `class_name` if there are classes; "
+            "others such as `iou_prediction` are carried along."
         ),
     ] = None,
     axes: Annotated[
@@ -54,7 +55,9 @@ def export_command(
             "the file does not tell.",
         ),
     ] = "",
-    unit: Annotated[str, typer.Option(help="Unit of these sizes, such as um.")] = "",
+    unit: Annotated[
+        str, typer.Option(help="Unit of sizes, such as um, if the file does not tell.")
+    ] = "",
     plane: Annotated[
         str,
         typer.Option(

@@ -1,60 +1,91 @@
-"""Images that are named on the command line: files, stacks and folders of them."""
+"""Images that are named on the command line, with their labels, as planes to look at."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino.batch.images import stack_image
+from napari_sam2_openvino.batch.inputs import find_images
+from napari_sam2_openvino.batch.samples import LabelledStack, SampledPlane, sample_planes
+from napari_sam2_openvino.core.errors import InputError, times
 
-SUFFIXES = (".tif", ".tiff", ".zarr", ".npy", ".png", ".jpg", ".jpeg", ".bmp")
+Images = Iterator[NDArray[np.uint8]]
+Labels = Iterator[NDArray[np.integer[Any]]]
 
 
-def read_planes(paths: Sequence[Path], most: int) -> Iterator[NDArray[Any]]:
-    """Read planes of images, at even steps through every stack.
+def read_samples(
+    images: Sequence[Path], labels: Sequence[Path] | None, most: int, image_size: int
+) -> tuple[Images, Labels | None]:
+    """Return planes of images as the engine sees them, and their labels, to be taken in turns.
 
     Parameters
     ----------
-    paths : sequence of Path
-        Images; folders stand for the images in them.
+    images : sequence of Path
+        Folders stand for the images in them.
+    labels : sequence of Path, or None
+        As many, in the same order.
     most : int
-        How many planes are read, in all about as many from each image.
+        How many planes are read, see `sample_planes`.
+    image_size : int
+        S of the model.
 
-    Yields
-    ------
-    ndarray, shape (H, W) or (H, W, 3)
-
-    Raises
-    ------
-    InputError
-        If there is no image or one cannot be read.
+    Returns
+    -------
+    iterator of ndarray of uint8, shape (H, W, 3)
+    iterator of ndarray of int, shape (H, W), or None
+        What they yield is read when it is asked for, which raises InputError if there is no image,
+        one cannot be read or labels do not fit.
     """
-    from napari_sam2_openvino._files.images import open_image
-
-    files = list(_files(paths))
-    each = max(1, most // len(files))
-    for path in files:
-        with open_image(path) as image:
-            pixels = image.levels[0]
-            is_rgb = image.axes.endswith("S") or (not image.axes and pixels.shape[-1] in (3, 4))
-            stack = pixels.shape[: pixels.ndim - (3 if is_rgb else 2)]
-            count = int(np.prod(stack))
-            numbers = np.linspace(0, count - 1, min(each, count)).round().astype(int)
-            for number in numbers:
-                yield np.asarray(pixels[np.unravel_index(number, stack)] if stack else pixels[...])
+    planes = _planes(images, labels, most, image_size)
+    if labels is None:
+        return (plane.rgb for plane in planes), None
+    first, second = tee(planes)
+    return (
+        (plane.rgb for plane in first),
+        (plane.labels for plane in second if plane.labels is not None),
+    )
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    found = False
-    for path in paths:
-        is_folder = path.is_dir() and path.suffix.lower() not in SUFFIXES
-        inside = sorted(path.iterdir()) if is_folder else [path]
-        for file in inside:
-            if not is_folder or file.suffix.lower() in SUFFIXES:
-                found = True
-                yield file
-    if not found:
-        named = ", ".join(map(str, paths))
-        raise InputError(f"There are no images in {named}: give {', '.join(SUFFIXES)} files.")
+def _planes(
+    images: Sequence[Path], labels: Sequence[Path] | None, most: int, image_size: int
+) -> Iterator[SampledPlane]:
+    stacks = [stack_image(path) for path in find_images(images)[0]]
+    if labels is None:
+        labelled = [LabelledStack(stack) for stack in stacks]
+    else:
+        files, _ = find_images(labels)
+        if len(files) != len(stacks):
+            raise InputError(
+                "There must be labels for each image, in the same order, but there are "
+                f"{len(stacks)} images and labels of {len(files)}: give as many, or none."
+            )
+        labelled = [
+            LabelledStack(stack, _LabelsFile(file, stack.axes.labels_shape))
+            for stack, file in zip(stacks, files, strict=True)
+        ]
+    yield from sample_planes(labelled, most, image_size)
+
+
+@dataclass(frozen=True)
+class _LabelsFile:
+    """Labels of a file, which is open only while some are read: there may be many files."""
+
+    path: Path
+    shape: tuple[int, ...]
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        with open_image(self.path) as file:
+            pixels = file.levels[0]
+            if tuple(pixels.shape) != self.shape:
+                raise InputError(
+                    f"Labels must have the shape of their image without channels, "
+                    f"{times(self.shape)}, but {self.path} has {times(pixels.shape)}: give those "
+                    "of the images, in the same order."
+                )
+            return np.asarray(pixels[index])

@@ -1,12 +1,13 @@
 """Options of commands, made from what parameter sets say about themselves."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import Parameter, describe
 
 Values = TypeVar("Values")
@@ -26,12 +27,15 @@ class OptionGroup:
         What options are called whose parameter has a name that says too little by itself.
     otherwise : str, optional
         What may count instead of the default.
+    needs : str, optional
+        The option without which these mean nothing.
     """
 
     parameter_set: type
     left_out: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     otherwise: str = ""
+    needs: str = ""
 
     def options(self) -> Iterator[tuple[str, str, Parameter, Any]]:
         """Give for each option its name, the parameter, what there is to say, and its type."""
@@ -60,6 +64,25 @@ class OptionGroup:
             if given.get(option) is not None
         }
         return replace(values, **changes)  # type: ignore[type-var]
+
+
+def refuse_given(given: Mapping[str, Any], options: Iterable[str], needed: str) -> None:
+    """Raise InputError if one of some options is given, since what it needs is not.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        By names of options; None is not given.
+    options : iterable of str
+        Names of those that would do nothing.
+    needed : str
+        What they need, as it is typed.
+    """
+    for option in options:
+        if given.get(option) is not None:
+            raise InputError(
+                f"{_flag(option)} does nothing without {needed}: add that, or leave it out."
+            )
 
 
 def with_options(*groups: OptionGroup) -> Callable[[Function], Function]:
@@ -98,9 +121,14 @@ def with_options(*groups: OptionGroup) -> Callable[[Function], Function]:
 
 
 def _annotation(group: OptionGroup, option: str, about: Parameter, kind: Any, name: str) -> Any:
-    flag = option.replace("_", "-")
-    names = [f"--{flag}/--no-{flag}"] if kind is bool else [f"--{flag}"]
+    flag = _flag(option)
+    names = [f"{flag}/{_flag(f'no_{option}')}"] if kind is bool else [flag]
     (default,) = [each.default for each in fields(group.parameter_set) if each.name == name]
     shown = f"{default:.3g}" if isinstance(default, float) else str(default)
-    help_text = f"{about.tip} [default: {shown}{group.otherwise}]"
+    needs = f" Needs {group.needs}." if group.needs else ""
+    help_text = f"{about.tip}{needs} [default: {shown}{group.otherwise}]"
     return Annotated[kind | None, typer.Option(*names, help=help_text, show_default=False)]
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"

@@ -17,9 +17,8 @@ from napari_sam2_openvino.cli.common_options import (
 )
 from napari_sam2_openvino.cli.output import show_progress
 from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
-from napari_sam2_openvino.cli.segment_command import INTENSITIES
+from napari_sam2_openvino.cli.segment_command import INTENSITIES, read_intensities
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def propagate_command(
     settings = PropagationSettings(
         ModelRecipe.of(model, device, precision),
         VOLUME.with_given(VolumeParameters(), given),
-        INTENSITIES.with_given(Normalization(), given),
+        read_intensities(given),
         read_channels(channels),
         resume=resume,
         overwrite=overwrite,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
+from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.paths import cache_dir
 
@@ -19,13 +20,15 @@ Images = Annotated[
     typer.Option(
         "--images",
         help="An image, a stack or a folder, of the kind that the model is used on; repeat it for "
-        "more.",
+        "more. Of more than three channels the first is seen.",
     ),
 ]
 Labels = Annotated[
     list[Path] | None,
     typer.Option(
-        "--labels", help="Labels of the images, in their order: prompts are made from them."
+        "--labels",
+        help="Labels of the images, in their order and of their shape without channels: prompts "
+        "are made from them.",
     ),
 ]
 
@@ -43,18 +46,13 @@ def quantize_command(
     as_json: AsJson = False,
 ) -> None:
     """Make a smaller, faster model in 8 bits, and report what it costs."""
-    from napari_sam2_openvino.cli.image_arguments import read_planes
+    from napari_sam2_openvino.cli.image_arguments import read_samples
     from napari_sam2_openvino.conversion.quantization import QuantizeJob
     from napari_sam2_openvino.core.quantize_parameters import MOST_IMAGES
 
-    job = QuantizeJob(
-        model,
-        read_planes(images, MOST_IMAGES),
-        name,
-        preset,
-        labels=read_planes(labels, MOST_IMAGES) if labels else None,
-        overwrite=overwrite,
-    )
+    size = read_model_info(find_model_folder(model)).config.image_size
+    planes, objects = read_samples(images, labels or None, MOST_IMAGES, size)
+    job = QuantizeJob(model, planes, name, preset, labels=objects, overwrite=overwrite)
     show_progress(job.run())
     report = job.folder / "report"
     if as_json:
@@ -79,15 +77,18 @@ def compare_command(
     as_json: AsJson = False,
 ) -> None:
     """Compare two models on images: accuracy, speed, memory, size, and an advice."""
-    from napari_sam2_openvino.cli.image_arguments import read_planes
+    from napari_sam2_openvino.cli.image_arguments import read_samples
     from napari_sam2_openvino.comparison.compare import MOST_IMAGES, compare_folders
     from napari_sam2_openvino.comparison.markdown import as_markdown
     from napari_sam2_openvino.core.errors import InputError
 
+    folders = find_model_folder(a), find_model_folder(b)
+    size = read_model_info(folders[0]).config.image_size
+    planes, objects = read_samples(images, labels or None, MOST_IMAGES, size)
     steps = compare_folders(
-        (find_model_folder(a), find_model_folder(b)),
-        read_planes(images, MOST_IMAGES),
-        read_planes(labels, MOST_IMAGES) if labels else None,
+        folders,
+        planes,
+        objects,
         device=device,
         precision=precision,
         cache=cache_dir() / "compiled",

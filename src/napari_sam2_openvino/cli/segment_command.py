@@ -24,7 +24,11 @@ from napari_sam2_openvino.cli.common_options import (
     read_channels,
 )
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
-from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
+from napari_sam2_openvino.cli.parameter_options import (
+    OptionGroup,
+    refuse_given,
+    with_options,
+)
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.object_parameters import (
     AllObjectsParameters,
@@ -56,7 +60,7 @@ FILTER = OptionGroup(CandidateFilter, otherwise=_RECOMMENDED)
 LABELS = OptionGroup(LabelsParameters, otherwise=_RECOMMENDED)
 TILING = OptionGroup(TilingParameters, otherwise=_RECOMMENDED)
 # Of objects that are pointed at; the threshold is the generator's.
-MASKS = OptionGroup(MaskOptions, left_out=("mask_threshold",))
+MASKS = OptionGroup(MaskOptions, left_out=("mask_threshold",), needs="--prompts")
 PLANES = OptionGroup(PlaneParameters)
 LINKING = OptionGroup(LinkParameters)
 INTENSITIES = OptionGroup(
@@ -174,9 +178,28 @@ def _parameters(recipe: "ModelRecipe", channels: str, given: Mapping[str, Any]) 
         objects=objects,
         planes=PLANES.with_given(PlaneParameters(), given),
         channels=read_channels(channels),
-        normalization=INTENSITIES.with_given(Normalization(), given),
+        normalization=read_intensities(given),
         linking=LINKING.with_given(LinkParameters(), given),
     )
+
+
+def read_intensities(given: Mapping[str, Any]) -> Normalization:
+    """Return what the command line says about intensities.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        By names of options; None is not given.
+
+    Raises
+    ------
+    InputError
+        If a value is outside its limits, or a percentile is given that would not be used.
+    """
+    normalization = INTENSITIES.with_given(Normalization(), given)
+    if normalization.mode != "percentiles":
+        refuse_given(given, ("low_percentile", "high_percentile"), "--intensities percentiles")
+    return normalization
 
 
 def _recipe(
@@ -186,6 +209,7 @@ def _recipe(
     given: Mapping[str, Any],
 ) -> "PlaneRecipe":
     if prompts is None:
+        refuse_given(given, [option for option, *_ in MASKS.options()], MASKS.needs)
         from napari_sam2_openvino.batch.objects import EveryObject
 
         assert parameters.objects is not None

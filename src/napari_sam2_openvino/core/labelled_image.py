@@ -69,7 +69,8 @@ class LabelledImage:
         Unit of each axis, such as "um" or "s"; "" where there is none.
     features : pandas.DataFrame, optional
         A row for each object: column ``index`` is its label (without it, the number of the row),
-        ``class_name`` its class; other columns are carried along.
+        ``class_name`` its class; other columns are carried along. Columns ``t`` and ``c``, where
+        the labels have such axes, tell the rows of an object apart.
     image : array_like, optional
         What was segmented: of the shape of the labels, or with colours as one more axis.
     name : str, optional
@@ -221,24 +222,51 @@ class LabelledImage:
                 done = (number + (batch + 1) / batches) / total
                 yield Progress(stage, done, detail), found[batch * _BATCH : (batch + 1) * _BATCH]
 
+    def indices(self, place: tuple[int, ...]) -> dict[str, int]:
+        """Return the index of a plane along each axis, by names such as "z"."""
+        return dict(zip(self.lead.lower(), place, strict=True))
+
     def with_features_by_label(self) -> "LabelledImage":
-        """Return the same with the features indexed by label, which `about` looks up."""
-        if self.features is None or self.features.index.name == INDEX:
-            return self
+        """Return the same with the features indexed by what `class_name` and `attributes` look up.
+
+        That is the label, then the index along ``t`` and ``c`` where the table has such columns.
+
+        Raises
+        ------
+        InputError
+            If two rows are about one object.
+        """
         table = self.features
-        if INDEX in table:
-            import pandas as pd
+        if table is None or table.index.names[0] == INDEX:
+            return self
+        table = table.reset_index(drop=True)
+        if INDEX not in table:
+            return replace(self, features=table.rename_axis(INDEX))
+        import pandas as pd
 
-            numbers = pd.to_numeric(table[INDEX], errors="coerce")
-            table = table[numbers.notna()].set_index(numbers.dropna().astype(np.int64))
-        else:
-            table = table.reset_index(drop=True)
-        table.index.name = INDEX
-        return replace(self, features=table[~table.index.duplicated(keep="last")])
+        axes = [axis for axis in "tc" if axis in self.lead.lower() and axis in table]
+        keys = [INDEX, *axes]
+        numbers = table[keys].apply(pd.to_numeric, errors="coerce").dropna().astype(np.int64)
+        twice = numbers.duplicated()
+        if twice.any():
+            raise InputError(
+                "Features must have one row for each object, or for each of its time points with "
+                f"its index in column t, but label {numbers[twice][INDEX].iloc[0]} has several: "
+                "leave one."
+            )
+        table = table.loc[numbers.index].assign(**{name: numbers[name] for name in keys})
+        return replace(self, features=table.set_index(keys))
 
-    def class_name(self, obj_id: int) -> str:
-        """Return the class of an object, "" if it has none."""
-        value = self._value(obj_id, CLASS_NAME)
+    def class_name(self, obj_id: int, indices: Mapping[str, int]) -> str:
+        """Return the class of an object, "" if it has none.
+
+        Parameters
+        ----------
+        obj_id : int
+        indices : mapping of str to int
+            Where it is, along "t" and "c" at least if there are such axes; see `indices`.
+        """
+        value = self._value(obj_id, indices, CLASS_NAME)
         return value if isinstance(value, str) else ""
 
     def class_names(self) -> list[str]:
@@ -248,22 +276,34 @@ class LabelledImage:
         values = self.features[CLASS_NAME]
         return sorted({value for value in values if isinstance(value, str) and value})
 
-    def attributes(self, obj_id: int) -> Attributes:
-        """Return what else the features say about an object: texts and finite numbers."""
+    def attributes(self, obj_id: int, indices: Mapping[str, int]) -> Attributes:
+        """Return what else the features say about an object: texts and finite numbers.
+
+        Parameters
+        ----------
+        obj_id, indices
+            See `class_name`.
+        """
         if self.features is None:
             return {}
         values = {
-            str(column): self._value(obj_id, column)
+            str(column): self._value(obj_id, indices, column)
             for column in self.features
             if column not in _NOT_EXPORTED
         }
         return {name: value for name, value in values.items() if value is not None}
 
-    def _value(self, obj_id: int, column: Any) -> str | float | bool | None:
+    def _value(
+        self, obj_id: int, indices: Mapping[str, int], column: Any
+    ) -> str | float | bool | None:
         table = self.features
-        if table is None or column not in table or obj_id not in table.index:
+        if table is None or column not in table:
             return None
-        value = table.at[obj_id, column]
+        axes = table.index.names[1:]
+        key = (obj_id, *(indices[axis] for axis in axes)) if axes else obj_id
+        if key not in table.index:
+            return None
+        value: Any = table.at[key, column]
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, int | float) and not isfinite(value):

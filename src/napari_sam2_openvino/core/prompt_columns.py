@@ -20,9 +20,10 @@ _BOXES = (
     ("left", "top", "right", "bottom"),
 )
 _SIZED_BOXES = (
+    # ImageJ's tables have the centre of the object as x and y beside them.
+    ("bx", "by", "width", "height"),
     ("x", "y", "width", "height"),
     ("x", "y", "w", "h"),
-    ("bx", "by", "width", "height"),
 )
 _POINTS = (
     ("x", "y"),
@@ -63,7 +64,8 @@ def load_table(path: Path) -> pd.DataFrame:
         If there is no such table.
     """
     try:
-        return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
+        # Commas at the ends of lines would make an index of the first column.
+        return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", index_col=False)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error}.") from error
     except (ValueError, CsvError) as error:
@@ -103,14 +105,17 @@ def read_axes(known: pd.DataFrame, prefix: str) -> NDArray[np.float64]:
 
 
 def read_numbers(known: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return columns as finite numbers, shape (m, columns), or raise InputError."""
+    """Return columns as finite numbers, shape (m, columns), or raise InputError.
+
+    The sentence names the row by the index of ``known``, counted from 0.
+    """
     columns = []
     for name in names:
         values = pd.to_numeric(known[name], errors="coerce").to_numpy(float)
         if not np.isfinite(values).all():
             row = int(np.argmin(np.isfinite(values)))
             raise InputError(
-                f"Column {name} must hold numbers, but row {row + 1} is "
+                f"Column {name} must hold numbers, but row {known.index[row] + 1} is "
                 f"{known[name].tolist()[row]!r}."
             )
         columns.append(values)

@@ -60,7 +60,7 @@ def write_coco(
                 {
                     "id": number,
                     "image_id": images[each.place],
-                    "category_id": categories[labelled.class_name(each.obj_id) or NO_CLASS],
+                    "category_id": categories[_class_of(each, labelled)],
                     **_annotation(each, labelled, parameters),
                 }
                 for number, each in enumerate(objects, start=count + 1)
@@ -84,8 +84,12 @@ def _categories(labelled: LabelledImage) -> list[str]:
     return names if NO_CLASS in names else [*names, NO_CLASS]
 
 
+def _class_of(placed: PlacedObject, labelled: LabelledImage) -> str:
+    return labelled.class_name(placed.obj_id, labelled.indices(placed.place)) or NO_CLASS
+
+
 def _image(labelled: LabelledImage, place: tuple[int, ...], number: int) -> dict[str, object]:
-    indices = dict(zip(labelled.lead.lower(), place, strict=True))
+    indices = labelled.indices(place)
     suffix = "".join(f"_{axis}{index:04d}" for axis, index in indices.items())
     height, width = labelled.hw
     file_name = f"{labelled.name}{suffix}.png"
@@ -104,10 +108,11 @@ def _annotation(
     else:
         counts = compressed_counts(runs.plane_counts(labelled.hw))
         segmentation = {"size": list(labelled.hw), "counts": counts}
+    attributes = labelled.attributes(placed.obj_id, labelled.indices(placed.place))
     return {
         "segmentation": segmentation,
         "area": runs.area,
         "bbox": [x0, y0, x1 - x0 + 1, y1 - y0 + 1],
         "iscrowd": 0,
-        "attributes": {"label": placed.obj_id, **labelled.attributes(placed.obj_id)},
+        "attributes": {"label": placed.obj_id, **attributes},
     }

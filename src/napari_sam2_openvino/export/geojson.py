@@ -53,7 +53,8 @@ def write_geojson(labelled: LabelledImage, path: Path) -> Generator[Progress, No
 def _feature(
     placed: PlacedObject, labelled: LabelledImage, class_names: list[str]
 ) -> dict[str, object]:
-    attributes = labelled.attributes(placed.obj_id)
+    indices = labelled.indices(placed.place)
+    attributes = labelled.attributes(placed.obj_id, indices)
     texts = {name: value for name, value in attributes.items() if isinstance(value, str)}
     properties: dict[str, object] = {
         "objectType": "annotation",
@@ -62,7 +63,7 @@ def _feature(
             name: float(value) for name, value in attributes.items() if not isinstance(value, str)
         },
     }
-    if class_name := labelled.class_name(placed.obj_id):
+    if class_name := labelled.class_name(placed.obj_id, indices):
         colour = colour_of(class_names.index(class_name) + 1)
         properties["classification"] = {"name": class_name, "color": list(colour)}
     if texts:

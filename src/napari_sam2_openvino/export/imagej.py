@@ -54,7 +54,7 @@ def write_imagej(labelled: LabelledImage, path: Path) -> Generator[Progress, Non
     ):
         for progress, objects in labelled.objects("Writing objects"):
             for each in objects:
-                class_name = labelled.class_name(each.obj_id)
+                class_name = labelled.class_name(each.obj_id, labelled.indices(each.place))
                 roi = _roi(each, labelled)
                 if class_name:
                     roi.properties = {"class": class_name}

@@ -189,9 +189,12 @@ def _make_level(group: Any, level: int, labelled: LabelledImage, dtype: np.dtype
 def _properties(labelled: LabelledImage) -> Iterator[dict[str, Any]]:
     if labelled.features is None:
         return
-    for obj_id in labelled.features.index.tolist():
-        about = dict(labelled.attributes(obj_id))
-        if class_name := labelled.class_name(obj_id):
+    index = labelled.features.index
+    for key in index.tolist():
+        obj_id, *places = key if isinstance(key, tuple) else (key,)
+        indices = dict(zip(index.names[1:], places, strict=True))
+        about = dict(labelled.attributes(obj_id, indices))
+        if class_name := labelled.class_name(obj_id, indices):
             about[CLASS_NAME] = class_name
         if about:
-            yield {"label-value": obj_id, **about}
+            yield {"label-value": obj_id, **indices, **about}

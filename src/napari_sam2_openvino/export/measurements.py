@@ -97,11 +97,11 @@ def _table(solid: Solid, labelled: LabelledImage) -> "pd.DataFrame":
         start, ndim = solid.origin[axis], len(spacing)
         measured[f"centroid-{axis}"] += start * step
         measured[[f"bbox-{axis}", f"bbox-{axis + ndim}"]] += start
-    about: dict[str, Any] = {"label": solid.obj_id}
-    about |= dict(zip(_other_axes(labelled), solid.place, strict=True))
+    indices = dict(zip(_other_axes(labelled), solid.place, strict=True))
+    about: dict[str, Any] = {"label": solid.obj_id, **indices}
     if labelled.class_names():
-        about["class_name"] = labelled.class_name(solid.obj_id)
-    attributes = labelled.attributes(solid.obj_id)
+        about["class_name"] = labelled.class_name(solid.obj_id, indices)
+    attributes = labelled.attributes(solid.obj_id, indices)
     about |= {name: value for name, value in attributes.items() if name not in measured}
     named = measured.rename(columns=lambda name: _column(name, axes.lower(), unit or "px"))
     return pd.concat([pd.DataFrame([about]), named.drop(columns=INDEX)], axis=1)

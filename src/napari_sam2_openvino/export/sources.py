@@ -1,13 +1,14 @@
 """Labels to export from files."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2_openvino._files.images import ImageFile, open_image
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.labelled_image import DEFAULT_AXES, INDEX, LabelledImage
+from napari_sam2_openvino.core.units import short_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def open_labelled(
     scale : tuple of float, optional
         Size of a pixel along z, y and x, or one for all of them, instead of what the file says.
     unit : str, optional
-        Unit of these sizes.
+        Unit of these sizes, or of the file's, instead of what the file says.
     features : Path, optional
         A CSV table, see `LabelledImage`; ``label`` is as good a name as ``index``.
     shown : tuple of int, optional
@@ -90,10 +91,29 @@ def _sizes(
             )
         for number, size in zip(numbers, scale * (len(numbers) // len(scale)), strict=True):
             sizes[number] = size
-    if unit or scale:
+        unit = unit or _unit_of(file.path, [units[number] for number in numbers])
+    elif unit and short_unit(unit):
+        unknown = [axes[each] for each in numbers if (sizes[each], units[each]) == (1.0, "")]
+        if unknown:
+            raise InputError(
+                f"A unit needs sizes of a pixel, and {file.path} tells none along "
+                f"{', '.join(unknown).lower()}: add --scale, or leave out --unit."
+            )
+    if unit:
         for number in numbers:
             units[number] = unit
     return tuple(sizes), tuple(units)
+
+
+def _unit_of(path: Path, units: Sequence[str]) -> str:
+    """Return the one unit of the axes that have one."""
+    names = {short_unit(unit) for unit in units} - {""}
+    if len(names) != 1:
+        found = " and ".join(sorted(names)) or "none"
+        raise InputError(
+            f"Sizes of a pixel need a unit, and {path} names {found}: add --unit, such as um."
+        )
+    return names.pop()
 
 
 def _read_table(path: Path) -> "pd.DataFrame":
