@@ -196,6 +196,10 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
         (["in.tif", "-o", "l.tif", "--workers", "2"], "--workers needs a scheduler"),
         (["in.tif", "-o", "l.tif", "--fill-holes", "9"], "does nothing without --prompts"),
+        (
+            ["in.tif", "-o", "l.tif", "--prompts", "t.csv", "--points-per-side", "8"],
+            "--points-per-side does nothing with --prompts",
+        ),
         (["in.tif", "-o", "l.tif", "--low-percentile", "9"], "without --intensities percentiles"),
         (["in.tif", "-o", "l.tif", "--threads", "0"], "--threads must be at least 1"),
         (["in.tif", "-o", "l.tif", "--resume", "--overwrite"], "give only one of them"),

@@ -1,15 +1,12 @@
 """The jobs of the dock for models: images are read in their thread."""
 
 from collections.abc import Generator, Iterator
-from itertools import tee
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Protocol
 
 from napari_sam2_openvino._qt.sample_choice import Samples
-from napari_sam2_openvino.batch.samples import SampledPlane
+from napari_sam2_openvino.batch.samples import SampledPlane, split_samples
 from napari_sam2_openvino.comparison import ComparisonReport
 from napari_sam2_openvino.comparison.compare import MOST_IMAGES
 from napari_sam2_openvino.comparison.saved_report import read_report
@@ -21,8 +18,6 @@ from napari_sam2_openvino.core.model_folder import REPORT_FOLDER
 from napari_sam2_openvino.core.models import ModelListing
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.quantize_parameters import QuantizeParameters
-
-_Images = Iterator[NDArray[Any]]
 
 
 class _FolderJob(Protocol):
@@ -62,8 +57,8 @@ class QuantizeRun:
         """What it costs and gains, when it is done."""
         self._lock = Lock()
         self._is_settled = False
-        planes = _Lazily(samples, parameters.planes, model.image_size)
-        images, labels = planes.split(has_labels=has_labels)
+        planes = _planes(samples, parameters.planes, model.image_size)
+        images, labels = split_samples(planes, has_labels=has_labels)
         assert model.folder is not None
         self._job = QuantizeJob(
             model.folder,
@@ -112,8 +107,8 @@ class CompareRun:
     def __init__(
         self, a: ModelListing, b: ModelListing, samples: Samples, *, has_labels: bool
     ) -> None:
-        planes = _Lazily(samples, MOST_IMAGES, a.image_size)
-        images, labels = planes.split(has_labels=has_labels)
+        planes = _planes(samples, MOST_IMAGES, a.image_size)
+        images, labels = split_samples(planes, has_labels=has_labels)
         self._job: _FolderJob = CompareJob(a.name, b.name, images, labels=labels)
         self.report: ComparisonReport | None = None
 
@@ -149,21 +144,6 @@ class Undecided:
             self.run = None
 
 
-class _Lazily:
-    """Planes that are read when they are wanted, in whatever thread that is."""
-
-    def __init__(self, samples: Samples, most: int, image_size: int) -> None:
-        self._samples = samples
-        self._most = most
-        self._image_size = image_size
-
-    def split(self, *, has_labels: bool) -> tuple[_Images, _Images | None]:
-        """Return the images and the labels, to be taken in turns."""
-        first, second = tee(self._planes())
-        images = (plane.rgb for plane in first)
-        if not has_labels:
-            return images, None
-        return images, (plane.labels for plane in second if plane.labels is not None)
-
-    def _planes(self) -> Iterator[SampledPlane]:
-        yield from self._samples(self._most, self._image_size)
+def _planes(samples: Samples, most: int, image_size: int) -> Iterator[SampledPlane]:
+    """Read planes when they are wanted, in whatever thread that is."""
+    yield from samples(most, image_size)

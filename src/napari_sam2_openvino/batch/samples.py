@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,29 @@ class SampledPlane:
 
     rgb: NDArray[np.uint8]
     labels: NDArray[np.integer[Any]] | None
+
+
+def split_samples(
+    planes: Iterator[SampledPlane], *, has_labels: bool
+) -> tuple[Iterator[NDArray[np.uint8]], Iterator[NDArray[np.integer[Any]]] | None]:
+    """Return images and labels of planes apart, to be taken in turns; each is read when asked for.
+
+    Parameters
+    ----------
+    planes : iterator of SampledPlane
+    has_labels : bool
+        Whether labels are asked for.
+
+    Returns
+    -------
+    iterator of ndarray of uint8, shape (H, W, 3)
+    iterator of ndarray of int, shape (H, W), or None
+    """
+    if not has_labels:
+        return (plane.rgb for plane in planes), None
+    first, second = tee(planes)
+    labels = (plane.labels for plane in second if plane.labels is not None)
+    return (plane.rgb for plane in first), labels
 
 
 def sample_planes(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,12 @@ from numpy.typing import NDArray
 from napari_sam2_openvino._files.images import open_image
 from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.inputs import find_images
-from napari_sam2_openvino.batch.samples import LabelledStack, SampledPlane, sample_planes
+from napari_sam2_openvino.batch.samples import (
+    LabelledStack,
+    SampledPlane,
+    sample_planes,
+    split_samples,
+)
 from napari_sam2_openvino.core.errors import InputError, times
 
 Images = Iterator[NDArray[np.uint8]]
@@ -43,13 +47,7 @@ def read_samples(
         one cannot be read or labels do not fit.
     """
     planes = _planes(images, labels, most, image_size)
-    if labels is None:
-        return (plane.rgb for plane in planes), None
-    first, second = tee(planes)
-    return (
-        (plane.rgb for plane in first),
-        (plane.labels for plane in second if plane.labels is not None),
-    )
+    return split_samples(planes, has_labels=labels is not None)
 
 
 def _planes(

@@ -66,23 +66,21 @@ class OptionGroup:
         return replace(values, **changes)  # type: ignore[type-var]
 
 
-def refuse_given(given: Mapping[str, Any], options: Iterable[str], needed: str) -> None:
-    """Raise InputError if one of some options is given, since what it needs is not.
+def refuse_given(given: Mapping[str, Any], options: Iterable[str], where: str) -> None:
+    """Raise InputError if one of some options is given that would do nothing.
 
     Parameters
     ----------
     given : mapping of str to object
         By names of options; None is not given.
     options : iterable of str
-        Names of those that would do nothing.
-    needed : str
-        What they need, as it is typed.
+        Their names.
+    where : str
+        Why they would not, such as "without --prompts".
     """
     for option in options:
         if given.get(option) is not None:
-            raise InputError(
-                f"{_flag(option)} does nothing without {needed}: add that, or leave it out."
-            )
+            raise InputError(f"{_flag(option)} does nothing {where}: change that, or leave it out.")
 
 
 def with_options(*groups: OptionGroup) -> Callable[[Function], Function]:

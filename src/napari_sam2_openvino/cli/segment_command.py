@@ -198,7 +198,9 @@ def read_intensities(given: Mapping[str, Any]) -> Normalization:
     """
     normalization = INTENSITIES.with_given(Normalization(), given)
     if normalization.mode != "percentiles":
-        refuse_given(given, ("low_percentile", "high_percentile"), "--intensities percentiles")
+        refuse_given(
+            given, ("low_percentile", "high_percentile"), "without --intensities percentiles"
+        )
     return normalization
 
 
@@ -209,7 +211,7 @@ def _recipe(
     given: Mapping[str, Any],
 ) -> "PlaneRecipe":
     if prompts is None:
-        refuse_given(given, [option for option, *_ in MASKS.options()], MASKS.needs)
+        refuse_given(given, [option for option, *_ in MASKS.options()], f"without {MASKS.needs}")
         from napari_sam2_openvino.batch.objects import EveryObject
 
         assert parameters.objects is not None
@@ -217,6 +219,9 @@ def _recipe(
     from napari_sam2_openvino.batch.prompted import PromptedObjects
     from napari_sam2_openvino.core.prompt_columns import load_table
 
+    searches = (GENERATOR, FILTER, LABELS, TILING)
+    of_searches = {option for group in searches for option, *_ in group.options()}
+    refuse_given(given, sorted(of_searches - {"mask_threshold"}), "with --prompts")
     options = MaskOptions(mask_threshold=given["mask_threshold"] or 0.0)
     return PromptedObjects(model, load_table(prompts), MASKS.with_given(options, given))
 
