@@ -397,10 +397,8 @@ def batch(folder: Path) -> None:
         _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "SAM 2 Batch")
         wait(2)
         widget.output_edit.setText("stack labels.zarr")
-        widget.forms.filter_form.entries["pred_iou_thresh"].value = 0.6
-        widget.forms.filter_form.entries["stability_score_thresh"].value = 0.6
         widget.forms.generator_form.entries["points_per_side"].value = 12
-        widget.forms.linking_form.entries["link"].value = "none"
+        widget.forms.linking_form.entries["link"].value = "z"
         viewer.dims.set_current_step(0, image.data.shape[0] // 2)
         widget.try_button.click()
         check(

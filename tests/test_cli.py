@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +264,12 @@ def labels_file(tmp_path):
     path = tmp_path / "lábels.tif"
     tifffile.imwrite(path, labels, metadata={"axes": "ZYX"})
     return path
+
+
+def test_the_version_is_that_of_the_package():
+    result = call("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"napari-sam2-openvino {version('napari-sam2-openvino')}\n"
 
 
 def test_export_has_an_example():

@@ -374,8 +374,8 @@ def test_other_images_of_the_same_size(simple, stack, starter_model, tmp_path):
     ("shape", "said"),
     [
         ((4, 210, 241), "prompts fit only where planes have the same size"),
-        ((210, 240), "has shape 210 x 240, but the session was made on 4 x 210 x 240"),
-        ((2, 2, 210, 240), "has shape 2 x 2 x 210 x 240"),
+        ((210, 240), "has 2 axes, but the session was made on 3: give an image with as many"),
+        ((2, 2, 210, 240), "has 4 axes, but the session was made on 3"),
         ((2, 210, 240), "is on plane (2, None, None)"),
     ],
 )

@@ -57,8 +57,9 @@ def commands_page() -> str:
         "# Command line",
         "",
         "What `napari-sam2 COMMAND --help` says, of every command. An error is one sentence on",
-        "stderr and exit code 1; progress goes to stderr as well, answers to stdout. This page is",
-        "made by `scripts/docs/reference.py`.",
+        "stderr and exit code 1; progress goes to stderr as well, answers to stdout.",
+        "`napari-sam2 --version` prints the version. This page is made by",
+        "`scripts/docs/reference.py`.",
     ]
     for name, command in _commands(typer.main.get_command(app), "napari-sam2"):
         parts += ["", f"## {name}", "", command.help or "", *_examples(command.epilog or "")]

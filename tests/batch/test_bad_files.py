@@ -171,6 +171,9 @@ def test_outputs_that_do_not_fit_are_refused(tmp_path):
     folder.mkdir()
     with pytest.raises(InputError, match="There is no image in"):
         plan_outputs([folder], tmp_path / "out")
+    with pytest.raises(InputError, match=r"There is no image .*mistyped: check its path"):
+        plan_outputs([tmp_path / "mistyped"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     (folder / "a.tif").touch()
     with pytest.raises(InputError, match="go into a folder"):
         plan_outputs([folder], tmp_path / "out.tif")

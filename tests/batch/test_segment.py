@@ -192,7 +192,6 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
         (["in.tif", "-o", "l.tif", "--model", "no-such"], "no model 'no-such'"),
         (["in.tif", "-o", "l.tif", "--points-per-side", "0"], "Points per side must be between"),
         (["in.tif", "-o", "l.tif", "--channels", "a"], "--channels takes numbers"),
-        (["in.tif", "-o", "l.tif", "--intensities", "as displayed"], "need a window"),
         (["in.tif", "-o", "l.tif", "--scheduler", "local", "--workers", "0"], "at least 1 worker"),
         (["in.tif", "-o", "l.tif", "--workers", "2"], "--workers needs a scheduler"),
         (["in.tif", "-o", "l.tif", "--fill-holes", "9"], "does nothing without --prompts"),
@@ -214,6 +213,13 @@ def test_what_a_command_cannot_do_is_one_sentence(arguments, message, tmp_path, 
     assert answer.exit_code == 1
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["segment", "propagate"])
+def test_what_needs_a_window_is_not_offered(name):
+    page = CliRunner().invoke(app, [name, "--help"]).output
+    assert "minimum to maximum" in page
+    assert "displayed" not in page
 
 
 @pytest.mark.parametrize("where", [["-o", "labels.tif"], ["--try-plane", "y=0"]])

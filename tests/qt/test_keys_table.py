@@ -73,6 +73,9 @@ def test_the_page_in_the_docs_is_that_of_the_table() -> None:
 def test_tooltips_end_with_the_key() -> None:
     assert tooltip("commit").endswith(" Key W.</qt>")
     assert "Key" not in tooltip("save_session")
+    actions, _ = rebind({"commit": "F8", "undo": ""})
+    assert tooltip("commit", actions).endswith(" Key F8.</qt>")
+    assert "Key" not in tooltip("undo", actions)
 
 
 def test_only_verbs_that_are_given_are_bound_and_numbers_reach_them() -> None:

@@ -166,7 +166,8 @@ ACTIONS = (
         "toggle_live",
         "Masks",
         "Live preview",
-        "Masks follow each edit, or wait until this key is pressed again.",
+        "Masks follow each edit. Switched off, “Commit” shows the mask, and writes it when it is "
+        "pressed again.",
         ("Shift+H",),
     ),
     Action(
@@ -277,8 +278,13 @@ def find_action(verb: str, actions: Iterable[Action] = ACTIONS) -> Action:
 
 def tooltip(verb: str, actions: Iterable[Action] = ACTIONS) -> str:
     """Return what a button's tooltip says: the tip, then the key."""
-    action = find_action(verb, actions)
-    return wrapped(f"{action.tip} Key {action.key_text}." if action.keys else action.tip)
+    return wrapped(find_action(verb, actions).tip + key_sentence(verb, actions))
+
+
+def key_sentence(verb: str, actions: Iterable[Action] = ACTIONS) -> str:
+    """Return " Key W.", to be put behind another sentence; "" where the verb has no key."""
+    keys = find_action(verb, actions).key_text
+    return f" Key {keys}." if keys else ""
 
 
 def wrapped(tip: str) -> str:

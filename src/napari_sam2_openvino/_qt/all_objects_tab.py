@@ -1,7 +1,7 @@
 """The tab for finding every object: search, thresholds, commit."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qtpy.QtWidgets import (
@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2_openvino._qt.actions import tooltip, wrapped
+from napari_sam2_openvino._qt.actions import Action, tooltip, wrapped
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.folding import folded
 from napari_sam2_openvino._qt.job_progress import time_left
@@ -44,13 +44,21 @@ class AllObjectsTab(Tab):
     finder : Finder
     table : mapping of str to callable
         What to call, by verb.
+    actions : iterable of Action
+        As returned by `rebind`.
     """
 
-    def __init__(self, finder: Finder, table: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        finder: Finder,
+        table: Mapping[str, Callable[[], None]],
+        actions: Iterable[Action],
+    ) -> None:
         super().__init__()
         self._finder = finder
         self._table = table
         self.run_button = QPushButton()
+        self.run_button.setToolTip(tooltip("find_objects", actions))
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, 1000)
         self.progress_label = QLabel()
@@ -66,7 +74,7 @@ class AllObjectsTab(Tab):
         self.remember_box = QCheckBox("Remember on disk")
         self.remember_box.setToolTip(wrapped(_REMEMBER))
         self.commit_button = QPushButton()
-        self.commit_button.setToolTip(tooltip("commit_found"))
+        self.commit_button.setToolTip(tooltip("commit_found", actions))
         self._defaults = AllObjectsParameters()
         self._lay_out()
         self._connect()
@@ -148,7 +156,6 @@ class AllObjectsTab(Tab):
 
     def _show_running(self, is_running: bool) -> None:
         self.run_button.setText("Stop" if is_running else "Find all objects")
-        self.run_button.setToolTip(tooltip("find_objects"))
         self.progress_bar.setVisible(is_running)
         self.progress_label.setVisible(is_running)
         if is_running:

@@ -6,6 +6,7 @@ from napari.utils.notifications import show_error
 from psygnal import Signal
 
 from napari_sam2_openvino._qt import status
+from napari_sam2_openvino._qt.actions import ACTIONS, Action
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino.core.errors import Sam2Error
@@ -34,6 +35,8 @@ class Feedback:
         """What is wrong with what is drawn."""
         self.is_unasked = False
         """Whether something is drawn that no mask was asked for."""
+        self.actions: tuple[Action, ...] = ACTIONS
+        """Whose keys are named, as returned by `rebind`."""
         self._notice = ""
         self._last_error = ""
         self._is_scanning = False
@@ -46,6 +49,7 @@ class Feedback:
             focus=self._find_focus(),
             has_image=self.has_image,
             is_unasked=self.is_unasked,
+            actions=self.actions,
         )
         is_resting = self._session.state in (State.READY, State.ENCODING_AHEAD)
         if self._notice and is_resting and not self.problem:

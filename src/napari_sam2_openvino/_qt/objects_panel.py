@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2_openvino._qt.actions import tooltip, wrapped
+from napari_sam2_openvino._qt.actions import ACTIONS, Action, tooltip, wrapped
 from napari_sam2_openvino._qt.objects_model import NO_CLASS, ObjectRow, ObjectsModel
 
 _NO_CLASS_TEXT = "no class"
@@ -31,6 +31,8 @@ class ObjectsPanel(QWidget):
 
     Parameters
     ----------
+    actions : iterable of Action, optional
+        As returned by `rebind`.
     parent : QWidget, optional
 
     Signals
@@ -51,8 +53,9 @@ class ObjectsPanel(QWidget):
     next_clicked = QtSignal()
     previous_clicked = QtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, actions: Iterable[Action] = ACTIONS, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._actions = tuple(actions)
         self._class_names: tuple[str, ...] = ()
         self._is_quiet = False
         self._current: int | None = None
@@ -133,8 +136,8 @@ class ObjectsPanel(QWidget):
         self.table.setAccessibleName("Objects of this plane")
         self._size_cells()
         self.summary_label = QLabel()
-        self.previous_button = _button("◀ Previous", "previous_object")
-        self.next_button = _button("Next ▶", "next_object")
+        self.previous_button = _button("◀ Previous", tooltip("previous_object", self._actions))
+        self.next_button = _button("Next ▶", tooltip("next_object", self._actions))
         self.class_combo = QComboBox()
         self.class_combo.setEditable(True)
         self._class_edit: Any = self.class_combo.lineEdit()
@@ -261,9 +264,9 @@ class ObjectsPanel(QWidget):
         self.summary_label.setText(f"{text}, {n_selected} selected" if n_selected > 1 else text)
 
 
-def _button(text: str, verb: str) -> QPushButton:
+def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
-    button.setToolTip(tooltip(verb))
+    button.setToolTip(tip)
     # A click leaves the keys to the canvas.
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button

@@ -1,5 +1,8 @@
 """The part of the window that lists objects."""
 
+from collections.abc import Iterable
+
+from napari_sam2_openvino._qt.actions import Action
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.objects_panel import ObjectsPanel
@@ -16,10 +19,18 @@ class ObjectsSection(ObjectsPanel):
     annotator : Annotator
     objects : ObjectList
     verbs : Verbs
+    actions : iterable of Action
+        As returned by `rebind`.
     """
 
-    def __init__(self, annotator: Annotator, objects: ObjectList, verbs: Verbs) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        annotator: Annotator,
+        objects: ObjectList,
+        verbs: Verbs,
+        actions: Iterable[Action],
+    ) -> None:
+        super().__init__(actions)
         self._annotator = annotator
         self._objects = objects
         self.object_chosen.connect(objects.choose)

@@ -1,6 +1,6 @@
 """Buttons for drawing objects and committing them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 from qtpy.QtCore import Qt
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2_openvino._layers import drawing
-from napari_sam2_openvino._qt.actions import find_action, tooltip
+from napari_sam2_openvino._qt.actions import Action, find_action, key_sentence, tooltip
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.verbs import Verbs
 from napari_sam2_openvino._session.objects import Mode
@@ -52,15 +52,24 @@ class PromptsPanel(QWidget):
     verbs : Verbs
     table : mapping of str to callable
         What to call, by verb.
+    actions : iterable of Action
+        As returned by `rebind`.
     """
 
     def __init__(
-        self, annotator: Annotator, verbs: Verbs, table: Mapping[str, Callable[[], None]]
+        self,
+        annotator: Annotator,
+        verbs: Verbs,
+        table: Mapping[str, Callable[[], None]],
+        actions: Iterable[Action],
     ) -> None:
         super().__init__()
+        self._actions = tuple(actions)
         self._annotator = annotator
         self._verbs = verbs
-        self.buttons = {verb: _button(text, verb) for row in _BUTTONS for text, verb in row}
+        self.buttons = {
+            verb: _button(text, verb, self._actions) for row in _BUTTONS for text, verb in row
+        }
         for verb, button in self.buttons.items():
             button.clicked.connect(lambda _=False, call=table[verb]: call())
         self._build()
@@ -71,23 +80,24 @@ class PromptsPanel(QWidget):
 
     def _build(self) -> None:
         self.positive_radio = QRadioButton("● positive")
-        self.positive_radio.setToolTip("The next point or scribble lies on the object. Key Q.")
+        key = key_sentence("toggle_polarity", self._actions)
+        self.positive_radio.setToolTip(f"The next point or scribble lies on the object.{key}")
         self.negative_radio = QRadioButton("✕ negative")
         self.negative_radio.setToolTip(
-            "The next point or scribble lies on what does not belong to the object. Key Q."
+            f"The next point or scribble lies on what does not belong to the object.{key}"
         )
         self._polarity_group = QButtonGroup(self)
         for radio in (self.positive_radio, self.negative_radio):
             self._polarity_group.addButton(radio)
         self.for_all_box = QCheckBox("for all")
-        self.for_all_box.setToolTip(tooltip("toggle_for_all"))
+        self.for_all_box.setToolTip(tooltip("toggle_for_all", self._actions))
         self.mode_combo = QComboBox()
         self.mode_combo.addItems(list(_MODES.values()))
-        self.mode_combo.setToolTip(tooltip("toggle_many"))
+        self.mode_combo.setToolTip(tooltip("toggle_many", self._actions))
         self.live_box = QCheckBox("live")
-        self.live_box.setToolTip(tooltip("toggle_live"))
+        self.live_box.setToolTip(tooltip("toggle_live", self._actions))
         self.hover_box = QCheckBox("under the pointer")
-        self.hover_box.setToolTip(tooltip("toggle_hover"))
+        self.hover_box.setToolTip(tooltip("toggle_hover", self._actions))
         self.overlap_combo = QComboBox()
         self.overlap_combo.addItems(list(get_args(CommitMode)))
         self.overlap_combo.setToolTip(_COMMIT_TIPS)
@@ -138,10 +148,10 @@ class PromptsPanel(QWidget):
         self._verbs.set_mode(list(_MODES)[number])
 
 
-def _button(text: str, verb: str) -> QPushButton:
-    keys = find_action(verb).key_text
+def _button(text: str, verb: str, actions: Iterable[Action]) -> QPushButton:
+    keys = find_action(verb, actions).key_text
     button = QPushButton(f"{text} ({keys})" if keys else text)
-    button.setToolTip(tooltip(verb))
+    button.setToolTip(tooltip(verb, actions))
     # A click leaves the keys to the canvas.
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button

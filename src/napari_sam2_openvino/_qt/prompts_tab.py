@@ -51,9 +51,9 @@ class PromptsTab(Tab):
     ) -> None:
         super().__init__()
         self._files = files
-        self.prompts_panel = PromptsPanel(annotator, verbs, table)
+        self.prompts_panel = PromptsPanel(annotator, verbs, table, actions)
         self.strip = PlaneStrip()
-        self.objects_panel = ObjectsSection(annotator, objects, verbs)
+        self.objects_panel = ObjectsSection(annotator, objects, verbs, actions)
         self.options_form = ParameterForm(MaskOptions)
         self.image_panel = ImageSection(annotator)
         self.files_panel = FilesPanel(annotator, files)

@@ -71,6 +71,7 @@ class SegmentWidget(DockWidget):
         self.annotator = Annotator(
             napari_viewer, load_engine, self._embeddings, Keys(bindings(calls, actions))
         )
+        self.annotator.feedback.actions = actions
         self.objects = ObjectList(self.annotator)
         self.overview = PlaneOverview(self.annotator, self.objects)
         self.files = SessionFiles(self.annotator, self.objects)
@@ -82,11 +83,11 @@ class SegmentWidget(DockWidget):
             self.annotator, self.objects, self.overview, self.files, verbs, self.verbs, actions
         )
         self.finder = Finder(self.annotator, self._embeddings)
-        self.all_objects_tab = AllObjectsTab(self.finder, self.verbs)
+        self.all_objects_tab = AllObjectsTab(self.finder, self.verbs, actions)
         self.carrier = Carrier(
             self.annotator, self.objects, self.overview, self.finder, self._embeddings
         )
-        self.volume_tab = VolumeTab(self.carrier, self.overview, self.verbs)
+        self.volume_tab = VolumeTab(self.carrier, self.overview, self.verbs, actions)
         self.verbs.update(self._verbs_of_panels())
         self._lay_out()
         self._connect()

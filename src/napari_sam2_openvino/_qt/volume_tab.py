@@ -1,7 +1,7 @@
 """The tab for carrying objects through a stack: which, where to, and what came out of it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledRangeSlider
 
-from napari_sam2_openvino._qt.actions import tooltip, wrapped
+from napari_sam2_openvino._qt.actions import Action, tooltip, wrapped
 from napari_sam2_openvino._qt.carried_runs import all_together
 from napari_sam2_openvino._qt.carrier import Carrier
 from napari_sam2_openvino._qt.folding import folded
@@ -47,10 +47,16 @@ class VolumeTab(Tab):
     overview : PlaneOverview
     table : mapping of str to callable
         What to call, by verb.
+    actions : iterable of Action
+        As returned by `rebind`.
     """
 
     def __init__(
-        self, carrier: Carrier, overview: PlaneOverview, table: Mapping[str, Callable[[], None]]
+        self,
+        carrier: Carrier,
+        overview: PlaneOverview,
+        table: Mapping[str, Callable[[], None]],
+        actions: Iterable[Action],
     ) -> None:
         super().__init__()
         self._carrier = carrier
@@ -65,9 +71,9 @@ class VolumeTab(Tab):
         self.range_slider.setAccessibleName("Planes")
         self.range_slider.setToolTip(wrapped(_RANGE))
         self.run_button = QPushButton()
-        self.run_button.setToolTip(tooltip("propagate"))
+        self.run_button.setToolTip(tooltip("propagate", actions))
         self.take_back_button = QPushButton("Take back")
-        self.take_back_button.setToolTip(tooltip("take_back_propagation"))
+        self.take_back_button.setToolTip(tooltip("take_back_propagation", actions))
         self.progress_bar = QProgressBar()
         self.progress_bar.setRange(0, 1000)
         self.progress_label = QLabel()

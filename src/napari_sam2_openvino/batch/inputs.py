@@ -47,7 +47,7 @@ def plan_outputs(inputs: Sequence[Path], output: Path, suffix: str = ".tif") -> 
     Raises
     ------
     InputError
-        If there are no images, or the output does not fit them.
+        If there are no images, none of them is there, or the output does not fit them.
     """
     images, left_out = find_images(inputs)
     output = output.expanduser()
@@ -56,6 +56,9 @@ def plan_outputs(inputs: Sequence[Path], output: Path, suffix: str = ".tif") -> 
     is_one = len(images) == len(inputs) == 1 and images[0] == inputs[0].expanduser()
     if is_one and output.suffix.lower() in LABELS_SUFFIXES:
         return Inputs(((images[0], output),))
+    # No empty folder is left where a path is mistyped.
+    if not any(image.exists() for image in images):
+        raise InputError(f"There is no image {images[0]}: check its path.")
     stems = Counter(_stem(image) for image in images)
     names = [_stem(each) if stems[_stem(each)] == 1 else each.name for each in images]
     outputs = name_outputs(names, output, suffix)

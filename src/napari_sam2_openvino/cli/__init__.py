@@ -1,7 +1,8 @@
 """The command ``napari-sam2``."""
 
 import signal
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -59,8 +60,22 @@ app.command(
 app.command("benchmark", epilog="Example: napari-sam2 benchmark starter --tune")(benchmark_command)
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"napari-sam2-openvino {version('napari-sam2-openvino')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
     """Keep each group a group of its own."""
 
 

@@ -22,12 +22,16 @@ def benchmark_command(
     tune_it: Annotated[
         bool,
         typer.Option(
-            "--tune", help="Try every device, precision and number of threads, and remember it."
+            "--tune",
+            help="Measure again: try every device, precision and number of threads, and remember "
+            "it.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how fast a model was found to be on this computer, and what it is loaded with.
+    """Show how fast a model is on this computer, and what it is loaded with.
+
+    It is measured first if that was not done yet; --tune measures again.
 
     Every device and precision is held against the masks that the model must give; one that gives
     others is not used.

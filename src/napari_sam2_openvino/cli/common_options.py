@@ -11,7 +11,9 @@ Device = Annotated[str, typer.Option(help="A device of OpenVINO, such as CPU.")]
 Precision = Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")]
 Axes = Annotated[
     str | None,
-    typer.Option(help="One letter for each axis, such as TZYX, if the file does not tell."),
+    typer.Option(
+        help="One letter for each axis, such as TZYX, if the file does not tell, or is wrong."
+    ),
 ]
 Channels = Annotated[
     str, typer.Option(metavar="NUMBERS", help="Up to three channels to look at, such as 0,2.")

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from napari_sam2_openvino._files.images import check_not_read
+from napari_sam2_openvino.cli.common_options import Axes
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.parameters import (
@@ -44,9 +45,7 @@ def export_command(
             "others such as `iou_prediction` are carried along."
         ),
     ] = None,
-    axes: Annotated[
-        str, typer.Option(help="One letter for each axis, such as TZYX, if the file is wrong.")
-    ] = "",
+    axes: Axes = None,
     scale: Annotated[
         str,
         typer.Option(
@@ -83,7 +82,7 @@ def export_command(
         open_labelled,
         labels,
         image=image,
-        axes=axes,
+        axes=axes or "",
         scale=_numbers(scale, float, "--scale"),
         unit=unit,
         features=features,

@@ -65,7 +65,7 @@ def download_command(name: ModelName) -> None:
 
 @models_app.command(
     "convert",
-    epilog="Examples: napari-sam2 models convert sam2.1_hiera_tiny --name tiny; "
+    epilog="Examples: napari-sam2 models convert sam2.1_hiera_tiny --name sam2.1_hiera_tiny; "
     "napari-sam2 models convert MedSAM2_latest.pt --name medsam2 --image-size 512",
 )
 def convert_command(
@@ -101,11 +101,13 @@ def convert_command(
 
 models_app.command(
     "quantize",
-    epilog="Example: napari-sam2 models quantize tiny --images cells/ --name tiny-int8",
+    epilog="Example: napari-sam2 models quantize sam2.1_hiera_tiny --images cells/ "
+    "--name tiny-int8",
 )(quantize_command)
 models_app.command(
     "compare",
-    epilog="Example: napari-sam2 models compare tiny tiny-int8 --images cells/ -o report",
+    epilog="Example: napari-sam2 models compare sam2.1_hiera_tiny tiny-int8 --images cells/ "
+    "-o report",
 )(compare_command)
 
 
@@ -144,7 +146,7 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
         typer.echo("  the weights are random (never trained): these figures test little")
 
 
-@models_app.command("remove", epilog="Example: napari-sam2 models remove tiny --yes")
+@models_app.command("remove", epilog="Example: napari-sam2 models remove sam2.1_hiera_tiny --yes")
 def remove_command(
     name: ModelName, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:

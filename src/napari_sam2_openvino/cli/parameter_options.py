@@ -1,9 +1,10 @@
 """Options of commands, made from what parameter sets say about themselves."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -29,6 +30,8 @@ class OptionGroup:
         What may count instead of the default.
     needs : str, optional
         The option without which these mean nothing.
+    not_offered : mapping of str to str, optional
+        By parameter, a choice that the command has not; a sentence of the tip about it goes too.
     """
 
     parameter_set: type
@@ -36,13 +39,15 @@ class OptionGroup:
     names: Mapping[str, str] = field(default_factory=dict)
     otherwise: str = ""
     needs: str = ""
+    not_offered: Mapping[str, str] = field(default_factory=dict)
 
     def options(self) -> Iterator[tuple[str, str, Parameter, Any]]:
         """Give for each option its name, the parameter, what there is to say, and its type."""
         types = get_type_hints(self.parameter_set)
         for name, about in describe(self.parameter_set).items():
             if name not in self.left_out:
-                yield self.names.get(name, name), name, about, types[name]
+                kind, told = _without(self.not_offered.get(name), types[name], about)
+                yield self.names.get(name, name), name, told, kind
 
     def with_given(self, values: Values, given: Mapping[str, Any]) -> Values:
         """Return a value of the set with what the command line says changed.
@@ -116,6 +121,14 @@ def with_options(*groups: OptionGroup) -> Callable[[Function], Function]:
         return function
 
     return decorate
+
+
+def _without(choice: str | None, kind: Any, about: Parameter) -> tuple[Any, Parameter]:
+    """Return a type of choices, and what there is to say of them, without one of them."""
+    if choice is None:
+        return kind, about
+    others = tuple(each for each in get_args(kind) if each != choice)
+    return Literal[others], replace(about, tip=re.sub(rf" ?{choice}: [^.]*\.", "", about.tip))
 
 
 def _annotation(group: OptionGroup, option: str, about: Parameter, kind: Any, name: str) -> Any:

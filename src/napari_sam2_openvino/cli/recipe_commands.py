@@ -27,7 +27,7 @@ SessionPath = Annotated[
 @recipe_app.command(
     "run",
     epilog="Examples: napari-sam2 recipe run session.json image.tif -o labels.tif; "
-    "napari-sam2 recipe run session.json other.zarr -o labels.zarr --model tiny",
+    "napari-sam2 recipe run session.json other.zarr -o labels.zarr --model sam2.1_hiera_tiny",
 )
 def recipe_run_command(
     session: SessionPath,

@@ -64,7 +64,10 @@ MASKS = OptionGroup(MaskOptions, left_out=("mask_threshold",), needs="--prompts"
 PLANES = OptionGroup(PlaneParameters)
 LINKING = OptionGroup(LinkParameters)
 INTENSITIES = OptionGroup(
-    Normalization, names={"mode": "intensities", "whole_stack": "same_for_all_planes"}
+    Normalization,
+    names={"mode": "intensities", "whole_stack": "same_for_all_planes"},
+    # A file is displayed nowhere.
+    not_offered={"mode": "as displayed"},
 )
 
 

@@ -6,7 +6,7 @@ _URL = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _META = "https://github.com/facebookresearch/sam2"
 _GOOD_FOR = {
     "tiny": "Smallest and fastest of Meta's: the one to start with on a laptop",
-    "small": "A quarter slower than tiny, slightly finer masks",
+    "small": "A fifth slower than tiny, slightly finer masks",
     "base_plus": "About twice tiny's time for an image, finer masks",
     "large": "The most accurate and about six times tiny's time for an image",
 }

@@ -44,10 +44,12 @@ def check_fit(
     recorded = session.images[0].shape
     axes = {axis for record in records for axis in record.plane.displayed}
     for image in images:
-        fits = len(image.shape) == len(recorded) and all(
-            image.shape[axis] == recorded[axis] for axis in axes
-        )
-        if not fits:
+        if len(image.shape) != len(recorded):
+            raise InputError(
+                f"{image.name} has {len(image.shape)} axes, but the session was made on "
+                f"{len(recorded)}: give an image with as many."
+            )
+        if any(image.shape[axis] != recorded[axis] for axis in axes):
             raise InputError(
                 f"{image.name} has shape {times(image.shape)}, but the session was made on "
                 f"{times(recorded)}: prompts fit only where planes have the same size."
