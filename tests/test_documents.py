@@ -134,7 +134,7 @@ def test_commands_run(command, files):
         write_labels(files)
     if "--features" in arguments:
         write_features(files)
-    if arguments[0] == "segment" and FEWER_POINTS[0] not in arguments:
+    if arguments[0] == "segment" and not {FEWER_POINTS[0], "--prompts"} & set(arguments):
         arguments += FEWER_POINTS
     answer = CliRunner().invoke(app, arguments)
     assert answer.exit_code == 0, answer.output
