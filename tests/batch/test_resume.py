@@ -81,7 +81,7 @@ def test_a_lock_that_a_kill_left_is_in_nobodys_way(tmp_path):
     command = (
         "import os, sys; from pathlib import Path;"
         "from napari_sam2_openvino.batch.output_lock import OutputLock;"
-        "OutputLock(Path(sys.argv[1])).acquire(); os._exit(9)"
+        "lock = OutputLock(Path(sys.argv[1])); lock.acquire(); os._exit(9)"
     )
     output = tmp_path / "labels.zarr"
     assert subprocess.run([sys.executable, "-c", command, output], check=False).returncode == 9

@@ -1,5 +1,6 @@
 """Images of many formats, read in parts; labels written whole or not at all."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -241,7 +242,9 @@ def test_sizes_of_pixels_that_are_none_are_not_known(wrong, tmp_path):
     axes = [{"name": name, "unit": "micrometer"} for name in "zyx"]
     scales = [{"type": "scale", "scale": [2, wrong, 0.25]}]
     datasets = [{"path": "0", "coordinateTransformations": scales}]
-    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
+    attributes = {"multiscales": [{"axes": axes, "datasets": datasets}]}
+    # Not every version of zarr writes such numbers.
+    (tmp_path / "in.zarr" / ".zattrs").write_text(json.dumps(attributes))
     with open_image(tmp_path / "in.zarr") as image:
         assert (image.scale, image.units) == ((2, 1, 0.25), ("micrometer", "", "micrometer"))
 
