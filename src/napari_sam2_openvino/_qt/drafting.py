@@ -75,7 +75,7 @@ class Drafting:
         self.layers.adopt_boxes(self.objects.current)
         if self.mode is Mode.EACH_PROMPT:
             self._separate()
-        self._leave_other_directions(plane)
+        self._leave_what_is_done(plane)
         marks = self.layers.read(plane)
         self.objects = self.objects.seen(marks.keys())
         self._directions.note(marks.keys(), plane)
@@ -126,9 +126,15 @@ class Drafting:
         """Leave out points of objects that were drawn on planes of another direction."""
         return {key: each for key, each in marks.items() if self._directions.is_along(key, plane)}
 
-    def _leave_other_directions(self, plane: PlaneIndex) -> None:
-        """Go on to a new object where the current one was drawn from another direction."""
-        if not self._directions.is_along(self.objects.current, plane):
+    def _leave_what_is_done(self, plane: PlaneIndex) -> None:
+        """Go on to a new object where the current one is to get no further prompts.
+
+        It was drawn from another direction, or is in the target and no longer in hand: what is
+        drawn next would take its place.
+        """
+        current = self.objects.current
+        is_done = self.labels.of(current) and not self.is_in_hand(current)
+        if is_done or not self._directions.is_along(current, plane):
             self.objects = self.objects.next()
             self._show_current()
 
@@ -223,7 +229,8 @@ class Drafting:
         later = [obj_id for obj_id in drawn if obj_id > self.objects.current]
         if later:
             self.select(min(later))
-        elif self.objects.current in drawn:
+        elif self.is_in_hand(self.objects.current):
+            # Also where it is drawn on other planes only.
             self.objects = self.objects.next()
             self._show_current()
 

@@ -1,0 +1,94 @@
+"""What undo, other planes and other windows do to the objects in hand: none takes another's place."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+STACK = np.zeros((6, 60, 80), np.uint8)
+
+
+@pytest.fixture
+def stack(open_window: Any) -> Any:
+    """Return a window with plane 1 of a stack in view."""
+    window = open_window(STACK)
+    window.show_plane(1)
+    window.settle()
+    return window
+
+
+def draw(window: Any, *place: float) -> None:
+    window.click(*place)
+    window.settle()
+
+
+def do(window: Any, *verbs: str) -> None:
+    for verb in verbs:
+        window.do(verb)
+        window.settle()
+
+
+def edit(window: Any, label: int) -> None:
+    window.widget.objects.edit(window.annotator.target, label)
+    window.wait(lambda: label in window.annotator.drawn)
+    window.settle()
+
+
+def current(window: Any) -> int:
+    return int(window.annotator.drafting.objects.current)
+
+
+def label_at(window: Any, *place: int) -> int:
+    return int(window.labels.data[place])
+
+
+@pytest.mark.parametrize("is_each", [False, True])
+def test_what_is_drawn_after_undo_does_not_replace_what_was_committed(
+    stack: Any, is_each: bool
+) -> None:
+    if is_each:
+        do(stack, "toggle_many")
+    draw(stack, 1, 20, 20)
+    do(stack, "commit", "undo", "undo")
+    assert not stack.annotator.drawn
+    draw(stack, 1, 45, 60)
+    do(stack, "commit")
+    assert label_at(stack, 1, 20, 20) == 1
+    assert label_at(stack, 1, 45, 60) > 1
+
+
+def test_undo_to_the_object_itself_still_corrects_it(stack: Any) -> None:
+    draw(stack, 1, 20, 20)
+    do(stack, "commit", "undo")
+    assert list(stack.annotator.drawn) == [current(stack)] == [1]
+    do(stack, "undo", "redo")
+    assert list(stack.annotator.drawn) == [current(stack)] == [1]
+    draw(stack, 1, 20, 26)
+    do(stack, "commit")
+    assert np.unique(stack.labels.data).tolist() == [0, 1]
+
+
+def test_what_is_drawn_after_the_prompts_were_deleted_is_a_new_object(stack: Any) -> None:
+    draw(stack, 1, 20, 20)
+    do(stack, "commit")
+    edit(stack, 1)
+    stack.layers.points.selected_data = {0}
+    stack.layers.points.remove_selected()
+    stack.settle()
+    draw(stack, 1, 45, 60)
+    do(stack, "commit")
+    assert label_at(stack, 1, 20, 20) == 1
+    assert label_at(stack, 1, 45, 60) > 1
+
+
+def test_the_next_object_begins_also_where_the_current_one_is_not_drawn(stack: Any) -> None:
+    draw(stack, 1, 20, 20)
+    stack.show_plane(4)
+    stack.settle()
+    do(stack, "next_object")
+    draw(stack, 4, 45, 60)
+    assert list(stack.annotator.drawn) == [2]
+    do(stack, "next_object")
+    number = current(stack)
+    do(stack, "next_object")
+    assert current(stack) == number == 3
