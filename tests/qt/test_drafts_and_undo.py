@@ -1,9 +1,12 @@
-"""What undo, other planes and other windows do to the objects in hand: none takes another's place."""
+"""Undo, other planes, sessions and other windows: no object in hand takes another's place."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from napari_sam2_openvino.core.session_file import read_session
 
 STACK = np.zeros((6, 60, 80), np.uint8)
 
@@ -92,3 +95,22 @@ def test_the_next_object_begins_also_where_the_current_one_is_not_drawn(stack: A
     number = current(stack)
     do(stack, "next_object")
     assert current(stack) == number == 3
+
+
+@pytest.mark.parametrize(("n_bad", "words"), [(1, "a prompt"), (2, "2 prompts")])
+def test_a_prompt_that_cannot_be_used_is_all_that_a_session_lacks(
+    stack: Any, tmp_path: Path, n_bad: int, words: str
+) -> None:
+    for x in (10, 30, 50, 70):
+        draw(stack, 1, 30, x)
+        do(stack, "next_object")
+    data = stack.layers.points.data.copy()
+    data[:n_bad, 1] = 65
+    stack.layers.points.data = data
+    stack.settle()
+    path = tmp_path / "mine.json"
+    stack.widget.files.save(path)
+    stack.wait(lambda: "is saved" in stack.status)
+    assert stack.status.endswith(f", without {words} that cannot be used.")
+    saved = [each.obj_id for each in read_session(path).objects]
+    assert saved == list(range(n_bad + 1, 5))

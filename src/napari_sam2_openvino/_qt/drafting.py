@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from psygnal import Signal
 
 from napari_sam2_openvino._layers import drawing
-from napari_sam2_openvino._layers.marks_io import PlacedMark
+from napari_sam2_openvino._layers.marks_io import LeftOut, PlacedMark
 from napari_sam2_openvino._layers.snapshots import PromptSnapshot
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session.directions import Directions
@@ -82,7 +82,7 @@ class Drafting:
         return self.objects.prompts(self._theirs(marks, plane), plane)
 
     def planes(
-        self, along: PlaneIndex | None = None
+        self, along: PlaneIndex | None = None, left_out: LeftOut | None = None
     ) -> Iterator[tuple[PlaneIndex, dict[int, ObjectPrompts]]]:
         """Give what is drawn on each plane, each object once and seen as it was drawn.
 
@@ -93,6 +93,8 @@ class Drafting:
         ----------
         along : PlaneIndex, optional
             Only planes of this direction, with all of their objects seen as this plane is.
+        left_out : set of (str, int), optional
+            Where it is given, such prompts alone are left out, and noted in it.
         """
         examples = self._directions.examples if along is None else [along]
         noted = {each for _, plane in self.objects.drafts for each in (plane, plane.turned)}
@@ -102,7 +104,7 @@ class Drafting:
                 if plane.displayed != example.displayed:
                     continue
                 try:
-                    marks = self.layers.read(plane)
+                    marks = self.layers.read(plane, left_out)
                 except InputError:
                     # The user was told when it was drawn.
                     continue

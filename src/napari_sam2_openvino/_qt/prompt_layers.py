@@ -55,16 +55,18 @@ class PromptLayers:
         layer.mode = "add" if tool == "points" else _SHAPE_MODES[tool]
         return layer
 
-    def read(self, plane: PlaneIndex) -> dict[int, tuple[Mark, ...]]:
+    def read(
+        self, plane: PlaneIndex, left_out: marks_io.LeftOut | None = None
+    ) -> dict[int, tuple[Mark, ...]]:
         """Return the prompts on a plane, by obj_id.
 
         Raises
         ------
         InputError
-            If a prompt cannot be used.
+            If a prompt cannot be used, unless there is a set in which it is noted.
         """
         drawing.show_prompts(self.points, self.shapes, self._current[0] or None)
-        return marks_io.read_marks(self.points, self.shapes, self.image, plane)
+        return marks_io.read_marks(self.points, self.shapes, self.image, plane, left_out)
 
     def planes(self, plane: PlaneIndex) -> dict[PlaneIndex, set[int]]:
         """Return which planes parallel to one have prompts, and of which objects."""
