@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_sam2_openvino._session.engines import Sam2Engine
 from napari_sam2_openvino.core.session_file import read_session
 
 STACK = np.zeros((6, 60, 80), np.uint8)
@@ -114,3 +115,53 @@ def test_a_prompt_that_cannot_be_used_is_all_that_a_session_lacks(
     assert stack.status.endswith(f", without {words} that cannot be used.")
     saved = [each.obj_id for each in read_session(path).objects]
     assert saved == list(range(n_bad + 1, 5))
+
+
+def open_session(window: Any, path: Path) -> None:
+    window.widget.files.open(path)
+    window.wait(lambda: window.status.startswith("The session is open."), timeout=60_000)
+    window.settle()
+
+
+@pytest.mark.parametrize("n_undone", [1, 2])
+def test_what_undo_brings_back_after_a_session_was_opened_replaces_no_object_of_it(
+    open_window: Any, tmp_path: Path, n_undone: int
+) -> None:
+    path = tmp_path / "mine.json"
+    image = np.full((60, 80), 20, np.uint8)
+    image[10:30, 10:30] = image[35:55, 50:70] = 200
+    window = open_window(image, load_engine=Sam2Engine)
+    window.settle()
+    draw(window, 20, 20)
+    do(window, "commit")
+    window.widget.files.save(path)
+    window.wait(lambda: window.status.startswith("The session is saved"))
+    second = open_window(image, load_engine=Sam2Engine)
+    second.settle()
+    draw(second, 45, 60)
+    draw(second, 46, 61)
+    open_session(second, path)
+    before = second.labels.data.copy()
+    assert before[20, 20] == 1
+    edit(second, 1)
+    do(second, *["undo"] * (n_undone + 1))
+    (own,) = second.annotator.drawn
+    assert own != 1
+    do(second, "commit")
+    np.testing.assert_array_equal(second.labels.data[before == 1], 1)
+    assert second.labels.data[45, 60] == own
+
+
+def test_a_correction_is_one_still_where_undo_brings_it_back_after_drafts_were_opened(
+    stack: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.json"
+    draw(stack, 1, 20, 20)
+    stack.widget.files.save(path)
+    stack.wait(lambda: stack.status.startswith("The session is saved"))
+    do(stack, "commit", "undo")
+    open_session(stack, path)
+    do(stack, "undo")
+    draw(stack, 1, 20, 26)
+    do(stack, "commit")
+    assert np.unique(stack.labels.data).tolist() == [0, 1]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 from psygnal import Signal
 
@@ -30,6 +31,12 @@ class _Moment:
     def is_same(self, other: "_Moment") -> bool:
         """Whether the user sees no difference: which object is current is none."""
         return self.marks == other.marks and self.objects.drafts == other.objects.drafts
+
+    def renumbered(self, new_ids: Mapping[int, int]) -> "_Moment":
+        """Return the same of objects with other ids."""
+        drawn_on = {new_ids.get(key, key): plane for key, plane in self.drawn_on.items()}
+        marks, objects = self.marks.renumbered(new_ids), self.objects.renumber(new_ids)
+        return _Moment(marks, objects, drawn_on)
 
 
 class Drafting:
@@ -165,6 +172,18 @@ class Drafting:
         """Take it that objects are in the target, under these labels by obj_id."""
         self.labels.note(labels)
         self.objects = self.objects.seen(labels.values())
+
+    def make_way(self, numbers: Collection[int]) -> None:
+        """Let other objects have these numbers: those that have them, or had them, get new ones.
+
+        So undo brings them back beside the others, not in their place.
+        """
+        self.record()
+        taken = sorted(each for each in numbers if FOR_ALL < each <= self.objects.largest)
+        new_ids = dict(zip(taken, count(max([self.objects.largest, *numbers]) + 1), strict=False))
+        self._renumber(new_ids)
+        self.labels.renumber(new_ids)
+        self._history.change_all(lambda moment: moment.renumbered(new_ids))
 
     def leave_to_others(self, labels: Collection[int]) -> None:
         """Take it that objects of the target have these labels: nothing is begun under them."""

@@ -275,6 +275,7 @@ class SessionFiles:
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
+        drafting.make_way({each.obj_id for each in session.objects})
         if replayed is not None:
             layer = new_labels_layer(image, replayed.labels)
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
@@ -282,9 +283,6 @@ class SessionFiles:
             self._objects.restore(
                 [each for each in session.objects if each.committed], replayed.areas
             )
-        else:
-            # Drafts are new objects, whatever was in the target under their ids.
-            drafting.labels.clear()
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         differences = () if replayed is None else replayed.differences
