@@ -165,3 +165,43 @@ def test_a_correction_is_one_still_where_undo_brings_it_back_after_drafts_were_o
     draw(stack, 1, 20, 26)
     do(stack, "commit")
     assert np.unique(stack.labels.data).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("is_each", [False, True])
+def test_a_prompt_that_was_selected_says_nothing_of_the_next_one(
+    window: Any, is_each: bool
+) -> None:
+    draw(window, 30, 30)
+    do(window, "toggle_polarity")
+    draw(window, 30, 37)
+    do(window, "toggle_polarity", "next_object")
+    if is_each:
+        do(window, "toggle_many")
+    points = window.layers.points
+    for row in (0, 1):
+        points.mode = "select"
+        points.selected_data = {row}
+        points.mode = "add"
+        points.add([100, 130 + 10 * row])
+        window.settle()
+    assert points.features["prompt"].tolist()[2:] == ["positive", "positive"]
+    assert not {1, 0} & set(points.features["obj_id"].tolist()[2:])
+    assert points.features["obj_id"].tolist()[:2] == [1, 1]
+
+
+def test_a_mask_that_was_chosen_is_not_chosen_for_what_is_drawn_next(window: Any) -> None:
+    draw(window, 30, 30)
+    first = window.answer.area
+    while window.answer.area == first:
+        do(window, "next_mask")
+    chosen = window.answer.area
+    window.layers.points.selected_data = {0}
+    window.layers.points.remove_selected()
+    window.settle()
+    draw(window, 80, 100)
+    assert window.answer.area == first
+    # Undo brings the choice back with its point.
+    do(window, "undo", "undo")
+    assert window.answer.area == chosen
+    do(window, "redo", "redo")
+    assert window.answer.area == first

@@ -84,7 +84,7 @@ class Drafting:
             self._separate()
         self._leave_what_is_done(plane)
         marks = self.layers.read(plane)
-        self.objects = self.objects.seen(marks.keys())
+        self.objects = self.objects.seen(marks.keys()).drawn(marks.keys(), plane)
         self._directions.note(marks.keys(), plane)
         return self.objects.prompts(self._theirs(marks, plane), plane)
 

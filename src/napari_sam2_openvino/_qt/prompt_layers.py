@@ -246,6 +246,11 @@ class PromptLayers:
         if drawing.polarity(layer) != polarity:
             drawing.set_polarity(layer, polarity)
 
+    def _on_mode(self, event: Any) -> None:
+        # Where a prompt was selected, to be moved, napari lets the next one be as that.
+        if str(event.source.mode).startswith("add"):
+            self._apply_current(event.source)
+
     def _adopt(self) -> None:
         """Go on with layers that a widget before this one has left."""
         left = [each for each in self._viewer.layers if drawing.is_left(each, self.image)]
@@ -282,11 +287,13 @@ class PromptLayers:
     def _connect(self, layer: Points | Shapes) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].connect(self._on_edit)
+        layer.events.mode.connect(self._on_mode)
         self._keys.bind(layer)
         drawing.set_in_use(layer, True)
 
     def _disconnect(self, layer: Layer) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].disconnect(self._on_edit)
+        layer.events.mode.disconnect(self._on_mode)
         self._keys.release(layer)
         drawing.set_in_use(layer, False)
