@@ -205,3 +205,55 @@ def test_a_mask_that_was_chosen_is_not_chosen_for_what_is_drawn_next(window: Any
     assert window.answer.area == chosen
     do(window, "redo", "redo")
     assert window.answer.area == first
+
+
+def reopen(window: Any, open_widget: Any) -> Any:
+    window.viewer.window.remove_dock_widget(window.widget)
+    window.qtbot.wait(50)
+    again = open_widget(window)
+    again.settle()
+    return again
+
+
+def test_a_window_that_is_opened_again_saves_what_it_has_not_shown_yet(
+    stack: Any, open_widget: Any
+) -> None:
+    draw(stack, 1, 20, 20)
+    do(stack, "next_object")
+    stack.viewer.dims.order = (1, 0, 2)
+    stack.show_plane(45, axis=1)
+    stack.settle()
+    draw(stack, 3, 45, 60)
+    stack.viewer.dims.order = (0, 1, 2)
+    stack.show_plane(0)
+    stack.settle()
+    before = stack.widget.files.session().objects
+    again = reopen(stack, open_widget)
+    assert not again.annotator.drawn
+    assert again.widget.files.session().objects == before
+    assert len(before) == 2
+
+
+def test_a_correction_is_one_still_in_a_window_that_is_opened_again(
+    stack: Any, open_widget: Any
+) -> None:
+    draw(stack, 1, 20, 20)
+    do(stack, "commit")
+    draw(stack, 1, 45, 60)
+    do(stack, "commit")
+    labels = stack.labels
+    labels.data[1, 2:8, 2:8] = 9
+    edit(stack, 1)
+    draw(stack, 1, 20, 26)
+    edit(stack, 9)
+    again = reopen(stack, open_widget)
+    assert again.preview is not None
+    assert list(again.annotator.drawn) == [1, 9]
+    again.annotator.set_target(labels)
+    again.settle()
+    states = {each.obj_id: each.state for each in again.widget.objects.rows()}
+    assert states[1] == "edited"
+    do(again, "commit_all")
+    assert np.unique(labels.data).tolist() == [0, 1, 2, 9]
+    draw(again, 1, 50, 10)
+    assert not {1, 2, 9} & again.annotator.drawn.keys()

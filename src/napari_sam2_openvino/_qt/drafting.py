@@ -39,6 +39,15 @@ class _Moment:
         return _Moment(marks, objects, drawn_on)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What prompts do not say of the objects in hand."""
+
+    objects: Objects
+    labels: HeldLabels
+    directions: Directions
+
+
 class Drafting:
     """Holds the objects in hand of one image. Lives in the main thread.
 
@@ -65,11 +74,25 @@ class Drafting:
         # Not undone.
         self.labels = HeldLabels()
         self._directions = Directions()
-        if last := max(layers.obj_ids, default=0):
-            # Layers that were there already: go on where they end.
+        self._adopt()
+        self.record()
+
+    def _adopt(self) -> None:
+        """Go on with what is drawn on layers that were there already."""
+        known = self.layers.known
+        if isinstance(known, _Known):
+            self.objects = known.objects.seen(self.layers.obj_ids)
+            self.labels, self._directions = known.labels, known.directions
+            self._show_current()
+        elif last := max(self.layers.obj_ids, default=0):
             self.objects = self.objects.select(last)
             self._show_current()
-        self.record()
+        if self.objects.refined:
+            self.layers.add_preview()
+
+    def close(self) -> None:
+        """Leave the prompts to the user, and what is known of them to whoever goes on."""
+        self.layers.close(_Known(self.objects, self.labels, self._directions))
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
         """Return what there is to decode on a plane, by obj_id.

@@ -42,6 +42,8 @@ class PromptLayers:
         self._on_edit = on_edit
         self._keys = keys
         self._current = (1, drawing.POSITIVE)
+        self.known: object = None
+        """What was left with layers that are gone on with."""
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.preview: Labels | None = None
@@ -49,7 +51,7 @@ class PromptLayers:
 
     def draw(self, tool: Tool) -> Points | Shapes:
         """Select the layer of a tool, ready to draw."""
-        self._add_preview()
+        self.add_preview()
         layer = self._need_points() if tool == "points" else self._need_shapes()
         self._viewer.layers.selection.active = layer
         layer.mode = "add" if tool == "points" else _SHAPE_MODES[tool]
@@ -74,7 +76,7 @@ class PromptLayers:
 
     def place(self, placed: Sequence[marks_io.PlacedMark]) -> None:
         """Append marks of any planes and objects."""
-        self._add_preview()
+        self.add_preview()
         if any(each.mark.kind == "point" for each in placed):
             self._need_points()
         if any(each.mark.kind != "point" for each in placed):
@@ -189,6 +191,17 @@ class PromptLayers:
             self._need_shapes()
         snapshots.restore(self.points, self.shapes, snapshot)
 
+    def add_preview(self) -> None:
+        """Make the layer of the outlines, if there is none."""
+        if self.preview is None:
+            active = self._viewer.layers.selection.active
+            self.preview = preview.new_preview_layer(self.image)
+            layers = self._viewer.layers
+            # Below the prompts.
+            first = min((layers.index(each) for each in self._drawn_layers()), default=len(layers))
+            layers.insert(first, self.preview)
+            layers.selection.active = active
+
     def show(self, drawing: Drawing, plane: PlaneIndex | None) -> None:
         """Show outlines of objects on a plane; nothing without a plane."""
         if self.preview is None:
@@ -215,10 +228,11 @@ class PromptLayers:
                 self._disconnect(layer)
                 setattr(self, name, None)
 
-    def close(self) -> None:
-        """Take the preview away and leave the prompts to the user."""
+    def close(self, known: object) -> None:
+        """Take the preview away and leave the prompts to the user, with what is known of them."""
         for layer in self._drawn_layers():
             self._disconnect(layer)
+            drawing.leave_known(layer, known)
         if self.preview is not None and self.preview in self._viewer.layers:
             self._viewer.layers.remove(self.preview)
         self.points = self.shapes = self.preview = None
@@ -261,20 +275,11 @@ class PromptLayers:
                 self.shapes = layer
             else:
                 continue
+            self.known = drawing.take_known(layer) or self.known
             self._apply_current(layer)
             self._connect(layer)
         if self.obj_ids:
-            self._add_preview()
-
-    def _add_preview(self) -> None:
-        if self.preview is None:
-            active = self._viewer.layers.selection.active
-            self.preview = preview.new_preview_layer(self.image)
-            layers = self._viewer.layers
-            # Below the prompts.
-            first = min((layers.index(each) for each in self._drawn_layers()), default=len(layers))
-            layers.insert(first, self.preview)
-            layers.selection.active = active
+            self.add_preview()
 
     def _add(self, layer: Any) -> Any:
         self._apply_current(layer)
