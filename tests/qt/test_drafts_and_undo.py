@@ -257,3 +257,39 @@ def test_a_correction_is_one_still_in_a_window_that_is_opened_again(
     assert np.unique(labels.data).tolist() == [0, 1, 2, 9]
     draw(again, 1, 50, 10)
     assert not {1, 2, 9} & again.annotator.drawn.keys()
+
+
+def test_no_object_is_shown_as_the_current_one_that_gets_no_prompts(stack: Any) -> None:
+    draw(stack, 1, 20, 20)
+    stack.show_plane(4)
+    do(stack, "next_object")
+    draw(stack, 4, 45, 60)
+    stack.show_plane(1)
+    stack.settle()
+    assert (list(stack.annotator.drawn), current(stack)) == ([1], 2)
+    assert stack.annotator.focus is None
+    before = stack.annotator.drafting.objects
+    for verb in ("commit", "clear", "next_mask"):
+        stack.do(verb)
+        assert "on this plane" in stack.status
+    assert stack.labels is None
+    assert stack.annotator.drafting.objects is before
+    # One of the list can be chosen, and what comes next is its own.
+    do(stack, "previous_object")
+    assert stack.annotator.focus == 1
+    draw(stack, 1, 20, 26)
+    assert list(stack.annotator.drawn) == [1]
+    do(stack, "commit")
+    assert stack.annotator.focus is None
+    stack.show_plane(4)
+    stack.settle()
+    # A new object has no prompts anywhere: verbs are about the last one that has.
+    assert stack.annotator.focus == 2
+
+
+def test_prompts_outside_of_the_image_can_be_cleared(stack: Any) -> None:
+    draw(stack, 1, 20, 20)
+    stack.layers.points.data = [[1, 70, 20]]
+    stack.settle()
+    do(stack, "clear")
+    assert len(stack.layers.points.data) == 0
