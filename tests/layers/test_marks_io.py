@@ -222,10 +222,43 @@ def test_points_that_cannot_be_used_are_refused_in_a_sentence() -> None:
     with pytest.raises(InputError, match="lacks the feature 'obj_id'"):
         read({"prompt": ["positive"]})
     for wrong in (0, -1, 1.5, "two", None):
-        with pytest.raises(InputError, match="obj_id of 1 or more"):
+        with pytest.raises(InputError, match=f"obj_id of 1 or more.* but has {wrong!r}"):
             read(ours | {"obj_id": [wrong]})
     assert set(read({"prompt": ["negative"], "obj_id": [0]})) == {0}
     assert set(read(ours | {"obj_id": ["7"]})) == {7}
+
+
+def test_prompts_that_cannot_be_used_are_left_out_alone_and_noted() -> None:
+    image = make_image()
+    points, shapes = make_layers(image)
+    points.add([[10, 10], [10, 90], [20, 20], [30, 30], [40, 40]])
+    features = points.features.copy()
+    features.loc[2, "prompt"], features.loc[3, "obj_id"] = "maybe", 0
+    points.features = features
+    shapes.add_rectangles(corners(-30, 5, -10, 30))
+    shapes.add_rectangles(corners(10, 20, 30, 50))
+    shapes.add_ellipses(corners(10, 90, 30, 120))
+    shapes.add_paths([[1, 2], [5, 9]])
+    left_out: marks_io.LeftOut = set()
+    (marks,) = marks_io.read_marks(points, shapes, image, FLAT, left_out).values()
+    assert [(each.kind, each.vertices[0]) for each in marks] == [
+        ("box", (20, 10)),
+        ("path", (2, 1)),
+        ("point", (10, 10)),
+        ("point", (40, 40)),
+    ]
+    names = points.name, shapes.name
+    assert left_out == {
+        *((names[0], row) for row in (1, 2, 3)),
+        *((names[1], row) for row in (0, 2)),
+    }
+
+
+def test_a_layer_without_our_features_is_left_out() -> None:
+    points = Points([[10, 10], [20, 20]], name="mine", features={"obj_id": [1, 1]})
+    left_out: marks_io.LeftOut = set()
+    assert marks_io.read_marks(points, None, make_image(), FLAT, left_out) == {}
+    assert left_out == {("mine", 0), ("mine", 1)}
 
 
 def test_what_cannot_be_used_on_another_plane_does_not_matter() -> None:

@@ -253,3 +253,19 @@ def test_thousands_of_points_are_kept_in_one_piece(image: Image) -> None:
     assert isinstance(first.points.data, np.ndarray)
     assert first.points.same_until(second.points) == 1000
     assert first != second
+
+
+def test_prompts_of_objects_with_other_ids_are_otherwise_the_same(
+    layers: tuple[Points, Shapes],
+) -> None:
+    points, shapes = layers
+    points.add([[1, 5, 5], [1, 6, 6]])
+    points.features = points.features.assign(obj_id=[1, 2])
+    shapes.add_rectangles(SQUARE)
+    taken = snapshots.snapshot(points, shapes)
+    moved = taken.renumbered({1: 2, 2: 3})
+    assert moved != taken == moved.renumbered({2: 1, 3: 2})
+    snapshots.restore(points, shapes, moved)
+    assert points.features["obj_id"].tolist() == [2, 3]
+    assert shapes.features["obj_id"].tolist() == [2]
+    assert points.features["obj_id"].dtype == np.int64

@@ -89,3 +89,11 @@ def test_cleared_history_is_empty() -> None:
     history.clear()
     assert not history.can_undo
     assert history.current is None
+
+
+def test_every_state_can_be_changed_also_those_that_were_undone() -> None:
+    history = make_history("start", "a", "b")
+    history.undo()
+    history.change_all(str.upper)
+    assert history.current == "A"
+    assert [history.redo(), history.undo(), history.undo()] == ["B", "A", "START"]

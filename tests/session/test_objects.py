@@ -72,3 +72,19 @@ def test_renumbering_keeps_what_is_known(current: int) -> None:
     assert objects.draft(1, PLANE).choices == ()
     assert objects.current == (9 if current == 1 else 5)
     assert objects.next().current == 10
+
+
+def test_what_was_chosen_goes_with_the_marks_of_the_plane_a_mask_stays() -> None:
+    mask = MaskCut(np.ones((2, 2), bool), (0, 0))
+    drafts = {
+        (1, PLANE): Draft(choices=((0, 2),)),
+        (1, OTHER): Draft(choices=((0, 2),)),
+        (2, PLANE): Draft(choices=((0, 1),)),
+        (3, PLANE.turned): Draft(choices=((0, 1),)),
+        (4, PLANE): Draft(choices=((0, 1),), mask=mask),
+        (5, PLANE): Draft(),
+    }
+    objects = Objects(drafts=drafts)
+    kept = objects.drawn({2}, PLANE).drafts
+    assert kept.keys() == drafts.keys() - {(1, PLANE), (3, PLANE.turned)}
+    assert objects.drawn({1, 2, 3}, PLANE) is objects

@@ -39,6 +39,7 @@ SCRIBBLES = ("line", "path")
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _DRAWN_ON = "napari-sam2-openvino drawn on"
 _IN_USE = "napari-sam2-openvino in use"
+_KNOWN = "napari-sam2-openvino known"
 _IS_DRAWING = "napari-sam2-openvino is drawing"
 _TRACES = "napari-sam2-openvino traces of clicks"
 _EDGE_WIDTH = "napari-sam2-openvino edge width"
@@ -92,6 +93,16 @@ def is_left(layer: Layer, image: Image) -> bool:
 def set_in_use(layer: Layer, is_in_use: bool) -> None:
     """Note that a layer of ours is used, or was left to the user."""
     layer.metadata[_IN_USE] = is_in_use
+
+
+def leave_known(layer: Layer, known: object) -> None:
+    """Leave what is known of the prompts of a layer to whoever goes on with it."""
+    layer.metadata[_KNOWN] = known
+
+
+def take_known(layer: Layer) -> object:
+    """Return what was left with a layer, once; None if nothing was."""
+    return layer.metadata.pop(_KNOWN, None)
 
 
 def _no_features() -> pd.DataFrame:

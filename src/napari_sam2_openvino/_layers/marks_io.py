@@ -1,6 +1,6 @@
 """Prompts of the layers as marks of the core, and marks back into the layers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ from napari_sam2_openvino._layers.shape_marks import (
     box_marks,
     is_too_small,
     kinds_of,
+    outside_problems,
     shape_mark,
 )
 from napari_sam2_openvino.core.errors import InputError
@@ -36,6 +37,8 @@ from napari_sam2_openvino.core.marks import Mark, MarkKind
 from napari_sam2_openvino.core.types import PlaneIndex
 
 Marks = dict[int, tuple[Mark, ...]]
+LeftOut = set[tuple[str, int]]
+"""Prompts that cannot be used, by the name of their layer and their row in it."""
 
 _SHAPES: dict[MarkKind, str] = {
     "box": "rectangle",
@@ -55,7 +58,11 @@ class PlacedMark:
 
 
 def read_marks(
-    points: Points | None, shapes: Shapes | None, image: Image, plane: PlaneIndex
+    points: Points | None,
+    shapes: Shapes | None,
+    image: Image,
+    plane: PlaneIndex,
+    left_out: LeftOut | None = None,
 ) -> Marks:
     """Read the prompts of one plane.
 
@@ -73,6 +80,8 @@ def read_marks(
         are positive whatever the layer says. Lines and paths are scribbles.
     image : Image
     plane : PlaneIndex
+    left_out : set of (str, int), optional
+        Where it is given, prompts that cannot be used are noted in it and left out.
 
     Returns
     -------
@@ -85,88 +94,109 @@ def read_marks(
         If a prompt lies outside the image, or its polarity or object is not known.
     """
     found: dict[int, list[Mark]] = {}
-    for obj_id, mark in _read_shapes(shapes, image, plane):
+    for obj_id, mark in _read_shapes(shapes, image, plane, left_out):
         found.setdefault(obj_id, []).append(mark)
-    for obj_id, mark in _read_points(points, image, plane):
+    for obj_id, mark in _read_points(points, image, plane, left_out):
         found.setdefault(obj_id, []).append(mark)
     return {obj_id: tuple(marks) for obj_id, marks in found.items()}
 
 
 def _read_points(
-    points: Points | None, image: Image, plane: PlaneIndex
+    points: Points | None, image: Image, plane: PlaneIndex, left_out: LeftOut | None
 ) -> Iterator[tuple[int, Mark]]:
     if points is None or len(points.data) == 0:
         return
     place = to_image(points, points.data, image)
     here = np.flatnonzero(are_on_plane(place, plane))
-    are_positive, obj_ids = _read_features(points, here)
+    are_positive, obj_ids, problems = _read_features(points, here)
     xy = to_xy(place[here], plane)
     height, width = plane_hw(image, plane)
     outside = (xy < -0.5).any(axis=1) | (xy > (width - 0.5, height - 0.5)).any(axis=1)
-    if outside.any():
-        x, y = xy[np.argmax(outside)]
-        raise InputError(
+    for row in np.flatnonzero(outside).tolist():
+        x, y = xy[row]
+        problems[row] = (
             f"The point at x {x:.0f}, y {y:.0f} is outside the image of {width} x {height} "
             "pixels: move it inside or delete it."
         )
-    for vertex, is_positive, obj_id in zip(xy.tolist(), are_positive, obj_ids, strict=True):
-        yield obj_id, Mark("point", (tuple(vertex),), is_positive)
+    vertices = xy.tolist()
+    for row in _usable(points, here, problems, left_out):
+        yield obj_ids[row], Mark("point", (tuple(vertices[row]),), are_positive[row])
 
 
 def _read_shapes(
-    shapes: Shapes | None, image: Image, plane: PlaneIndex
+    shapes: Shapes | None, image: Image, plane: PlaneIndex, left_out: LeftOut | None
 ) -> Iterator[tuple[int, Mark]]:
     if shapes is None or shapes.nshapes == 0:
         return
     place, starts = vertices_in_image(shapes, image)
-    kinds, types = kinds_of(shapes), shapes.shape_type
-    are_here = np.logical_and.reduceat(are_on_plane(place, plane), starts)
-    here = [index for index in np.flatnonzero(are_here).tolist() if kinds[index] is not None]
-    are_positive, obj_ids = _read_features(shapes, np.array(here, int), [kinds[i] for i in here])
+    types, are_here = shapes.shape_type, np.logical_and.reduceat(are_on_plane(place, plane), starts)
+    there = [(index, kind) for index, kind in enumerate(kinds_of(shapes)) if are_here[index]]
+    kinds = [kind for _, kind in there if kind is not None]
+    here = np.array([index for index, kind in there if kind is not None], int)
+    are_positive, obj_ids, problems = _read_features(shapes, here, kinds)
     hw, xy = plane_hw(image, plane), to_xy(place, plane)
-    vertices = np.split(xy, starts[1:])
-    boxes = [index for index in here if kinds[index] == "box"]
-    low, high = np.minimum.reduceat(xy, starts), np.maximum.reduceat(xy, starts)
+    low, high = np.minimum.reduceat(xy, starts)[here], np.maximum.reduceat(xy, starts)[here]
+    problems |= outside_problems(kinds, low, high, hw)
+    usable = _usable(shapes, here, problems, left_out)
+    boxes = [row for row in usable if kinds[row] == "box"]
     marks = dict(zip(boxes, box_marks(low[boxes], high[boxes], hw), strict=True))
-    for index, is_positive, obj_id in zip(here, are_positive, obj_ids, strict=True):
-        if kinds[index] != "box":
-            marks[index] = shape_mark(types[index], vertices[index], hw, is_positive)
-        mark = marks[index]
+    vertices = np.split(xy, starts[1:])
+    for row in usable:
+        if kinds[row] != "box":
+            index = here[row]
+            marks[row] = shape_mark(types[index], vertices[index], hw, are_positive[row])
+        mark = marks[row]
         if mark is not None:
-            yield obj_id, mark
+            yield obj_ids[row], mark
+
+
+def _usable(
+    layer: Points | Shapes,
+    here: NDArray[np.int_],
+    problems: Mapping[int, str],
+    left_out: LeftOut | None,
+) -> list[int]:
+    """Return the rows without a problem; raise for the first other one, or note them."""
+    if left_out is None:
+        for problem in problems.values():
+            raise InputError(problem)
+        return list(range(len(here)))
+    left_out |= {(layer.name, int(here[row])) for row in problems}
+    return [row for row in range(len(here)) if row not in problems]
 
 
 def _read_features(
-    layer: Points | Shapes, here: NDArray[np.int_], kinds: list[MarkKind | None] | None = None
-) -> tuple[list[bool], list[int]]:
-    """Return whether prompts are positive and the objects that they belong to."""
+    layer: Points | Shapes, here: NDArray[np.int_], kinds: Sequence[MarkKind] = ()
+) -> tuple[list[bool], list[int], dict[int, str]]:
+    """Return whether prompts are positive, their objects, and what is wrong, by row of ``here``."""
     noun = "point" if isinstance(layer, Points) else "shape"
+    rows, count = layer.features.iloc[here], len(here)
     for name in (POLARITY_FEATURE, OBJECT_FEATURE):
-        if name not in layer.features:
-            raise InputError(
+        if name not in rows:
+            sentence = (
                 f"{layer.name} lacks the feature {name!r}: delete the layer to get a new one, "
                 "or import its prompts."
             )
-    rows = layer.features.iloc[here]
+            return [True] * count, [1] * count, dict.fromkeys(range(count), sentence)
     polarities = rows[POLARITY_FEATURE].astype(object).tolist()
-    for index, kind in enumerate(kinds or ()):
+    for row, kind in enumerate(kinds):
         if kind != "path":
-            polarities[index] = POSITIVE
-    unknown = [value for value in polarities if value not in (POSITIVE, NEGATIVE)]
-    if unknown:
-        raise InputError(
-            f"A {noun} of {layer.name} must be {POSITIVE!r} or {NEGATIVE!r}, but is {unknown[0]!r}."
-        )
+            polarities[row] = POSITIVE
     are_positive = [value == POSITIVE for value in polarities]
+    values = rows[OBJECT_FEATURE].tolist()
     numbers = pd.to_numeric(rows[OBJECT_FEATURE], errors="coerce").to_numpy(float)
-    wrong = ~(numbers >= np.where(are_positive, 1, FOR_ALL)) | (numbers % 1 != 0)
-    if wrong.any():
-        value = rows[OBJECT_FEATURE].tolist()[int(np.argmax(wrong))]
-        raise InputError(
+    are_wrong = ~(numbers >= np.where(are_positive, 1, FOR_ALL)) | (numbers % 1 != 0)
+    problems = {
+        row: f"A {noun} of {layer.name} must be {POSITIVE!r} or {NEGATIVE!r}, but is {value!r}."
+        for row, value in enumerate(polarities)
+        if value not in (POSITIVE, NEGATIVE)
+    }
+    for row in np.flatnonzero(are_wrong).tolist():
+        problems[row] = (
             f"A {noun} of {layer.name} must have an obj_id of 1 or more, or 0 if it is negative "
-            f"and counts for all objects, but has {value!r}."
+            f"and counts for all objects, but has {values[row]!r}."
         )
-    return are_positive, numbers.astype(int).tolist()
+    return are_positive, np.where(are_wrong, FOR_ALL, numbers).astype(int).tolist(), problems
 
 
 def objects_with_prompts(

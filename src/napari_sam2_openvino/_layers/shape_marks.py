@@ -1,6 +1,7 @@
 """Shapes of napari as marks."""
 
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from napari.layers import Shapes
@@ -40,19 +41,23 @@ def shape_mark(
     InputError
         If it lies outside the plane.
     """
-    kind = _KINDS[shape_type]
+    kind, low, high = _KINDS[shape_type], xy.min(axis=0), xy.max(axis=0)
+    for problem in outside_problems([kind], low[None], high[None], hw).values():
+        raise InputError(problem)
     if kind == "box":
-        return box_marks(xy.min(axis=0)[None], xy.max(axis=0)[None], hw)[0]
-    if is_too_small(kind, np.ptp(xy, axis=0)):
+        return box_marks(low[None], high[None], hw)[0]
+    if is_too_small(kind, high - low):
         return None
-    vertices = tuple((x, y) for x, y in _inside(kind, xy, hw).tolist())
+    # Scribbles are cut to the image; to cut the outline of a lasso would bend what is inside.
+    inside = xy.clip(*_limits(hw)) if kind == "path" else xy
+    vertices = tuple((x, y) for x, y in inside.tolist())
     return Mark(kind, vertices, is_positive or kind != "path")
 
 
 def box_marks(
     low: NDArray[np.float32], high: NDArray[np.float32], hw: tuple[int, int]
 ) -> list[Mark | None]:
-    """Return the marks of boxes, many at once, see `shape_mark`.
+    """Return the marks of boxes that lie on the plane, many at once, see `shape_mark`.
 
     Parameters
     ----------
@@ -62,13 +67,38 @@ def box_marks(
     """
     first, last = _limits(hw)
     is_mark = (high - low).min(axis=1, initial=np.inf) >= MIN_BOX_SIDE
-    if (((high <= first) | (low >= last)).any(axis=1) & is_mark).any():
-        _refuse("box", hw)
     corners = zip(low.clip(first, last).tolist(), high.clip(first, last).tolist(), strict=True)
     return [
         Mark("box", ((x0, y0), (x1, y1))) if is_one else None
         for is_one, ((x0, y0), (x1, y1)) in zip(is_mark.tolist(), corners, strict=True)
     ]
+
+
+def outside_problems(
+    kinds: Sequence[MarkKind],
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    hw: tuple[int, int],
+) -> dict[int, str]:
+    """Return in one sentence each, by row, which shapes lie outside a plane.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+    low, high : ndarray of float32, shape (k, 2)
+        Smallest and largest (x, y) of each.
+    hw : tuple of int
+        Height and width of the plane.
+    """
+    first, last = _limits(hw)
+    are_outside = ((high <= first) | (low >= last)).any(axis=1)
+    names: dict[MarkKind, str] = {"box": "box", "path": "scribble"}
+    return {
+        row: f"The {names.get(kinds[row], 'lasso')} lies outside the image of {hw[1]} x {hw[0]} "
+        "pixels: move it inside or delete it."
+        for row in np.flatnonzero(are_outside).tolist()
+        if not is_too_small(kinds[row], high[row] - low[row])
+    }
 
 
 def kinds_of(shapes: Shapes) -> list[MarkKind | None]:
@@ -93,21 +123,5 @@ def is_too_small(kind: MarkKind, extent: NDArray[Any]) -> bool:
     return bool(sides < MIN_BOX_SIDE)
 
 
-def _inside(kind: MarkKind, xy: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the vertices of a mark; scribbles are cut to the image."""
-    first, last = _limits(hw)
-    if (xy.max(axis=0) <= first).any() or (xy.min(axis=0) >= last).any():
-        _refuse({"path": "scribble"}.get(kind, "lasso"), hw)
-    # To cut the outline of a lasso would bend the part of it that lies inside.
-    return xy.clip(first, last) if kind == "path" else xy
-
-
 def _limits(hw: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.full(2, -0.5, np.float32), np.array([hw[1] - 0.5, hw[0] - 0.5], np.float32)
-
-
-def _refuse(name: str, hw: tuple[int, int]) -> NoReturn:
-    raise InputError(
-        f"The {name} lies outside the image of {hw[1]} x {hw[0]} pixels: "
-        "move it inside or delete it."
-    )

@@ -1,6 +1,7 @@
 """All prompts of two layers as one value, and back into the layers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,13 @@ class LayerSnapshot:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def renumbered(self, new_ids: Mapping[int, int]) -> "LayerSnapshot":
+        """Return the same prompts of objects with other ids, but for what the next one will be."""
+        if OBJECT_FEATURE not in self.features:
+            return self
+        obj_ids = self.features[OBJECT_FEATURE].replace(dict(new_ids))
+        return replace(self, features=self.features.assign(**{OBJECT_FEATURE: obj_ids}))
+
 
 @dataclass(frozen=True, eq=False)
 class PromptSnapshot:
@@ -106,6 +114,13 @@ class PromptSnapshot:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def renumbered(self, new_ids: Mapping[int, int]) -> "PromptSnapshot":
+        """Return the same prompts of objects with other ids."""
+        return PromptSnapshot(
+            self.points and self.points.renumbered(new_ids),
+            self.shapes and self.shapes.renumbered(new_ids),
+        )
 
 
 def snapshot(points: Points | None, shapes: Shapes | None) -> PromptSnapshot:

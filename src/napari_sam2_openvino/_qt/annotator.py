@@ -145,10 +145,14 @@ class Annotator:
 
     @property
     def focus(self) -> int | None:
-        """The object of the plane in view that verbs are about; None if nothing is drawn."""
-        drafting = self.drafting
-        if drafting is not None and drafting.objects.current in self.drawn:
-            return drafting.objects.current
+        """The object of the plane in view that verbs are about; None if there is none."""
+        if (drafting := self.drafting) is not None:
+            current = drafting.objects.current
+            if current in self.drawn:
+                return current
+            if drafting.is_in_hand(current):
+                # Of another plane: prompts here are its own, so that verbs are about no other.
+                return None
         return max(self.drawn, default=None)
 
     def set_image(self, image: Image | None) -> None:

@@ -33,7 +33,7 @@ class CommitRequests:
         if annotator.feedback.problem:
             annotator.feedback.show()
         elif not obj_ids and image is not None:
-            annotator.feedback.say(status.NOTHING)
+            annotator.feedback.say(status.nothing(annotator.drawn))
         elif len(answers) < len(obj_ids) and session.is_busy:
             self._waiting = obj_ids, session.generation
             annotator.feedback.say(status.WAIT)

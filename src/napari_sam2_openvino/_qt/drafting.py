@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 from psygnal import Signal
 
 from napari_sam2_openvino._layers import drawing
-from napari_sam2_openvino._layers.marks_io import PlacedMark
+from napari_sam2_openvino._layers.marks_io import LeftOut, PlacedMark
 from napari_sam2_openvino._layers.snapshots import PromptSnapshot
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session.directions import Directions
@@ -30,6 +31,21 @@ class _Moment:
     def is_same(self, other: "_Moment") -> bool:
         """Whether the user sees no difference: which object is current is none."""
         return self.marks == other.marks and self.objects.drafts == other.objects.drafts
+
+    def renumbered(self, new_ids: Mapping[int, int]) -> "_Moment":
+        """Return the same of objects with other ids."""
+        drawn_on = {new_ids.get(key, key): plane for key, plane in self.drawn_on.items()}
+        marks, objects = self.marks.renumbered(new_ids), self.objects.renumber(new_ids)
+        return _Moment(marks, objects, drawn_on)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What prompts do not say of the objects in hand."""
+
+    objects: Objects
+    labels: HeldLabels
+    directions: Directions
 
 
 class Drafting:
@@ -58,11 +74,25 @@ class Drafting:
         # Not undone.
         self.labels = HeldLabels()
         self._directions = Directions()
-        if last := max(layers.obj_ids, default=0):
-            # Layers that were there already: go on where they end.
+        self._adopt()
+        self.record()
+
+    def _adopt(self) -> None:
+        """Go on with what is drawn on layers that were there already."""
+        known = self.layers.known
+        if isinstance(known, _Known):
+            self.objects = known.objects.seen(self.layers.obj_ids)
+            self.labels, self._directions = known.labels, known.directions
+            self._show_current()
+        elif last := max(self.layers.obj_ids, default=0):
             self.objects = self.objects.select(last)
             self._show_current()
-        self.record()
+        if self.objects.refined:
+            self.layers.add_preview()
+
+    def close(self) -> None:
+        """Leave the prompts to the user, and what is known of them to whoever goes on."""
+        self.layers.close(_Known(self.objects, self.labels, self._directions))
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
         """Return what there is to decode on a plane, by obj_id.
@@ -75,14 +105,14 @@ class Drafting:
         self.layers.adopt_boxes(self.objects.current)
         if self.mode is Mode.EACH_PROMPT:
             self._separate()
-        self._leave_other_directions(plane)
+        self._leave_what_is_done(plane)
         marks = self.layers.read(plane)
-        self.objects = self.objects.seen(marks.keys())
+        self.objects = self.objects.seen(marks.keys()).drawn(marks.keys(), plane)
         self._directions.note(marks.keys(), plane)
         return self.objects.prompts(self._theirs(marks, plane), plane)
 
     def planes(
-        self, along: PlaneIndex | None = None
+        self, along: PlaneIndex | None = None, left_out: LeftOut | None = None
     ) -> Iterator[tuple[PlaneIndex, dict[int, ObjectPrompts]]]:
         """Give what is drawn on each plane, each object once and seen as it was drawn.
 
@@ -93,6 +123,8 @@ class Drafting:
         ----------
         along : PlaneIndex, optional
             Only planes of this direction, with all of their objects seen as this plane is.
+        left_out : set of (str, int), optional
+            Where it is given, such prompts alone are left out, and noted in it.
         """
         examples = self._directions.examples if along is None else [along]
         noted = {each for _, plane in self.objects.drafts for each in (plane, plane.turned)}
@@ -102,7 +134,7 @@ class Drafting:
                 if plane.displayed != example.displayed:
                     continue
                 try:
-                    marks = self.layers.read(plane)
+                    marks = self.layers.read(plane, left_out)
                 except InputError:
                     # The user was told when it was drawn.
                     continue
@@ -126,9 +158,15 @@ class Drafting:
         """Leave out points of objects that were drawn on planes of another direction."""
         return {key: each for key, each in marks.items() if self._directions.is_along(key, plane)}
 
-    def _leave_other_directions(self, plane: PlaneIndex) -> None:
-        """Go on to a new object where the current one was drawn from another direction."""
-        if not self._directions.is_along(self.objects.current, plane):
+    def _leave_what_is_done(self, plane: PlaneIndex) -> None:
+        """Go on to a new object where the current one is to get no further prompts.
+
+        It was drawn from another direction, or is in the target and no longer in hand: what is
+        drawn next would take its place.
+        """
+        current = self.objects.current
+        is_done = self.labels.of(current) and not self.is_in_hand(current)
+        if is_done or not self._directions.is_along(current, plane):
             self.objects = self.objects.next()
             self._show_current()
 
@@ -157,6 +195,18 @@ class Drafting:
         """Take it that objects are in the target, under these labels by obj_id."""
         self.labels.note(labels)
         self.objects = self.objects.seen(labels.values())
+
+    def make_way(self, numbers: Collection[int]) -> None:
+        """Let other objects have these numbers: those that have them, or had them, get new ones.
+
+        So undo brings them back beside the others, not in their place.
+        """
+        self.record()
+        taken = sorted(each for each in numbers if FOR_ALL < each <= self.objects.largest)
+        new_ids = dict(zip(taken, count(max([self.objects.largest, *numbers]) + 1), strict=False))
+        self._renumber(new_ids)
+        self.labels.renumber(new_ids)
+        self._history.change_all(lambda moment: moment.renumbered(new_ids))
 
     def leave_to_others(self, labels: Collection[int]) -> None:
         """Take it that objects of the target have these labels: nothing is begun under them."""
@@ -223,7 +273,8 @@ class Drafting:
         later = [obj_id for obj_id in drawn if obj_id > self.objects.current]
         if later:
             self.select(min(later))
-        elif self.objects.current in drawn:
+        elif self.is_in_hand(self.objects.current):
+            # Also where it is drawn on other planes only.
             self.objects = self.objects.next()
             self._show_current()
 

@@ -50,7 +50,7 @@ class Draftings:
             if drafting.layers.image == layer:
                 # Not while napari is in the middle of removing a layer. Qt does not keep the owner
                 # of a method alive, a partial does.
-                QTimer.singleShot(0, partial(PromptLayers.close, drafting.layers))
+                QTimer.singleShot(0, partial(Drafting.close, drafting))
         self._draftings = [each for each in self._draftings if each.layers.image != layer]
 
     def set_target(self, target: Labels | None) -> None:
@@ -62,4 +62,4 @@ class Draftings:
     def close(self) -> None:
         """Leave the prompts to the user."""
         for drafting in self._draftings:
-            drafting.layers.close()
+            drafting.close()

@@ -42,6 +42,8 @@ class PromptLayers:
         self._on_edit = on_edit
         self._keys = keys
         self._current = (1, drawing.POSITIVE)
+        self.known: object = None
+        """What was left with layers that are gone on with."""
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.preview: Labels | None = None
@@ -49,22 +51,24 @@ class PromptLayers:
 
     def draw(self, tool: Tool) -> Points | Shapes:
         """Select the layer of a tool, ready to draw."""
-        self._add_preview()
+        self.add_preview()
         layer = self._need_points() if tool == "points" else self._need_shapes()
         self._viewer.layers.selection.active = layer
         layer.mode = "add" if tool == "points" else _SHAPE_MODES[tool]
         return layer
 
-    def read(self, plane: PlaneIndex) -> dict[int, tuple[Mark, ...]]:
+    def read(
+        self, plane: PlaneIndex, left_out: marks_io.LeftOut | None = None
+    ) -> dict[int, tuple[Mark, ...]]:
         """Return the prompts on a plane, by obj_id.
 
         Raises
         ------
         InputError
-            If a prompt cannot be used.
+            If a prompt cannot be used, unless there is a set in which it is noted.
         """
         drawing.show_prompts(self.points, self.shapes, self._current[0] or None)
-        return marks_io.read_marks(self.points, self.shapes, self.image, plane)
+        return marks_io.read_marks(self.points, self.shapes, self.image, plane, left_out)
 
     def planes(self, plane: PlaneIndex) -> dict[PlaneIndex, set[int]]:
         """Return which planes parallel to one have prompts, and of which objects."""
@@ -72,7 +76,7 @@ class PromptLayers:
 
     def place(self, placed: Sequence[marks_io.PlacedMark]) -> None:
         """Append marks of any planes and objects."""
-        self._add_preview()
+        self.add_preview()
         if any(each.mark.kind == "point" for each in placed):
             self._need_points()
         if any(each.mark.kind != "point" for each in placed):
@@ -187,6 +191,17 @@ class PromptLayers:
             self._need_shapes()
         snapshots.restore(self.points, self.shapes, snapshot)
 
+    def add_preview(self) -> None:
+        """Make the layer of the outlines, if there is none."""
+        if self.preview is None:
+            active = self._viewer.layers.selection.active
+            self.preview = preview.new_preview_layer(self.image)
+            layers = self._viewer.layers
+            # Below the prompts.
+            first = min((layers.index(each) for each in self._drawn_layers()), default=len(layers))
+            layers.insert(first, self.preview)
+            layers.selection.active = active
+
     def show(self, drawing: Drawing, plane: PlaneIndex | None) -> None:
         """Show outlines of objects on a plane; nothing without a plane."""
         if self.preview is None:
@@ -213,10 +228,11 @@ class PromptLayers:
                 self._disconnect(layer)
                 setattr(self, name, None)
 
-    def close(self) -> None:
-        """Take the preview away and leave the prompts to the user."""
+    def close(self, known: object) -> None:
+        """Take the preview away and leave the prompts to the user, with what is known of them."""
         for layer in self._drawn_layers():
             self._disconnect(layer)
+            drawing.leave_known(layer, known)
         if self.preview is not None and self.preview in self._viewer.layers:
             self._viewer.layers.remove(self.preview)
         self.points = self.shapes = self.preview = None
@@ -244,6 +260,11 @@ class PromptLayers:
         if drawing.polarity(layer) != polarity:
             drawing.set_polarity(layer, polarity)
 
+    def _on_mode(self, event: Any) -> None:
+        # Where a prompt was selected, to be moved, napari lets the next one be as that.
+        if str(event.source.mode).startswith("add"):
+            self._apply_current(event.source)
+
     def _adopt(self) -> None:
         """Go on with layers that a widget before this one has left."""
         left = [each for each in self._viewer.layers if drawing.is_left(each, self.image)]
@@ -254,20 +275,11 @@ class PromptLayers:
                 self.shapes = layer
             else:
                 continue
+            self.known = drawing.take_known(layer) or self.known
             self._apply_current(layer)
             self._connect(layer)
         if self.obj_ids:
-            self._add_preview()
-
-    def _add_preview(self) -> None:
-        if self.preview is None:
-            active = self._viewer.layers.selection.active
-            self.preview = preview.new_preview_layer(self.image)
-            layers = self._viewer.layers
-            # Below the prompts.
-            first = min((layers.index(each) for each in self._drawn_layers()), default=len(layers))
-            layers.insert(first, self.preview)
-            layers.selection.active = active
+            self.add_preview()
 
     def _add(self, layer: Any) -> Any:
         self._apply_current(layer)
@@ -280,11 +292,13 @@ class PromptLayers:
     def _connect(self, layer: Points | Shapes) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].connect(self._on_edit)
+        layer.events.mode.connect(self._on_mode)
         self._keys.bind(layer)
         drawing.set_in_use(layer, True)
 
     def _disconnect(self, layer: Layer) -> None:
         for name in _EDIT_EVENTS:
             layer.events[name].disconnect(self._on_edit)
+        layer.events.mode.disconnect(self._on_mode)
         self._keys.release(layer)
         drawing.set_in_use(layer, False)

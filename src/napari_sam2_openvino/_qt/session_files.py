@@ -10,6 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import planes
+from napari_sam2_openvino._layers.marks_io import LeftOut
 from napari_sam2_openvino._layers.targets import new_labels_layer
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.autosaves import autosave_path, write_autosaved
@@ -59,8 +60,14 @@ class SessionFiles:
         annotator.objects_changed.connect(self._on_changed)
         annotator.leaving.connect(self._on_leaving)
 
-    def session(self) -> SessionFile | None:
-        """Return everything about the session as a value; None without an image."""
+    def session(self, left_out: LeftOut | None = None) -> SessionFile | None:
+        """Return everything about the session as a value; None without an image.
+
+        Parameters
+        ----------
+        left_out : set of (str, int), optional
+            Takes note of prompts that cannot be used, which are not part of it.
+        """
         annotator = self._annotator
         image = annotator.image
         if image is None:
@@ -74,16 +81,21 @@ class SessionFiles:
             commit_mode=annotator.commit_mode,
             class_names=self.class_names,
             # Of an image that gave way to a smaller one, objects may be left that are not on it.
-            objects=tuple(each for each in self._records() if _is_in(each, shape)),
+            objects=tuple(
+                each
+                for each in self._records(set() if left_out is None else left_out)
+                if _is_in(each, shape)
+            ),
         )
 
-    def _records(self) -> Iterator[ObjectRecord]:
+    def _records(self, left_out: LeftOut) -> Iterator[ObjectRecord]:
         yield from self._objects.committed()
-        yield from self._drafts()
+        yield from self._drafts(left_out)
 
     def save(self, path: Path) -> None:
         """Write the session to a file, in the worker."""
-        session = self.session()
+        left_out: LeftOut = set()
+        session = self.session(left_out)
         if session is None:
             self._annotator.feedback.report(
                 InputError("Open an image first: there is no session to save.")
@@ -91,7 +103,11 @@ class SessionFiles:
             return
 
         def saved(_: Any) -> None:
-            self._annotator.feedback.announce(f"The session is saved in {path}.")
+            text = f"The session is saved in {path}"
+            if left_out:
+                what = "a prompt" if len(left_out) == 1 else f"{len(left_out)} prompts"
+                text += f", without {what} that cannot be used"
+            self._annotator.feedback.announce(f"{text}.")
 
         self._worker(lambda: write_session(path, session), saved, self._on_error)
 
@@ -112,11 +128,11 @@ class SessionFiles:
         self.cancel()
         self._worker.close(finish=True)
 
-    def _drafts(self) -> Iterator[ObjectRecord]:
+    def _drafts(self, left_out: LeftOut) -> Iterator[ObjectRecord]:
         annotator = self._annotator
         if (drafting := annotator.drafting) is None:
             return
-        drawn = list(drafting.planes())
+        drawn = list(drafting.planes(left_out=left_out))
         numbers = self._numbers(drafting, {obj_id for _, own in drawn for obj_id in own})
         for plane, own in drawn:
             for obj_id, prompts in own.items():
@@ -259,6 +275,7 @@ class SessionFiles:
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
+        drafting.make_way({each.obj_id for each in session.objects})
         if replayed is not None:
             layer = new_labels_layer(image, replayed.labels)
             annotator.viewer.layers.insert(annotator.viewer.layers.index(image) + 1, layer)
@@ -266,9 +283,6 @@ class SessionFiles:
             self._objects.restore(
                 [each for each in session.objects if each.committed], replayed.areas
             )
-        else:
-            # Drafts are new objects, whatever was in the target under their ids.
-            drafting.labels.clear()
         placed, drafts = drawn_of([each for each in session.objects if not each.committed])
         drafting.restore(placed, drafts)
         differences = () if replayed is None else replayed.differences

@@ -1,6 +1,6 @@
 """What a session does, in a sentence for the user."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from napari_sam2_openvino._qt.actions import ACTIONS, Action, find_action
 from napari_sam2_openvino._session.annotation_session import AnnotationSession
@@ -8,12 +8,15 @@ from napari_sam2_openvino._session.answers import ObjectAnswer
 from napari_sam2_openvino._session.jobs import State
 
 NO_IMAGE = "Open an image, then choose it above."
-NOTHING = "Nothing to commit: click on an object first."
+_NOTHING = "Nothing to commit: click on an object first."
 WAIT = "It is committed as soon as its mask is there, unless you draw on."
 _NOT_LIVE = "Not live: {key} shows the mask, and commits it when it is pressed again."
 _HINT = "Ready: press Points, Box, Lasso or Scribble, then draw on an object."
 _BUTTONS = {"commit": "Commit", "next_mask": "Next mask"}
 _AGAIN = "The next change of the prompts starts again."
+_ELSEWHERE = (
+    "The current object is not drawn on this plane: draw it here, or choose another in the list."
+)
 
 
 def describe(
@@ -52,6 +55,11 @@ def describe(
     if state is State.CANCELLED:
         return f"Cancelled. {_AGAIN}"
     return "" if has_image else NO_IMAGE
+
+
+def nothing(drawn: Collection[int]) -> str:
+    """Return why no object is committed, of those that are drawn on the plane in view."""
+    return _ELSEWHERE if drawn else _NOTHING
 
 
 def _describe_objects(

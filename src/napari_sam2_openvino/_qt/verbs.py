@@ -107,10 +107,11 @@ class Verbs:
             if drafting.mode is Mode.EACH_PROMPT:
                 # The current object has no prompts yet: the last one is meant.
                 obj_id = annotator.focus or obj_id
-            if obj_id in annotator.drawn or drafting.layers.has_prompts(obj_id):
+            with_prompts = drafting.layers.planes(annotator.plane).get(annotator.plane, ())
+            if obj_id in annotator.drawn or obj_id in with_prompts:
                 drafting.clear(obj_id, annotator.plane)
             else:
-                annotator.feedback.say("The current object has no prompts to clear.")
+                annotator.feedback.say("The current object has no prompts to clear on this plane.")
 
     def set_mode(self, mode: Mode) -> None:
         """Choose what a new prompt belongs to."""
@@ -132,7 +133,7 @@ class Verbs:
         focus = annotator.focus
         answer = None if focus is None else annotator.session.answer(focus)
         if answer is None or focus is None:
-            annotator.feedback.say(status.WAIT if focus else status.NOTHING)
+            annotator.feedback.say(status.WAIT if focus else status.nothing(annotator.drawn))
         elif drafting := self._drafting():
             prediction = answer.prediction
             following = prediction.candidates[(prediction.chosen + 1) % len(prediction.candidates)]

@@ -30,9 +30,11 @@ class HeldLabels:
         """Take it that objects are in the target, under these labels."""
         self._now |= labels
 
-    def clear(self) -> None:
-        """Take it that nothing in hand is in the target."""
-        self._now.clear()
+    def renumber(self, new_ids: Mapping[int, int]) -> None:
+        """Give objects other ids, in every target."""
+        for labels in self._in.values():
+            moved = {new: labels.pop(old) for old, new in new_ids.items() if old in labels}
+            labels.update(moved)
 
     def set_target(self, target: Hashable) -> None:
         """Go on with another target; None while there is none."""

@@ -71,6 +71,10 @@ class PromptHistory(Generic[State]):
         if self._states:
             self._states[self._position] = state
 
+    def change_all(self, change: Callable[[State], State]) -> None:
+        """Take it that every state that is kept was another one."""
+        self._states = [change(state) for state in self._states]
+
     def undo(self) -> State | None:
         """Go back by one edit and return the state to restore; None if there is none."""
         if not self.can_undo:

@@ -44,6 +44,11 @@ class Draft:
     mask: MaskCut | None = None
     region: Region | None = None
 
+    @property
+    def is_of_marks(self) -> bool:
+        """Whether it tells how marks are decoded, and of nothing that is there without them."""
+        return self.mask is None and bool(self.choices or self.region)
+
     @cached_property
     def turned(self) -> "Draft":
         """The same on the plane with rows and columns swapped; always the same object."""
@@ -108,6 +113,18 @@ class Objects:
         }
         objects = replace(self, drafts=kept)
         return objects.next() if self.current in obj_ids else objects
+
+    def drawn(self, obj_ids: Collection[int], plane: PlaneIndex) -> "Objects":
+        """Forget what was chosen of objects that are no longer drawn on a plane, nor refined there.
+
+        Else it would count for what is drawn next under their ids.
+        """
+        kept = {
+            (obj_id, place): draft
+            for (obj_id, place), draft in self.drafts.items()
+            if obj_id in obj_ids or place.index != plane.index or not draft.is_of_marks
+        }
+        return self if len(kept) == len(self.drafts) else replace(self, drafts=kept)
 
     def renumber(self, new_ids: Mapping[int, int]) -> "Objects":
         """Give objects other ids."""
