@@ -1,5 +1,6 @@
 """What the list and the table say of objects, after everything that can happen to them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ def edit(window: Any, obj_id: int) -> None:
     window.settle()
 
 
+def classes(window: Any) -> dict[int, str]:
+    return {each.obj_id: each.class_name for each in window.widget.objects.rows()}
+
+
 def test_a_correction_that_is_refused_stays_in_hand(
     open_window: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,3 +46,88 @@ def test_a_correction_that_is_refused_stays_in_hand(
     np.testing.assert_array_equal(window.labels.data, pixels)
     assert list(window.annotator.drawn) == [1]
     assert window.table() == rows
+
+
+def test_the_class_of_a_draft_is_in_its_session(open_window: Any, tmp_path: Path) -> None:
+    window = open_window(STACK[0])
+    for place in ((30, 20), (30, 60)):
+        window.click(*place)
+        window.settle()
+        window.do("next_object")
+    window.widget.objects.set_class([1], "nucleus")
+    path = tmp_path / "drafts.json"
+    window.widget.files.save(path)
+    window.wait(lambda: window.status.startswith("The session is saved"))
+    window.widget.objects.set_class([1, 2], "debris")
+    window.widget.files.open(path)
+    window.wait(lambda: window.status == "The session is open.")
+    window.settle()
+    assert classes(window) == {1: "nucleus", 2: ""}
+
+
+def test_an_object_that_is_taken_back_from_the_target_keeps_its_class(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    window.click(30, 40)
+    window.settle()
+    window.widget.objects.set_class([1], "cell")
+    window.do("commit")
+    window.settle()
+    window.widget.objects.set_class([1], "nucleus")
+    window.labels.undo()
+    window.wait(lambda: not window.table())
+    window.do("undo")
+    window.settle()
+    assert classes(window) == {1: "nucleus"}
+    window.click(30, 46)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    assert window.table()[1].class_name == "nucleus"
+
+
+def test_a_class_that_was_changed_since_is_not_overwritten_by_a_commit(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.show_plane(1)
+    window.click(1, 30, 40)
+    window.settle()
+    window.widget.objects.set_class([1], "cell")
+    window.do("commit")
+    window.settle()
+    edit(window, 1)
+    window.widget.objects.set_class([1], "nucleus")
+    window.do("commit")
+    window.settle()
+    assert window.table()[1].class_name == "nucleus"
+
+
+def test_what_is_drawn_after_an_object_was_cleared_is_not_of_its_class(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    window.click(30, 20)
+    window.settle()
+    window.widget.objects.set_class([1], "cell")
+    window.do("clear")
+    window.settle()
+    window.click(30, 60)
+    window.settle()
+    assert list(classes(window).values()) == [""]
+    window.do("undo")
+    window.do("undo")
+    window.settle()
+    assert classes(window) == {1: "cell"}
+
+
+def test_an_object_of_another_target_is_not_of_the_class_of_its_number(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    window.click(30, 20)
+    window.settle()
+    window.widget.objects.set_class([1], "cell")
+    window.do("commit")
+    window.settle()
+    labels = np.zeros(STACK[0].shape, np.uint16)
+    labels[40:50, 60:70] = 1
+    other = window.viewer.add_labels(labels, name="other")
+    window.annotator.set_target(other)
+    window.widget.objects.edit(other, 1)
+    window.wait(lambda: window.annotator.drawn)
+    window.settle()
+    assert classes(window) == {1: ""}

@@ -57,6 +57,8 @@ class Drafting:
         self._is_quiet = False
         # Not undone.
         self.labels = HeldLabels()
+        self.class_names: dict[int, str] = {}
+        """By obj_id, for objects that the table of the target says nothing of."""
         self._directions = Directions()
         if last := max(layers.obj_ids, default=0):
             # Layers that were there already: go on where they end.
@@ -149,6 +151,8 @@ class Drafting:
                 return held
         # Else it may be another object, or this one, drawn from another side.
         obj_id = self.first_free_id if self.is_in_hand(label) else label
+        if self.labels.of(obj_id) != label:
+            self.class_names.pop(obj_id, None)
         self.note_labels({obj_id: label})
         self.objects = self.objects.seen({obj_id})
         return obj_id
@@ -238,8 +242,9 @@ class Drafting:
         with self._step():
             self.layers.remove({obj_id}, plane)
             self.objects = self.objects.with_draft(obj_id, plane, Draft())
-            if self.labels.of(obj_id) and obj_id == self.objects.current:
-                # What is drawn next is not to take the place of the object in the target.
+            is_known = self.labels.of(obj_id) or self.class_names.get(obj_id)
+            if is_known and obj_id == self.objects.current:
+                # What is drawn next takes neither its place in the target nor its class.
                 self.objects = self.objects.next()
         self.set_polarity(drawing.POSITIVE)
 
@@ -274,9 +279,13 @@ class Drafting:
         return self.objects.largest + 1
 
     def restore(
-        self, placed: Sequence[PlacedMark], drafts: Mapping[tuple[int, PlaneIndex], Draft]
+        self,
+        placed: Sequence[PlacedMark],
+        drafts: Mapping[tuple[int, PlaneIndex], Draft],
+        class_names: Mapping[int, str],
     ) -> None:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
+        self.class_names = dict(class_names)
         with self._step():
             self.layers.remove_all()
             self._directions.clear()
@@ -323,6 +332,7 @@ class Drafting:
         self.layers.renumber(moved)
         self.objects = self.objects.renumber(moved)
         self._directions.renumber(moved)
+        self.class_names = {moved.get(key, key): each for key, each in self.class_names.items()}
 
     def _place(self, placed: Sequence[PlacedMark]) -> None:
         self.layers.place(placed)

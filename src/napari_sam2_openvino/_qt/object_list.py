@@ -1,6 +1,7 @@
 """The objects of the plane in view: what the list shows, their classes, and bringing one back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -38,8 +39,6 @@ class ObjectList:
         # Of each target in the viewer, so that one that is chosen again still has its own.
         self._histories: dict[Any, CommitHistory] = {}
         self._history: CommitHistory | None = None
-        # Of objects that are not committed yet, by image and obj_id.
-        self._classes: dict[tuple[Any, int], str] = {}
         # Of its own: an object is decoded while planes are counted.
         self._worker = ComputeWorker()
         self._timer = QTimer()
@@ -55,7 +54,10 @@ class ObjectList:
         annotator = self._annotator
         plane, history = annotator.plane, self._history
         committed = {} if plane is None or history is None else history.on_plane(plane)
-        rows = [self._draft_row(key, self._take(committed, key)) for key in annotator.drawn]
+        names = self.class_names(annotator.drawn)
+        rows = [
+            self._draft_row(key, names[key], self._take(committed, key)) for key in annotator.drawn
+        ]
         rows += [
             ObjectRow(key, "committed", row.iou_prediction, row.area, row.class_name)
             for key, row in committed.items()
@@ -84,8 +86,25 @@ class ObjectList:
     def note_rows(self, rows: Sequence[StoredRow]) -> None:
         """Take objects into the table that are in the target without a commit."""
         if self._history is not None:
-            self._history.add_found(rows)
+            drafting = self._annotator.drafting
+            names = {} if drafting is None else self.class_names(drafting.labels.numbers)
+            self._history.add_found(
+                [replace(row, class_name=names.get(row.obj_id, "")) for row in rows]
+            )
             self._annotator.objects_changed.emit()
+
+    def class_names(self, obj_ids: Collection[int]) -> dict[int, str]:
+        """Return the class of each of some objects in hand: what the table says, if it does."""
+        if (drafting := self._annotator.drafting) is None:
+            return dict.fromkeys(obj_ids, "")
+        labels = {each: drafting.labels.of(each) for each in obj_ids}
+        stored = self.stored() if any(labels.values()) else {}
+        return {
+            obj_id: stored[label].class_name
+            if label is not None and label in stored
+            else drafting.class_names.get(obj_id, "")
+            for obj_id, label in labels.items()
+        }
 
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
         """Give objects a class; "" takes it away."""
@@ -94,16 +113,12 @@ class ObjectList:
         there = {label for label in labels.values() if label is not None and label in stored}
         if self._history is not None and there:
             self._history.set_class(there, name)
-        # Those that are drawn get it when they are committed.
-        for obj_id, label in labels.items():
-            if label not in stored:
-                self._classes[self._image_key, obj_id] = name
+        if (drafting := self._annotator.drafting) is not None:
+            # Also of those in the table: napari's undo may take their rows away.
+            for obj_id, label in labels.items():
+                known = [obj_id] if label is None else drafting.labels.objects_of(label)
+                drafting.class_names |= dict.fromkeys(known, name)
         self._annotator.objects_changed.emit()
-
-    @property
-    def _image_key(self) -> Any:
-        image = self._annotator.image
-        return None if image is None else image.unique_id
 
     def _label_of(self, obj_id: int) -> int | None:
         """Return the label of a row; None for an object that is drawn and not in the target."""
@@ -167,13 +182,8 @@ class ObjectList:
             self._on_unreadable,
         )
 
-    def _draft_row(self, obj_id: int, stored: StoredRow | None) -> ObjectRow:
+    def _draft_row(self, obj_id: int, name: str, stored: StoredRow | None) -> ObjectRow:
         answer = self._annotator.session.answer(obj_id)
-        name = (
-            self._classes.get((self._image_key, obj_id), "")
-            if stored is None
-            else stored.class_name
-        )
         if answer is None:
             return ObjectRow(obj_id, "waiting", class_name=name)
         state: ObjectState = "draft" if stored is None else "edited"
@@ -205,6 +215,7 @@ class ObjectList:
             return
         assert isinstance(commit, DrawnCommit)
         written = [each for each in commit.answers if each.obj_id in done.new_ids]
+        names = self.class_names([*done.new_ids.values()])
         records = [
             ObjectRecord(
                 obj_id=done.new_ids[answer.obj_id],
@@ -217,7 +228,7 @@ class ObjectList:
                 iou_prediction=answer.iou_prediction,
                 committed=True,
                 commit_mode=done.commit.mode,
-                class_name=self._classes.pop((commit.image.unique_id, answer.obj_id), ""),
+                class_name=names[done.new_ids[answer.obj_id]],
                 order=order,
             )
             for order, answer in enumerate(written, start=history.next_order)
