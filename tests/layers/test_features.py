@@ -167,6 +167,20 @@ def test_undo_of_an_edit_brings_the_prompts_before_it_back() -> None:
         assert (row.prompts, row.area, row.class_name) == (prompts, area, "nucleus")
 
 
+def test_an_object_that_is_gone_from_one_plane_has_the_row_of_another_and_its_class() -> None:
+    table = ObjectTable(make_labels())
+    table.add_rows([row_of(1, 4, PLANE)])
+    table.add_rows([row_of(1, 9, OTHER)])
+    table.set_class([1], "nucleus")
+    table.bring_back(1, PLANE)
+    assert table.row(1) == row_of(1, 9, OTHER, class_name="nucleus")
+    table.follow(OTHER, {})
+    table.bring_back(1, PLANE)
+    assert table.row(1) == row_of(1, 4, PLANE, class_name="nucleus")
+    table.bring_back(2, PLANE)
+    assert table.row(2) is None
+
+
 def test_areas_follow_what_is_painted() -> None:
     labels = make_labels()
     table = ObjectTable(labels)

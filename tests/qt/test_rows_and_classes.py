@@ -131,3 +131,58 @@ def test_an_object_of_another_target_is_not_of_the_class_of_its_number(open_wind
     window.wait(lambda: window.annotator.drawn)
     window.settle()
     assert classes(window) == {1: ""}
+
+
+def test_what_an_object_has_overwritten_is_counted_again(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    commit_at(window, (30, 20), (30, 60))
+    window.annotator.set_commit_mode("overwrite")
+    window.draw_box(10, 5, 50, 58)
+    window.settle()
+    window.do("commit")
+    window.wait(lambda: 1 not in window.table())
+    left = np.count_nonzero(window.labels.data == 2)
+    assert 0 < left < 81
+    assert window.table()[2].area == left
+    window.labels.undo()
+    window.wait(lambda: window.table().keys() == {1, 2})
+    assert {key: row.area for key, row in window.table().items()} == {1: 81, 2: 81}
+
+
+@pytest.mark.parametrize("in_view", [2, 4])
+def test_a_commit_that_is_taken_back_on_one_of_two_planes_is_nowhere_listed(
+    open_window: Any, in_view: int
+) -> None:
+    window = open_window(STACK)
+    for number in (2, 4):
+        window.show_plane(number)
+        window.click(number, 30, 40)
+        window.settle()
+    for number in (2, 4):
+        window.show_plane(number)
+        window.settle()
+        window.do("commit")
+        window.settle()
+    window.show_plane(in_view)
+    window.settle()
+
+    def planes() -> list[int | None]:
+        return sorted(each.index[0] for each in window.widget.objects.planes())
+
+    def check(*numbers: int) -> None:
+        window.wait(lambda: planes() == list(numbers))
+        window.qtbot.wait(200)
+        assert planes() == list(numbers)
+        records = window.widget.files.session().objects
+        assert [each.plane.index[0] for each in records if each.committed] == list(numbers)
+        assert bool(window.widget.objects.rows()) == (in_view in numbers)
+
+    check(2, 4)
+    window.labels.undo()
+    check(2)
+    window.labels.redo()
+    check(2, 4)
+    window.labels.undo()
+    check(2)
+    window.labels.undo()
+    check()

@@ -143,6 +143,13 @@ class ObjectTable:
         if records != before:
             self._write(records)
 
+    def bring_back(self, obj_id: int, plane: PlaneIndex) -> None:
+        """Give an object that has no row the last one that it had on a plane, if it had one."""
+        records = self._records()
+        if obj_id not in records and (version := self._recall(obj_id, _plane_text(plane))):
+            records[obj_id] = version
+            self._write(records)
+
     def _version_of(self, record: dict[str, Any], area: int) -> dict[str, Any]:
         """Return the row that an object had when it had an area; else its own with the area."""
         obj_id = int(record[INDEX])
@@ -150,7 +157,6 @@ class ObjectTable:
         if version is None:
             return record | {"area": area}
         self._remember(obj_id, record)
-        # The class is no matter of the mask.
         return version | {"class_name": record.get("class_name")}
 
     def _remember(self, obj_id: int, record: dict[str, Any]) -> None:
@@ -159,13 +165,17 @@ class ObjectTable:
         del versions[:-_MOST_VERSIONS]
 
     def _recall(
-        self, obj_id: int, place: str, area: int, *, exact: bool = False
+        self, obj_id: int, place: str, area: int | None = None, *, exact: bool = False
     ) -> dict[str, Any] | None:
         versions = self._versions.get(obj_id, [])
         here = [index for index, each in enumerate(versions) if each.get("plane") == place]
         same = [index for index in here if versions[index].get("area") == area]
         found = same or ([] if exact else here)
-        return versions.pop(found[-1]) if found else None
+        if not found:
+            return None
+        # The class is no matter of the mask: the newest counts.
+        newest = versions[-1]
+        return versions.pop(found[-1]) | {"class_name": newest.get("class_name")}
 
     def _records(self) -> dict[int, dict[str, Any]]:
         table = _with_index(self._labels.features)

@@ -208,6 +208,9 @@ class ObjectList:
         assert history is not None
         model = session.model_record
         commit = done.commit
+        if commit.mode == "overwrite":
+            # Its neighbours lost pixels to it.
+            self._count_on(history, commit.plane)
         if isinstance(commit, FoundCommit):
             history.add_found(_found_rows(commit, done, model.name))
             self._leave_to_others()
@@ -272,11 +275,14 @@ class ObjectList:
             return
         places = sorted(history.known_planes(), key=lambda each: each != annotator.plane)
         for plane in places:
-            self._worker(
-                partial(object_areas, history.labels.data, plane),
-                partial(self._follow, history, plane),
-                self._on_unreadable,
-            )
+            self._count_on(history, plane)
+
+    def _count_on(self, history: CommitHistory, plane: PlaneIndex) -> None:
+        self._worker(
+            partial(object_areas, history.labels.data, plane),
+            partial(self._follow, history, plane),
+            self._on_unreadable,
+        )
 
     def _follow(self, history: CommitHistory, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
         history.follow(plane, areas)
