@@ -186,3 +186,78 @@ def test_a_commit_that_is_taken_back_on_one_of_two_planes_is_nowhere_listed(
     check(2)
     window.labels.undo()
     check()
+
+
+def test_a_draft_gives_way_to_an_object_of_its_number_from_another_image(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    first = window.annotator.image
+    window.click(30, 20)
+    window.settle()
+    window.widget.objects.set_class([1], "draft")
+    window.click(30, 24)
+    window.settle()
+    second = window.viewer.add_image(STACK[0] + 1, name="second")
+    window.widget.choices.image_combo.value = second
+    window.settle()
+    commit_at(window, (30, 60))
+    window.widget.choices.image_combo.value = first
+    window.settle()
+    (draft,) = window.annotator.drawn
+    assert draft != 1
+    window.widget.objects.set_class([1], "committed")
+    assert classes(window) == {draft: "draft", 1: "committed"}
+    # The states before are of that number as well.
+    window.do("undo")
+    window.settle()
+    assert len(window.annotator.drawn[draft].marks) == 1
+    edit(window, 1)
+    window.wait(lambda: len(window.annotator.drawn) == 2)
+    for _ in range(2):
+        window.do("undo")
+        window.settle()
+    window.do("redo")
+    window.settle()
+    assert list(window.annotator.drawn) == [draft]
+    window.do("commit")
+    window.settle()
+    assert (window.labels.data[30, 20], window.labels.data[30, 60]) == (draft, 1)
+    assert classes(window) == {draft: "draft", 1: "committed"}
+
+
+def test_what_is_drawn_on_another_image_begins_after_the_objects_of_the_target(
+    open_window: Any,
+) -> None:
+    window = open_window(STACK[0])
+    first = window.annotator.image
+    second = window.viewer.add_image(STACK[0] + 1, name="second")
+    window.widget.choices.image_combo.value = second
+    window.settle()
+    commit_at(window, (30, 60))
+    window.widget.choices.image_combo.value = first
+    window.settle()
+    window.click(30, 20)
+    window.settle()
+    states = [(each.obj_id, each.state) for each in window.widget.objects.rows()]
+    assert states == [(2, "draft"), (1, "committed")]
+
+
+def test_a_correction_that_gives_way_in_one_target_is_one_in_the_other(open_window: Any) -> None:
+    window = open_window(STACK[0])
+    commit_at(window, (30, 20))
+    edit(window, 1)
+    labels = window.labels
+    other = window.viewer.add_labels(
+        np.zeros(STACK[0].shape, np.uint16), features={"index": [1]}, name="other"
+    )
+    window.annotator.set_target(other)
+    window.settle()
+    (draft,) = window.annotator.drawn
+    assert draft != 1
+    window.annotator.set_target(labels)
+    window.settle()
+    assert [each.state for each in window.widget.objects.rows()] == ["edited"]
+    window.click(30, 26)
+    window.settle()
+    window.do("commit")
+    window.wait(lambda: labels.data[30, 28])
+    assert np.unique(labels.data).tolist() == [0, 1]

@@ -59,6 +59,9 @@ class Drafting:
         self.labels = HeldLabels()
         self.class_names: dict[int, str] = {}
         """By obj_id, for objects that the table of the target says nothing of."""
+        # Numbers that objects of the target have, and those that drafts got instead of them.
+        self._others: frozenset[int] = frozenset()
+        self._moved: dict[int, int] = {}
         self._directions = Directions()
         if last := max(layers.obj_ids, default=0):
             # Layers that were there already: go on where they end.
@@ -150,7 +153,8 @@ class Drafting:
             if self.is_in_hand(held) and self._directions.is_along(held, plane):
                 return held
         # Else it may be another object, or this one, drawn from another side.
-        obj_id = self.first_free_id if self.is_in_hand(label) else label
+        is_taken = self.is_in_hand(label) or label in self._moved
+        obj_id = self.first_free_id if is_taken else label
         if self.labels.of(obj_id) != label:
             self.class_names.pop(obj_id, None)
         self.note_labels({obj_id: label})
@@ -163,13 +167,36 @@ class Drafting:
         self.objects = self.objects.seen(labels.values())
 
     def leave_to_others(self, labels: Collection[int]) -> None:
-        """Take it that objects of the target have these labels: nothing is begun under them."""
+        """Take it that objects of the target have these labels: nothing new is under them."""
+        self._others = frozenset(labels) - {FOR_ALL}
+        self.objects = self.objects.seen(labels)
+        if self._foreign:
+            self.record()
+            self._move_away()
+            self._history.amend(self._moment())
+            self._show_current()
+            self.changed.emit()
         current = self.objects.current
         is_free = current not in labels or self.labels.of(current) or self.is_in_hand(current)
-        self.objects = self.objects.seen(labels)
         if not is_free:
             self.objects = self.objects.next()
             self._show_current()
+
+    @property
+    def _foreign(self) -> set[int]:
+        """The drafts that have the number of another object of the target."""
+        used = (self.layers.obj_ids | self.objects.refined) & self._others
+        return {each for each in used if self.labels.of(each) is None}
+
+    def _move_away(self) -> None:
+        """Give drafts that have the number of another object the same free one each time."""
+        while foreign := self._foreign:
+            for obj_id in sorted(foreign - self._moved.keys()):
+                self._moved[obj_id] = self.first_free_id
+                self.objects = self.objects.seen({self._moved[obj_id]})
+            moved = {each: self._moved[each] for each in foreign}
+            self._renumber(moved)
+            self.labels.add_numbers(moved)
 
     def record(self) -> None:
         """Make what is drawn now a step of undo, if it is new."""
@@ -376,6 +403,7 @@ class Drafting:
         if self.mode is Mode.EACH_PROMPT and self.is_in_hand(self.objects.current):
             # The next prompt is an object of its own, as always in this mode.
             self.objects = self.objects.next()
+        self._move_away()
         # Layers may say the same in another way: this is no new edit.
         self._history.amend(self._moment())
         self._show_current()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import preview, targets
@@ -46,6 +46,7 @@ class ObjectList:
         self._timer.timeout.connect(self._count)
         annotator.committed.connect(self._on_committed)
         annotator.target_changed.connect(self._on_target)
+        annotator.image_changed.connect(self._leave_to_others)
         annotator.committer.target_edited.connect(self._on_edited)
         annotator.viewer.layers.events.removed.connect(self._on_layer_removed)
 
@@ -91,6 +92,7 @@ class ObjectList:
             self._history.add_found(
                 [replace(row, class_name=names.get(row.obj_id, "")) for row in rows]
             )
+            self._leave_to_others()
             self._annotator.objects_changed.emit()
 
     def class_names(self, obj_ids: Collection[int]) -> dict[int, str]:
@@ -254,9 +256,9 @@ class ObjectList:
         else:
             key = target.unique_id
             self._history = self._histories.setdefault(key, CommitHistory(target))
-            self._leave_to_others()
+        self._leave_to_others()
 
-    def _leave_to_others(self) -> None:
+    def _leave_to_others(self, _image: Image | None = None) -> None:
         if (drafting := self._annotator.drafting) is not None:
             drafting.leave_to_others(self.stored().keys())
 

@@ -30,6 +30,11 @@ class HeldLabels:
         """Take it that objects are in the target, under these labels."""
         self._now |= labels
 
+    def add_numbers(self, moved: Mapping[int, int]) -> None:
+        """Give objects another number beside their own, with the same label in each target."""
+        for held in self._in.values():
+            held |= {new: held[old] for old, new in moved.items() if old in held}
+
     def clear(self) -> None:
         """Take it that nothing in hand is in the target."""
         self._now.clear()
