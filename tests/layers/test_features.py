@@ -167,6 +167,42 @@ def test_undo_of_an_edit_brings_the_prompts_before_it_back() -> None:
         assert (row.prompts, row.area, row.class_name) == (prompts, area, "nucleus")
 
 
+def test_an_object_that_is_gone_from_one_plane_has_the_row_of_another_and_its_class() -> None:
+    table = ObjectTable(make_labels())
+    table.add_rows([row_of(1, 4, PLANE)])
+    table.add_rows([row_of(1, 9, OTHER)])
+    table.set_class([1], "nucleus")
+    table.bring_back(1, PLANE)
+    assert table.row(1) == row_of(1, 9, OTHER, class_name="nucleus")
+    table.follow(OTHER, {})
+    table.bring_back(1, PLANE)
+    assert table.row(1) == row_of(1, 4, PLANE, class_name="nucleus")
+    table.bring_back(2, PLANE)
+    assert table.row(2) is None
+
+
+def test_what_a_search_has_measured_goes_with_the_mask_and_comes_back_with_it() -> None:
+    own = pd.DataFrame({"index": [1, 2], "note": ["a", "b"], "solidity": [0.5, 0.5]})
+    labels = make_labels(features=own)
+    table = ObjectTable(labels)
+    measures = {"stability_score": 1.0, "centroid-0": 2.0, "bbox-3": 4.0, "solidity": 1.0}
+    table.add_rows([row_of(1, measures=measures)])
+
+    def measured(obj_id: int) -> list[bool]:
+        return labels.features.set_index("index").loc[obj_id, [*measures]].notna().tolist()
+
+    table.add_rows([row_of(1, 9), row_of(2, 9)])
+    assert measured(1) == [False] * 4
+    assert labels.features["note"].tolist() == ["a", "b"]
+    # No search has written this one.
+    assert measured(2) == [False, False, False, True]
+    table.follow(PLANE, {1: 4, 2: 9})
+    assert measured(1) == [True] * 4
+    table.follow(PLANE, {1: 3, 2: 9})
+    assert measured(1) == [False] * 4
+    assert table.rows()[1].area == 3
+
+
 def test_areas_follow_what_is_painted() -> None:
     labels = make_labels()
     table = ObjectTable(labels)

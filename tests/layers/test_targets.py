@@ -255,6 +255,19 @@ def test_an_object_that_meets_another_is_not_written_where_only_empty_will_do() 
     met, free = targets.commit_masks(labels, FLAT, objects, "only where empty")
     assert (met.n_pixels, met.n_changed) == (0, 0)
     assert (free.n_pixels, free.n_changed) == (16, 16)
+    assert (met.is_written, free.is_written) == (False, True)
+
+
+def test_an_object_that_is_refused_where_only_empty_will_do_keeps_its_pixels() -> None:
+    labels = Labels(np.zeros((20, 30), np.uint16))
+    one, two = MaskCut(np.ones((4, 4), bool), (2, 2)), MaskCut(np.ones((4, 4), bool), (2, 10))
+    targets.commit_masks(labels, FLAT, [(1, one), (2, two)])
+    before = labels.data.copy()
+    grown = [(1, MaskCut(np.ones((4, 10), bool), (2, 2))), (2, two)]
+    refused, same = targets.commit_masks(labels, FLAT, grown, "only where empty")
+    np.testing.assert_array_equal(labels.data, before)
+    assert (refused.n_pixels, refused.is_written) == (16, False)
+    assert (same.n_pixels, same.is_written) == (16, True)
 
 
 def test_nothing_is_written_if_one_id_does_not_fit() -> None:

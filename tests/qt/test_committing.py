@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,55 @@ def test_what_waits_for_its_mask_is_not_written_if_the_user_draws_on(open_window
     window.qtbot.wait(100)
     assert window.labels is None
     assert len(window.layers.points.data) == 2
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_what_waits_for_its_mask_is_written_wherever_the_pointer_goes(
+    open_window: Any, is_live: bool
+) -> None:
+    window = open_window(np.zeros((60, 80), np.uint8), decode_seconds=0.3)
+    window.settle()
+    window.annotator.set_live(is_live)
+    window.annotator.set_hover(True)
+    window.click(30, 40)
+    window.press("W")
+    assert window.status.startswith("It is committed as soon as")
+    for x in (50, 60, 70):
+        for call in window.viewer.mouse_move_callbacks:
+            call(window.viewer, SimpleNamespace(position=(10, x)))
+        window.qtbot.wait(50)
+    window.wait(lambda: window.labels is not None)
+    assert window.labels.data.sum() == 81
+
+
+def test_what_waits_for_its_mask_is_given_up_aloud_on_another_plane(open_window: Any) -> None:
+    window = open_window(STACK, decode_seconds=0.3)
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.press("W")
+    assert window.status.startswith("It is committed as soon as")
+    window.show_plane(1)
+    window.settle()
+    assert window.status.startswith("Not committed: it was changed, or is out of view")
+    window.show_plane(0)
+    window.settle()
+    window.qtbot.wait(100)
+    assert window.labels is None
+
+
+def test_what_waits_for_its_mask_is_not_written_after_cancel(open_window: Any) -> None:
+    window = open_window(np.zeros((60, 80), np.uint8), encode_seconds=0.5)
+    window.click(30, 40)
+    window.press("W")
+    window.wait_for_encode()
+    window.annotator.cancel()
+    window.annotator.set_hover(True)
+    for call in window.viewer.mouse_move_callbacks:
+        call(window.viewer, SimpleNamespace(position=(10, 50)))
+    window.wait(lambda: window.answer is not None)
+    window.settle()
+    assert window.labels is None
 
 
 def test_a_click_that_is_not_read_yet_belongs_to_the_object(window: Any) -> None:

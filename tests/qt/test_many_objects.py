@@ -171,7 +171,7 @@ def test_without_live_preview_masks_wait_until_they_are_asked_for(window: Any) -
     window.click(40, 50)
     window.settle()
     assert not window.engine.decoded
-    assert window.status.startswith("Not live: W shows the mask")
+    assert window.status == "Not live: W makes the mask and commits it."
     assert not window.widget.prompts_tab.prompts_panel.live_box.isChecked()
     window.do("commit")
     window.wait(lambda: window.labels is not None)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from napari.layers import Labels
 
+from napari_sam2_openvino.core.measurements import STABILITY, is_measure
 from napari_sam2_openvino.core.types import PlaneIndex
 
 INDEX = "index"
@@ -102,7 +103,7 @@ class ObjectTable:
             if old:
                 self._remember(row.obj_id, old)
             name = row.class_name or _text(old.get("class_name"))
-            records[row.obj_id] = old | _to_record(replace(row, class_name=name))
+            records[row.obj_id] = _unmeasured(old) | _to_record(replace(row, class_name=name))
         self._write(records)
 
     def set_class(self, obj_ids: Collection[int], name: str) -> None:
@@ -139,8 +140,15 @@ class ObjectTable:
             if obj_id not in records:
                 version = self._recall(obj_id, place, area)
                 if version is not None:
-                    records[obj_id] = version | {"area": area}
+                    records[obj_id] = _with_area(version, area)
         if records != before:
+            self._write(records)
+
+    def bring_back(self, obj_id: int, plane: PlaneIndex) -> None:
+        """Give an object that has no row the last one that it had on a plane, if it had one."""
+        records = self._records()
+        if obj_id not in records and (version := self._recall(obj_id, _plane_text(plane))):
+            records[obj_id] = version
             self._write(records)
 
     def _version_of(self, record: dict[str, Any], area: int) -> dict[str, Any]:
@@ -148,9 +156,8 @@ class ObjectTable:
         obj_id = int(record[INDEX])
         version = self._recall(obj_id, record["plane"], area, exact=True)
         if version is None:
-            return record | {"area": area}
+            return _with_area(record, area)
         self._remember(obj_id, record)
-        # The class is no matter of the mask.
         return version | {"class_name": record.get("class_name")}
 
     def _remember(self, obj_id: int, record: dict[str, Any]) -> None:
@@ -159,13 +166,17 @@ class ObjectTable:
         del versions[:-_MOST_VERSIONS]
 
     def _recall(
-        self, obj_id: int, place: str, area: int, *, exact: bool = False
+        self, obj_id: int, place: str, area: int | None = None, *, exact: bool = False
     ) -> dict[str, Any] | None:
         versions = self._versions.get(obj_id, [])
         here = [index for index, each in enumerate(versions) if each.get("plane") == place]
         same = [index for index in here if versions[index].get("area") == area]
         found = same or ([] if exact else here)
-        return versions.pop(found[-1]) if found else None
+        if not found:
+            return None
+        # The class is no matter of the mask: the newest counts.
+        newest = versions[-1]
+        return versions.pop(found[-1]) | {"class_name": newest.get("class_name")}
 
     def _records(self) -> dict[int, dict[str, Any]]:
         table = _with_index(self._labels.features)
@@ -182,6 +193,23 @@ class ObjectTable:
             }
         )
         self._labels.features = table
+
+
+def _with_area(record: dict[str, Any], area: int) -> dict[str, Any]:
+    return record if record.get("area") == area else _unmeasured(record) | {"area": area}
+
+
+def _unmeasured(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without what a search has measured of pixels that are others now.
+
+    Columns of these names in the row of an object that no search found are the user's own.
+    """
+    if pd.isna(record.get(STABILITY)):
+        return record
+    return {
+        name: None if is_measure(name) and name not in _COLUMNS else value
+        for name, value in record.items()
+    }
 
 
 def _column(values: list[Any], name: str, old: pd.DataFrame) -> pd.Series:

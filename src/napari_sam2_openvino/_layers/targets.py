@@ -12,7 +12,7 @@ from napari_sam2_openvino._layers.drawing import spatial_metadata
 from napari_sam2_openvino._layers.label_parts import cut_objects
 from napari_sam2_openvino._layers.plane_windows import Window, changed_labels, read_windows
 from napari_sam2_openvino._layers.planes import affine_matrix, image_shape
-from napari_sam2_openvino.core.commit import CommitMode, changed_pixels
+from napari_sam2_openvino.core.commit import CommitMode, PixelChanges, changed_pixels
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.plane_box import Box
@@ -114,11 +114,14 @@ class CommitResult:
         How many pixels of the plane are the object's now.
     n_changed : int
         How many pixels were changed for it; 0 if it could not be written or was there already.
+    is_written : bool, optional
+        False for one that the mode refuses, or that nothing would be left of.
     """
 
     obj_id: int
     n_pixels: int
     n_changed: int
+    is_written: bool = True
 
 
 def commit_masks(
@@ -176,7 +179,9 @@ def commit_masks(
         kept = left
     _write(labels, plane, windows)
     written = {each.obj_id: each for each in results}
-    return [written.get(obj_id, CommitResult(obj_id, 0, 0)) for obj_id, _ in objects]
+    return [
+        written.get(obj_id, CommitResult(obj_id, 0, 0, is_written=False)) for obj_id, _ in objects
+    ]
 
 
 def commit_to_windows(
@@ -218,10 +223,13 @@ def commit_to_windows(
         _commit(windows[index], boxes[index], obj_id, cut, mode)
         for index, (obj_id, cut) in enumerate(objects)
     ]
-    return windows, [
-        CommitResult(obj_id, int((windows[index].part(boxes[index]) == obj_id).sum()), n_changed)
-        for index, ((obj_id, _), n_changed) in enumerate(zip(objects, changed, strict=True))
-    ]
+    results = []
+    for (obj_id, _), window, box, changes in zip(objects, windows, boxes, changed, strict=True):
+        n_pixels = int((window.part(box) == obj_id).sum())
+        n_changed = int(changes.erased.sum() + changes.written.sum())
+        is_written = n_pixels > 0 and not changes.is_refused
+        results.append(CommitResult(obj_id, n_pixels, n_changed, is_written))
+    return windows, results
 
 
 def check_id(labels: Labels, obj_id: int) -> None:
@@ -234,7 +242,7 @@ def check_id(labels: Labels, obj_id: int) -> None:
         )
 
 
-def _commit(window: Window, box: Box, obj_id: int, cut: MaskCut, mode: CommitMode) -> int:
+def _commit(window: Window, box: Box, obj_id: int, cut: MaskCut, mode: CommitMode) -> PixelChanges:
     current = window.part(box)
     mask = np.zeros(current.shape, bool)
     if cut.mask.size:
@@ -243,7 +251,7 @@ def _commit(window: Window, box: Box, obj_id: int, cut: MaskCut, mode: CommitMod
     changes = changed_pixels(current, mask, obj_id, mode)
     current[changes.erased] = 0
     current[changes.written] = obj_id
-    return int(changes.erased.sum() + changes.written.sum())
+    return changes
 
 
 def _write(labels: Labels, plane: PlaneIndex, windows: Sequence[Window]) -> None:

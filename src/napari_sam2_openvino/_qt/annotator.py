@@ -101,6 +101,7 @@ class Annotator:
 
     def _connect(self) -> None:
         self.session.answers_changed.connect(self._on_answers)
+        self.session.failed.connect(self._requests.cancel)
         self.session.failed.connect(self.feedback.report)
         self.view.changed.connect(self._on_edit)
         for name in _DIMS_EVENTS:
@@ -219,6 +220,7 @@ class Annotator:
     def cancel(self) -> None:
         """Stop encoding, or looking for a free label; a model that is loading is dropped later."""
         if not self._closed:
+            self._requests.cancel()
             self.committer.cancel()
             self.session.cancel()
 
@@ -309,7 +311,7 @@ class Annotator:
         self._last_sync = perf_counter()
         before, old = self.session.generation, self._reading
         new = self._reading = read_view(self.viewer, self._image, self.view, self.drafting)
-        is_asked = self.is_live or show
+        is_asked = self.is_live or show or self._requests.is_waiting
         self.feedback.is_unasked = not is_asked and new.has_others(self.session.answers)
         if new.is_drawn_wrong:
             self.feedback.notify(new.problem)
@@ -327,6 +329,7 @@ class Annotator:
         elif not new.is_as(old):
             self.objects_changed.emit()
             self.feedback.show()
+        self._requests.retry()
 
     def _request(self, reading: Reading, *, is_asked: bool) -> None:
         answers, objects = self.session.answers, dict(reading.drawn)

@@ -19,6 +19,11 @@ class _Entry:
     image_id: Any
     record: ObjectRecord
 
+    @property
+    def place(self) -> tuple[int, PlaneIndex]:
+        """The object, and the plane that it was committed on."""
+        return self.record.obj_id, self.record.plane
+
 
 class CommitHistory:
     """Keeps the table in ``labels.features``, and what a session writes down of the layer.
@@ -33,6 +38,8 @@ class CommitHistory:
         self.labels = labels
         self._table = ObjectTable(labels)
         self._log = [_Entry(None, record) for record in _recorded(self._table.rows())]
+        # Objects and planes of commits that are not in the layer now.
+        self._gone: set[tuple[int, PlaneIndex]] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -52,7 +59,11 @@ class CommitHistory:
         """Return the planes on which objects of the table were committed."""
         there = self._table.rows()
         planes = {row.plane for row in there.values() if row.plane is not None}
-        return planes | {each.record.plane for each in self._log if each.record.obj_id in there}
+        return planes | {
+            each.record.plane
+            for each in self._log
+            if each.record.obj_id in there and each.place not in self._gone
+        }
 
     def on_plane(self, plane: PlaneIndex) -> dict[int, ObjectRow]:
         """Return the objects that were committed on a plane, as they are there."""
@@ -64,7 +75,8 @@ class CommitHistory:
         }
         for each in self._log:
             record = each.record
-            if record.plane.index == plane.index and record.obj_id in there.keys() - found.keys():
+            is_here = record.plane.index == plane.index and each.place not in self._gone
+            if is_here and record.obj_id in there.keys() - found.keys():
                 # Its row is about the plane on which it was committed last.
                 row = there[record.obj_id]
                 found[row.obj_id] = replace(
@@ -89,7 +101,9 @@ class CommitHistory:
         """
         # A class is a matter of the table.
         plain = [each.model_copy(update={"class_name": ""}) for each in records]
-        self._log += [_Entry(image_id, each) for each in plain]
+        entries = [_Entry(image_id, each) for each in plain]
+        self._log += entries
+        self._gone -= {each.place for each in entries}
         self._table.add_rows(
             ObjectRow(
                 each.obj_id,
@@ -116,8 +130,8 @@ class CommitHistory:
         newest: set[tuple[int, PlaneIndex]] = set()
         for entry in reversed(self._log):
             record = entry.record
-            row, place = there.get(record.obj_id), (record.obj_id, record.plane)
-            if row is None or entry.image_id not in (None, image_id):
+            row, place = there.get(record.obj_id), entry.place
+            if row is None or place in self._gone or entry.image_id not in (None, image_id):
                 continue
             is_of_row = row.plane is not None and row.plane.index == record.plane.index
             if is_of_row and place not in newest and row.prompts != object_to_json(record):
@@ -140,11 +154,7 @@ class CommitHistory:
             record = object_from_json(row.prompts)
             if record.plane == plane:
                 return record
-        found = [
-            each.record
-            for each in self._log
-            if (each.record.obj_id, each.record.plane) == (obj_id, plane)
-        ]
+        found = [each.record for each in self._log if each.place == (obj_id, plane)]
         return found[-1] if found else None
 
     def set_class(self, obj_ids: Collection[int], name: str) -> None:
@@ -154,6 +164,14 @@ class CommitHistory:
     def follow(self, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
         """Make the table agree with what is on a plane, after undo, redo or painting."""
         self._table.follow(plane, areas)
+        here = {each.place for each in self._log if each.record.plane.index == plane.index}
+        gone = {place for place in here if place[0] not in areas}
+        lost = {obj_id for obj_id, _ in gone - self._gone}
+        self._gone = (self._gone - here) | gone
+        for each in reversed(self._log):
+            # Its row was about this plane: it still has pixels on another one.
+            if each.record.obj_id in lost and each.place not in self._gone:
+                self._table.bring_back(*each.place)
 
 
 def _recorded(rows: Mapping[int, ObjectRow]) -> list[ObjectRecord]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from napari.layers import Image
 
 from napari_sam2_openvino._qt import status
 from napari_sam2_openvino._qt.commits import Commit, DrawnCommit
+from napari_sam2_openvino._qt.reading import Reading
+from napari_sam2_openvino.core.errors import Sam2Error
+from napari_sam2_openvino.core.marks import ObjectPrompts
 
 if TYPE_CHECKING:
     from napari_sam2_openvino._qt.annotator import Annotator
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """What is to be committed: the image, the plane, and with which prompts."""
+
+    image: Image | None
+    reading: Reading
 
 
 class CommitRequests:
@@ -21,8 +35,13 @@ class CommitRequests:
 
     def __init__(self, annotator: Annotator) -> None:
         self._annotator = annotator
-        # Objects to commit as soon as their masks are there, unless anything else is wanted.
-        self._waiting: tuple[list[int], int] | None = None
+        # Objects to commit as soon as their masks are there, unless others are drawn or in view.
+        self._waiting: _Waiting | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether objects are committed as soon as their masks are there."""
+        return self._waiting is not None
 
     def commit(self, obj_ids: list[int]) -> None:
         """Write some of the objects of the plane in view into the target."""
@@ -35,7 +54,7 @@ class CommitRequests:
         elif not obj_ids and image is not None:
             annotator.feedback.say(status.nothing(annotator.drawn))
         elif len(answers) < len(obj_ids) and session.is_busy:
-            self._waiting = obj_ids, session.generation
+            self._waiting = _Waiting(image, Reading(plane, drawn=self._drawn(obj_ids)))
             annotator.feedback.say(status.WAIT)
         elif image is None or plane is None or drafting is None:
             annotator.feedback.show()
@@ -67,16 +86,33 @@ class CommitRequests:
         )
 
     def retry(self) -> None:
-        """Commit what waits, if its masks are there and nothing else was drawn."""
-        if self._waiting is None:
+        """Commit what waits, once its masks are there; give it up where it has changed."""
+        if (waiting := self._waiting) is None:
             return
-        session = self._annotator.session
-        obj_ids, generation = self._waiting
-        if generation != session.generation:
-            self._waiting = None
-        elif all(session.answer(each) is not None for each in obj_ids):
+        obj_ids = list(waiting.reading.drawn)
+        if self._has_changed(waiting):
+            self._give_up()
+        elif all(self._annotator.session.answer(each) is not None for each in obj_ids):
             self._waiting = None
             # Edits that were not read yet count as well: then it is another object.
             self._annotator.sync(show=True)
-            if generation == session.generation:
+            if self._has_changed(waiting):
+                self._give_up()
+            else:
                 self.commit(obj_ids)
+
+    def cancel(self, _error: Sam2Error | None = None) -> None:
+        """Commit nothing that still waits for its mask."""
+        self._waiting = None
+
+    def _drawn(self, obj_ids: list[int]) -> dict[int, ObjectPrompts]:
+        drawn = self._annotator.drawn
+        return {each: drawn[each] for each in obj_ids if each in drawn}
+
+    def _has_changed(self, waiting: _Waiting) -> bool:
+        now = Reading(self._annotator.plane, drawn=self._drawn(list(waiting.reading.drawn)))
+        return self._annotator.image is not waiting.image or not now.is_as(waiting.reading)
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        self._annotator.feedback.announce(status.GIVEN_UP)

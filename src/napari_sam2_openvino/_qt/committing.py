@@ -221,7 +221,7 @@ class Committer:
             results = targets.commit_masks(
                 labels, commit.plane, cuts, commit.mode, replaced=replaced
             )
-        areas = {each.obj_id: each.n_pixels for each in results if each.n_pixels}
+        areas = {each.obj_id: each.n_pixels for each in results if each.is_written}
         if not areas:
             raise InputError("Nothing was written: the pixels belong to other objects already.")
         self._largest = max(largest, *areas)

@@ -46,6 +46,7 @@ class _Known:
     objects: Objects
     labels: HeldLabels
     directions: Directions
+    class_names: dict[int, str]
 
 
 class Drafting:
@@ -73,6 +74,11 @@ class Drafting:
         self._is_quiet = False
         # Not undone.
         self.labels = HeldLabels()
+        self.class_names: dict[int, str] = {}
+        """By obj_id, for objects that the table of the target says nothing of."""
+        # Numbers that objects of the target have, and those that drafts got instead of them.
+        self._others: frozenset[int] = frozenset()
+        self._moved: dict[int, int] = {}
         self._directions = Directions()
         self._adopt()
         self.record()
@@ -83,6 +89,7 @@ class Drafting:
         if isinstance(known, _Known):
             self.objects = known.objects.seen(self.layers.obj_ids)
             self.labels, self._directions = known.labels, known.directions
+            self.class_names = known.class_names
             self._show_current()
         elif last := max(self.layers.obj_ids, default=0):
             self.objects = self.objects.select(last)
@@ -92,7 +99,8 @@ class Drafting:
 
     def close(self) -> None:
         """Leave the prompts to the user, and what is known of them to whoever goes on."""
-        self.layers.close(_Known(self.objects, self.labels, self._directions))
+        known = _Known(self.objects, self.labels, self._directions, self.class_names)
+        self.layers.close(known)
 
     def read(self, plane: PlaneIndex) -> dict[int, ObjectPrompts]:
         """Return what there is to decode on a plane, by obj_id.
@@ -186,7 +194,10 @@ class Drafting:
             if self.is_in_hand(held) and self._directions.is_along(held, plane):
                 return held
         # Else it may be another object, or this one, drawn from another side.
-        obj_id = self.first_free_id if self.is_in_hand(label) else label
+        is_taken = self.is_in_hand(label) or label in self._moved
+        obj_id = self.first_free_id if is_taken else label
+        if self.labels.of(obj_id) != label:
+            self.class_names.pop(obj_id, None)
         self.note_labels({obj_id: label})
         self.objects = self.objects.seen({obj_id})
         return obj_id
@@ -209,13 +220,36 @@ class Drafting:
         self._history.change_all(lambda moment: moment.renumbered(new_ids))
 
     def leave_to_others(self, labels: Collection[int]) -> None:
-        """Take it that objects of the target have these labels: nothing is begun under them."""
+        """Take it that objects of the target have these labels: nothing new is under them."""
+        self._others = frozenset(labels) - {FOR_ALL}
+        self.objects = self.objects.seen(labels)
+        if self._foreign:
+            self.record()
+            self._move_away()
+            self._history.amend(self._moment())
+            self._show_current()
+            self.changed.emit()
         current = self.objects.current
         is_free = current not in labels or self.labels.of(current) or self.is_in_hand(current)
-        self.objects = self.objects.seen(labels)
         if not is_free:
             self.objects = self.objects.next()
             self._show_current()
+
+    @property
+    def _foreign(self) -> set[int]:
+        """The drafts that have the number of another object of the target."""
+        used = (self.layers.obj_ids | self.objects.refined) & self._others
+        return {each for each in used if self.labels.of(each) is None}
+
+    def _move_away(self) -> None:
+        """Give drafts that have the number of another object the same free one each time."""
+        while foreign := self._foreign:
+            for obj_id in sorted(foreign - self._moved.keys()):
+                self._moved[obj_id] = self.first_free_id
+                self.objects = self.objects.seen({self._moved[obj_id]})
+            moved = {each: self._moved[each] for each in foreign}
+            self._renumber(moved)
+            self.labels.add_numbers(moved)
 
     def record(self) -> None:
         """Make what is drawn now a step of undo, if it is new."""
@@ -289,8 +323,9 @@ class Drafting:
         with self._step():
             self.layers.remove({obj_id}, plane)
             self.objects = self.objects.with_draft(obj_id, plane, Draft())
-            if self.labels.of(obj_id) and obj_id == self.objects.current:
-                # What is drawn next is not to take the place of the object in the target.
+            is_known = self.labels.of(obj_id) or self.class_names.get(obj_id)
+            if is_known and obj_id == self.objects.current:
+                # What is drawn next takes neither its place in the target nor its class.
                 self.objects = self.objects.next()
         self.set_polarity(drawing.POSITIVE)
 
@@ -325,9 +360,13 @@ class Drafting:
         return self.objects.largest + 1
 
     def restore(
-        self, placed: Sequence[PlacedMark], drafts: Mapping[tuple[int, PlaneIndex], Draft]
+        self,
+        placed: Sequence[PlacedMark],
+        drafts: Mapping[tuple[int, PlaneIndex], Draft],
+        class_names: Mapping[int, str],
     ) -> None:
         """Replace everything that is drawn, under the ids that it has in a saved session."""
+        self.class_names = dict(class_names)
         with self._step():
             self.layers.remove_all()
             self._directions.clear()
@@ -374,6 +413,7 @@ class Drafting:
         self.layers.renumber(moved)
         self.objects = self.objects.renumber(moved)
         self._directions.renumber(moved)
+        self.class_names = {moved.get(key, key): each for key, each in self.class_names.items()}
 
     def _place(self, placed: Sequence[PlacedMark]) -> None:
         self.layers.place(placed)
@@ -417,6 +457,7 @@ class Drafting:
         if self.mode is Mode.EACH_PROMPT and self.is_in_hand(self.objects.current):
             # The next prompt is an object of its own, as always in this mode.
             self.objects = self.objects.next()
+        self._move_away()
         # Layers may say the same in another way: this is no new edit.
         self._history.amend(self._moment())
         self._show_current()

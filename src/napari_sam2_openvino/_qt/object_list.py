@@ -1,10 +1,11 @@
 """The objects of the plane in view: what the list shows, their classes, and bringing one back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import preview, targets
@@ -38,8 +39,6 @@ class ObjectList:
         # Of each target in the viewer, so that one that is chosen again still has its own.
         self._histories: dict[Any, CommitHistory] = {}
         self._history: CommitHistory | None = None
-        # Of objects that are not committed yet, by image and obj_id.
-        self._classes: dict[tuple[Any, int], str] = {}
         # Of its own: an object is decoded while planes are counted.
         self._worker = ComputeWorker()
         self._timer = QTimer()
@@ -47,6 +46,7 @@ class ObjectList:
         self._timer.timeout.connect(self._count)
         annotator.committed.connect(self._on_committed)
         annotator.target_changed.connect(self._on_target)
+        annotator.image_changed.connect(self._leave_to_others)
         annotator.committer.target_edited.connect(self._on_edited)
         annotator.viewer.layers.events.removed.connect(self._on_layer_removed)
 
@@ -55,7 +55,10 @@ class ObjectList:
         annotator = self._annotator
         plane, history = annotator.plane, self._history
         committed = {} if plane is None or history is None else history.on_plane(plane)
-        rows = [self._draft_row(key, self._take(committed, key)) for key in annotator.drawn]
+        names = self.class_names(annotator.drawn)
+        rows = [
+            self._draft_row(key, names[key], self._take(committed, key)) for key in annotator.drawn
+        ]
         rows += [
             ObjectRow(key, "committed", row.iou_prediction, row.area, row.class_name)
             for key, row in committed.items()
@@ -84,8 +87,26 @@ class ObjectList:
     def note_rows(self, rows: Sequence[StoredRow]) -> None:
         """Take objects into the table that are in the target without a commit."""
         if self._history is not None:
-            self._history.add_found(rows)
+            drafting = self._annotator.drafting
+            names = {} if drafting is None else self.class_names(drafting.labels.numbers)
+            self._history.add_found(
+                [replace(row, class_name=names.get(row.obj_id, "")) for row in rows]
+            )
+            self._leave_to_others()
             self._annotator.objects_changed.emit()
+
+    def class_names(self, obj_ids: Collection[int]) -> dict[int, str]:
+        """Return the class of each of some objects in hand: what the table says, if it does."""
+        if (drafting := self._annotator.drafting) is None:
+            return dict.fromkeys(obj_ids, "")
+        labels = {each: drafting.labels.of(each) for each in obj_ids}
+        stored = self.stored() if any(labels.values()) else {}
+        return {
+            obj_id: stored[label].class_name
+            if label is not None and label in stored
+            else drafting.class_names.get(obj_id, "")
+            for obj_id, label in labels.items()
+        }
 
     def set_class(self, obj_ids: Sequence[int], name: str) -> None:
         """Give objects a class; "" takes it away."""
@@ -94,16 +115,12 @@ class ObjectList:
         there = {label for label in labels.values() if label is not None and label in stored}
         if self._history is not None and there:
             self._history.set_class(there, name)
-        # Those that are drawn get it when they are committed.
-        for obj_id, label in labels.items():
-            if label not in stored:
-                self._classes[self._image_key, obj_id] = name
+        if (drafting := self._annotator.drafting) is not None:
+            # Also of those in the table: napari's undo may take their rows away.
+            for obj_id, label in labels.items():
+                known = [obj_id] if label is None else drafting.labels.objects_of(label)
+                drafting.class_names |= dict.fromkeys(known, name)
         self._annotator.objects_changed.emit()
-
-    @property
-    def _image_key(self) -> Any:
-        image = self._annotator.image
-        return None if image is None else image.unique_id
 
     def _label_of(self, obj_id: int) -> int | None:
         """Return the label of a row; None for an object that is drawn and not in the target."""
@@ -167,13 +184,8 @@ class ObjectList:
             self._on_unreadable,
         )
 
-    def _draft_row(self, obj_id: int, stored: StoredRow | None) -> ObjectRow:
+    def _draft_row(self, obj_id: int, name: str, stored: StoredRow | None) -> ObjectRow:
         answer = self._annotator.session.answer(obj_id)
-        name = (
-            self._classes.get((self._image_key, obj_id), "")
-            if stored is None
-            else stored.class_name
-        )
         if answer is None:
             return ObjectRow(obj_id, "waiting", class_name=name)
         state: ObjectState = "draft" if stored is None else "edited"
@@ -198,6 +210,9 @@ class ObjectList:
         assert history is not None
         model = session.model_record
         commit = done.commit
+        if commit.mode == "overwrite":
+            # Its neighbours lost pixels to it.
+            self._count_on(history, commit.plane)
         if isinstance(commit, FoundCommit):
             history.add_found(_found_rows(commit, done, model.name))
             self._leave_to_others()
@@ -205,6 +220,7 @@ class ObjectList:
             return
         assert isinstance(commit, DrawnCommit)
         written = [each for each in commit.answers if each.obj_id in done.new_ids]
+        names = self.class_names([*done.new_ids.values()])
         records = [
             ObjectRecord(
                 obj_id=done.new_ids[answer.obj_id],
@@ -217,7 +233,7 @@ class ObjectList:
                 iou_prediction=answer.iou_prediction,
                 committed=True,
                 commit_mode=done.commit.mode,
-                class_name=self._classes.pop((commit.image.unique_id, answer.obj_id), ""),
+                class_name=names[done.new_ids[answer.obj_id]],
                 order=order,
             )
             for order, answer in enumerate(written, start=history.next_order)
@@ -240,9 +256,9 @@ class ObjectList:
         else:
             key = target.unique_id
             self._history = self._histories.setdefault(key, CommitHistory(target))
-            self._leave_to_others()
+        self._leave_to_others()
 
-    def _leave_to_others(self) -> None:
+    def _leave_to_others(self, _image: Image | None = None) -> None:
         if (drafting := self._annotator.drafting) is not None:
             drafting.leave_to_others(self.stored().keys())
 
@@ -261,11 +277,14 @@ class ObjectList:
             return
         places = sorted(history.known_planes(), key=lambda each: each != annotator.plane)
         for plane in places:
-            self._worker(
-                partial(object_areas, history.labels.data, plane),
-                partial(self._follow, history, plane),
-                self._on_unreadable,
-            )
+            self._count_on(history, plane)
+
+    def _count_on(self, history: CommitHistory, plane: PlaneIndex) -> None:
+        self._worker(
+            partial(object_areas, history.labels.data, plane),
+            partial(self._follow, history, plane),
+            self._on_unreadable,
+        )
 
     def _follow(self, history: CommitHistory, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
         history.follow(plane, areas)

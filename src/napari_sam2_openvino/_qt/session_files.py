@@ -133,7 +133,8 @@ class SessionFiles:
         if (drafting := annotator.drafting) is None:
             return
         drawn = list(drafting.planes(left_out=left_out))
-        numbers = self._numbers(drafting, {obj_id for _, own in drawn for obj_id in own})
+        ids = {obj_id for _, own in drawn for obj_id in own}
+        numbers, class_names = self._numbers(drafting, ids), self._objects.class_names(ids)
         for plane, own in drawn:
             for obj_id, prompts in own.items():
                 answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
@@ -144,6 +145,7 @@ class SessionFiles:
                     prompts=PromptsRecord.of(prompts),
                     region=recorded if answer is None else answer.region,
                     options=annotator.session.options,
+                    class_name=class_names[obj_id],
                 )
 
     def _numbers(self, drafting: Drafting, ids: set[int]) -> dict[int, int]:
@@ -283,8 +285,9 @@ class SessionFiles:
             self._objects.restore(
                 [each for each in session.objects if each.committed], replayed.areas
             )
-        placed, drafts = drawn_of([each for each in session.objects if not each.committed])
-        drafting.restore(placed, drafts)
+        in_hand = [each for each in session.objects if not each.committed]
+        placed, drafts = drawn_of(in_hand)
+        drafting.restore(placed, drafts, {each.obj_id: each.class_name for each in in_hand})
         differences = () if replayed is None else replayed.differences
         annotator.feedback.announce(" ".join(["The session is open.", *differences]))
 

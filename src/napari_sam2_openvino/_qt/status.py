@@ -10,7 +10,8 @@ from napari_sam2_openvino._session.jobs import State
 NO_IMAGE = "Open an image, then choose it above."
 _NOTHING = "Nothing to commit: click on an object first."
 WAIT = "It is committed as soon as its mask is there, unless you draw on."
-_NOT_LIVE = "Not live: {key} shows the mask, and commits it when it is pressed again."
+GIVEN_UP = "Not committed: it was changed, or is out of view, before its mask was there."
+_NOT_LIVE = "Not live: {key} makes the mask and commits it."
 _HINT = "Ready: press Points, Box, Lasso or Scribble, then draw on an object."
 _BUTTONS = {"commit": "Commit", "next_mask": "Next mask"}
 _AGAIN = "The next change of the prompts starts again."

@@ -36,6 +36,11 @@ class HeldLabels:
             moved = {new: labels.pop(old) for old, new in new_ids.items() if old in labels}
             labels.update(moved)
 
+    def add_numbers(self, moved: Mapping[int, int]) -> None:
+        """Give objects another number beside their own, with the same label in each target."""
+        for held in self._in.values():
+            held |= {new: held[old] for old, new in moved.items() if old in held}
+
     def set_target(self, target: Hashable) -> None:
         """Go on with another target; None while there is none."""
         self._now = self._in.setdefault(target, {})

@@ -25,11 +25,14 @@ class PixelChanges:
         Those of them that did not belong to it before: they become its label.
     erased : ndarray of bool, shape (h, w)
         Pixels that belonged to it before and no longer do: they become 0.
+    is_refused : bool, optional
+        Whether the mode lets none of the mask be written.
     """
 
     belonging: NDArray[np.bool_]
     written: NDArray[np.bool_]
     erased: NDArray[np.bool_]
+    is_refused: bool = False
 
 
 def changed_pixels(
@@ -70,7 +73,8 @@ def changed_pixels(
         belonging = mask & ~others
     elif mode == "only where empty":
         if (mask & others).any():
-            return PixelChanges(own, np.zeros_like(own), np.zeros_like(own))
+            none = np.zeros_like(own)
+            return PixelChanges(own, none, none, is_refused=True)
         belonging = mask.copy()
     else:
         modes = ", ".join(get_args(CommitMode))

@@ -33,6 +33,14 @@ SOLID_SHAPES = ("area", "centroid", "bbox", "equivalent_diameter_area", "extent"
 
 INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max")
 
+STABILITY = "stability_score"
+"""The column that each object of a search has a value in."""
+
+
+def is_measure(column: str) -> bool:
+    """Whether a column of `measurements` is about the pixels that an object had at the time."""
+    return column.partition("-")[0] in {*SHAPES, *INTENSITIES, STABILITY, "point"}
+
 
 def region_table(
     labels: NDArray[np.integer[Any]],
@@ -108,7 +116,7 @@ def measurements(
         {
             INDEX: found.ids[is_object],
             "iou_prediction": candidates.iou_predictions[is_object],
-            "stability_score": candidates.stability_scores[is_object],
+            STABILITY: candidates.stability_scores[is_object],
             "point-x": candidates.point_coords[is_object, 0],
             "point-y": candidates.point_coords[is_object, 1],
         }
