@@ -166,8 +166,7 @@ ACTIONS = (
         "toggle_live",
         "Masks",
         "Live preview",
-        "Masks follow each edit. Switched off, “Commit” shows the mask, and writes it when it is "
-        "pressed again.",
+        "Masks follow each edit. Switched off, “Commit” makes the mask and writes it.",
         ("Shift+H",),
     ),
     Action(
