@@ -1,5 +1,6 @@
 """The tab "All objects": search, sliders, planes, commit, in a real viewer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,35 @@ def test_objects_are_found_shown_and_committed_as_one_step(search: Search) -> No
     assert not labels.data.any()
     search.window.wait(lambda: len(labels.features) == 0)
     assert np.array_equal(search.shown(), DISCS[0] | DISCS[1] | DISCS[2])
+
+
+def test_what_is_shown_goes_with_its_image_and_with_the_dock(search: Search) -> None:
+    viewer = search.window.viewer
+    search.run()
+    shown = search.layer
+    viewer.layers.remove("cells")
+    search.window.wait(lambda: shown not in viewer.layers)
+    viewer.add_image(picture(0, 1), name="cells")
+    search.run()
+    assert search.layer is not None
+    search.window.widget.close()
+    assert search.layer is None
+
+
+def test_a_dock_that_is_closed_hears_of_layers_no_more(
+    search: Search, open_widget: Callable[..., Any]
+) -> None:
+    removed = search.window.viewer.layers.events.removed
+
+    def n_listening() -> int:
+        return str(removed.callbacks).count("_on_layer_removed")
+
+    before = n_listening()
+    another = open_widget(search.window)
+    another.settle()
+    assert n_listening() > before
+    another.widget.close()
+    assert n_listening() == before
 
 
 def test_existing_objects_are_kept(search: Search) -> None:

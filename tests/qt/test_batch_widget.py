@@ -12,6 +12,7 @@ from napari.layers import Labels
 from tests.batch.segmenters import BrightSpots
 
 from napari_sam2_openvino._files.images import open_image
+from napari_sam2_openvino._layers.planes import affine_matrix
 from napari_sam2_openvino._qt.batch_widget import BatchWidget
 from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
@@ -185,6 +186,7 @@ def test_files_and_folders(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:
     for number in (1, 2):
         tifffile.imwrite(folder / f"{number}.tif", squares(6)[:number], metadata={"axes": "ZYX"})
     (folder / "broken.tif").write_bytes(b"not a TIFF")
+    widget.output_edit.clear()
     widget.input.choose_paths([folder])
     qtbot.waitUntil(lambda: widget.input.described is not None, timeout=WAIT_MS)
     assert widget.output_edit.text() == str(tmp_path / "imáges labels")
@@ -206,6 +208,7 @@ def test_labels_of_a_file_lie_where_the_file_says(
     path = tmp_path / "image.ome.tif"
     about = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeZ": 2}
     tifffile.imwrite(path, squares(), ome=True, metadata={"axes": "ZYX", **about})
+    widget.output_edit.clear()
     widget.input.choose_paths([path])
     qtbot.waitUntil(lambda: widget.input.described is not None, timeout=WAIT_MS)
     assert widget.output_edit.text() == str(tmp_path / "image labels.zarr")
@@ -214,6 +217,82 @@ def test_labels_of_a_file_lie_where_the_file_says(
     layer = layer_of(viewer, "image labels")
     assert layer.scale.tolist() == [2, 1, 0.25]
     assert layer.axis_labels == ("z", "y", "x")
+
+
+def test_a_folder_that_is_called_as_a_layer_is(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:
+    viewer, widget = open_batch(squares(1))
+    viewer.add_points([[0, 1, 1]], name="x")
+    folder, table = tmp_path / "cells 0", tmp_path / "what x points at"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", squares(1)[0])
+    table.write_text("x,y\n1,1\n")
+    widget.input.choose_paths([folder])
+    assert (widget.input.paths, widget.input.layers) == ((folder,), ())
+    widget.prompts.choose_table(table)
+    assert widget.prompts.combo.currentData() == table
+    settle(widget, qtbot)
+
+
+def test_a_name_that_the_user_gave_stays_and_its_end_says_the_format(
+    open_batch: Any, tmp_path: Path
+) -> None:
+    _, widget = open_batch(squares(1), squares(2))
+    widget.output_edit.clear()
+    widget.input.image_combo.setCurrentText("cells 1")
+    assert widget.output_edit.text() == str(Path.cwd() / "cells 1 labels.zarr")
+    widget.input.image_combo.setCurrentText("cells 0")
+    widget.format_combo.setCurrentIndex(1)
+    assert widget.output_edit.text() == str(Path.cwd() / "cells 0 labels.tif")
+    mine = tmp_path / "mine.tif"
+    widget.output_edit.setText(str(mine))
+    widget.input.image_combo.setCurrentText("cells 1")
+    assert widget.output_edit.text() == str(mine)
+    widget.format_combo.setCurrentIndex(0)
+    assert widget.output_edit.text() == str(mine.with_suffix(".zarr"))
+    widget.output_edit.setText(str(tmp_path))
+    widget.format_combo.setCurrentIndex(1)
+    assert widget.output_edit.text() == str(tmp_path)
+
+
+def test_what_is_tried_is_what_is_chosen_now(open_batch: Any, qtbot: Any) -> None:
+    viewer, widget = open_batch(squares(1)[0], squares(5)[4])
+    first, second = viewer.layers
+    viewer.layers.selection = {first}
+    widget.input.image_combo.setCurrentText("selected layers")
+    viewer.layers.selection = {second}
+    assert "5 objects" in finish(widget, qtbot, widget.try_button.click)
+    second.data = squares(2)[1]
+    assert "2 objects" in finish(widget, qtbot, widget.try_button.click)
+    viewer.layers.selection = set()
+    assert "Choose an image" in finish(widget, qtbot, widget.try_button.click)
+
+
+@pytest.mark.parametrize("channels", [False, True])
+def test_labels_lie_where_a_turned_layer_does(open_batch: Any, qtbot: Any, channels: bool) -> None:
+    image = squares(2)[:, None] if channels else squares(2)
+    turn = np.eye(image.ndim)
+    turn[-2:, -2:] = (0.8, -0.6), (0.6, 0.8)
+    affine = np.eye(image.ndim + 1)
+    affine[-2, -3] = 0.5
+    viewer, widget = open_batch(
+        image,
+        scale=(2, 3, 0.5, 0.25)[-image.ndim :],
+        translate=(5, 7, 1, 2)[-image.ndim :],
+        rotate=turn,
+        affine=affine,
+        axis_labels=("z", "c", "y", "x") if channels else ("z", "y", "x"),
+    )
+    kept = [0, -3, -2, -1] if channels else [0, 1, 2, 3]
+    expected = affine_matrix(viewer.layers[0])[np.ix_(kept, kept)]
+    finish(widget, qtbot, widget.try_button.click)
+    trial = layer_of(viewer, "SAM 2 Batch, one plane")
+    here = np.eye(4)
+    here[0, -1] = viewer.dims.current_step[0]
+    np.testing.assert_allclose(affine_matrix(trial), expected @ here, atol=1e-12)
+    finish(widget, qtbot, widget.run_button.click)
+    qtbot.waitUntil(lambda: "lábels" in viewer.layers, timeout=WAIT_MS)
+    labels = layer_of(viewer, "lábels")
+    np.testing.assert_allclose(affine_matrix(labels), expected, atol=1e-12)
 
 
 def test_selected_layers_go_into_a_folder(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:

@@ -117,7 +117,62 @@ def test_another_image_is_seen_whole_and_the_panel_says_so(open_window: Any) -> 
     assert panel.channels == ChannelChoice()
     choose_channels()
     window.settle()
-    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
+    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), False)
+
+
+def test_grey_stays_with_the_image_that_it_was_chosen_for(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.settle()
+    panel = window.widget.prompts_tab.image_panel
+    panel.kind_combo.value = "axis"
+    panel.index_combos[0].value = 0
+    panel.grey_box.setChecked(True)
+    window.settle()
+    colours = np.zeros((60, 80, 3), np.uint8)
+    colours[..., 0] = 255
+    window.widget.choices.image_combo.value = window.viewer.add_image(colours, name="colours")
+    window.settle()
+    assert not window.annotator.view.view.as_grey
+    window.do("show_input")
+    window.wait(lambda: "colours as the network sees it" in window.viewer.layers)
+    seen = window.viewer.layers["colours as the network sees it"].data
+    np.testing.assert_array_equal(seen, colours)
+
+
+def test_pixels_that_are_replaced_meanwhile_are_seen_when_the_image_is_chosen_again(
+    open_window: Any,
+) -> None:
+    window = open_window(np.full((60, 80), 10, np.uint8))
+    cells = window.viewer.layers["cells"]
+    other = window.viewer.add_image(STACK[0], name="other")
+    combo = window.widget.choices.image_combo
+    combo.value = cells
+    window.click(30, 40)
+    window.settle()
+    assert window.answer.prediction.object_score == 10
+    combo.value = other
+    window.settle()
+    n_encodes = window.engine.n_encodes
+    cells.data = np.full((60, 80), 200, np.uint8)
+    window.settle()
+    # Of no concern to the image in use.
+    assert window.engine.n_encodes == n_encodes
+    combo.value = cells
+    window.settle()
+    assert window.answer.prediction.object_score == 200
+
+
+def test_the_plane_that_was_asked_for_is_shown_where_it_lies(open_window: Any) -> None:
+    stack = np.stack([np.full((60, 80), 20 * number, np.uint8) for number in range(6)])
+    window = open_window(stack, encode_seconds=0.5)
+    window.show_plane(2)
+    window.wait_for_encode()
+    window.wait(lambda: window.annotator.plane.index[0] == 2)
+    window.do("show_input")
+    window.show_plane(5)
+    window.wait(lambda: "cells as the network sees it" in window.viewer.layers)
+    seen = window.viewer.layers["cells as the network sees it"]
+    assert (seen.data_to_world((0,) * 3)[0], seen.data.max()) == (2, 40)
 
 
 def test_axes_of_channels_are_those_that_are_not_in_view(open_window: Any) -> None:

@@ -1,5 +1,6 @@
 """The tab "Volume": objects through a stack with the real starter, in a real viewer."""
 
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import zarr
 from qtpy.QtCore import QPoint, Qt
 from tests.disc_engine import DiscEngine
 
+from napari_sam2_openvino._layers import plane_writing
+from napari_sam2_openvino._qt import carry_sources
 from napari_sam2_openvino._qt.plane_strip import OBJECTS_COLOR, PROMPTS_COLOR
 from napari_sam2_openvino._qt.score_strip import (
     ODD_COLOR,
@@ -238,6 +241,67 @@ def test_a_propagation_is_stopped_and_what_is_there_stays(open_window: Any, star
     volume.window.do("take_back_propagation")
     volume.settle()
     assert not volume.labels.any()
+
+
+@pytest.fixture
+def hold(monkeypatch: Any) -> Any:
+    """Return a function that makes another one wait: it gives when that has begun, and a go."""
+    gates: list[Event] = []
+
+    def hold_it(module: Any, name: str) -> tuple[Event, Event]:
+        real, begun, go = getattr(module, name), Event(), Event()
+        gates.append(go)
+
+        def held(*arguments: Any, **options: Any) -> Any:
+            begun.set()
+            go.wait(30)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, held)
+        return begun, go
+
+    yield hold_it
+    for each in gates:
+        each.set()
+
+
+def test_what_is_being_written_when_it_is_stopped_is_told_of_and_listed(
+    volume: Volume, hold: Any
+) -> None:
+    window = volume.window
+    volume.box(3, *BOX)
+    begun, go = hold(plane_writing, "write_objects")
+    volume.carrier.run()
+    window.wait(begun.is_set)
+    said: list[str] = []
+    window.annotator.feedback.status_changed.connect(said.append)
+    volume.carrier.cancel()
+    assert said[-1] == "Stopped: what is on one plane stays."
+    go.set()
+    window.wait(window.labels.data.any)
+    window.wait(lambda: 1 in window.table())
+    assert np.count_nonzero(volume.areas()) == 1
+    assert window.table()[1].area == sum(volume.areas())
+
+
+def test_an_object_that_is_committed_while_the_target_is_read_keeps_its_label(
+    volume: Volume, hold: Any
+) -> None:
+    window = volume.window
+    existing = np.zeros((len(RADII), *HW), np.uint16)
+    existing[0, :5, :5] = 1
+    target = window.viewer.add_labels(existing, name="mine")
+    window.widget.choices.target_combo.value = target
+    volume.box(3, *BOX)
+    begun, go = hold(carry_sources, "largest_label")
+    volume.carrier.run()
+    window.wait(begun.is_set)
+    window.do("commit")
+    window.wait(target.data[3].any)
+    go.set()
+    volume.settle()
+    assert set(np.unique(target.data).tolist()) == {0, 1, 2}
+    assert [area > 0 for area in volume.areas(2)] == [radius > 0 for radius in RADII]
 
 
 def test_every_object_of_a_plane(volume: Volume) -> None:

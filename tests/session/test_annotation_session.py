@@ -547,6 +547,15 @@ def test_shows_what_the_network_sees(bench: Bench) -> None:
     assert bench.engine.n_encodes == 1
 
 
+def test_shows_the_plane_that_it_was_asked_of(bench: Bench) -> None:
+    seen: list[NetworkInput] = []
+    bench.request(3)
+    bench.session.show_input(seen.append)
+    bench.request(1)
+    bench.steps.all()
+    assert [each.plane_key for each in seen] == [key(3)]
+
+
 def test_what_cannot_be_shown_is_told(bench: Bench) -> None:
     bench.request(BROKEN)
     bench.steps.all()

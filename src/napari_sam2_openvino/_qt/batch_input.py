@@ -114,6 +114,20 @@ class BatchInput(QWidget):
         """
         return [stack_image(layer, self.axes) for layer in self.layers]
 
+    def first(self) -> StackImage:
+        """Describe the first of the images; a layer as it is now.
+
+        Raises
+        ------
+        InputError
+            If there is none, or its axes are not known.
+        """
+        if layers := self.layers:
+            return stack_image(layers[0], self.axes)
+        if self.described is None or not self.paths:
+            raise InputError("Choose an image whose axes are known first.")
+        return self.described
+
     def reset_choices(self) -> None:
         """Read the viewer's layers anew; what is chosen stays."""
         chosen = self.image_combo.currentData()
@@ -142,7 +156,8 @@ class BatchInput(QWidget):
         """Choose files or folders."""
         self._paths = tuple(paths)
         self.reset_choices()
-        self.image_combo.setCurrentIndex(self.image_combo.findText(_names(self._paths)))
+        # They are the last; by their name a layer could be found.
+        self.image_combo.setCurrentIndex(self.image_combo.count() - 1)
 
     def _ask_for_files(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)

@@ -137,6 +137,32 @@ class TrialRun:
             self._job.cancel()
 
 
+def name_labels(
+    names: Sequence[str], paths: Sequence[Path], folder: Path, suffix: str
+) -> Path | None:
+    """Return where labels go unless the user says where; None if there is no image.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of layers, whose labels go into the folder.
+    paths : sequence of Path
+        Files and folders, whose labels go beside them.
+    folder : Path
+    suffix : str
+        Of a file of labels.
+    """
+    if len(paths) > 1:
+        return paths[0].parent.with_name(f"{paths[0].parent.name} labels")
+    if paths and not paths[0].suffix:
+        return paths[0].with_name(f"{paths[0].name} labels")
+    if paths:
+        return paths[0].with_name(f"{paths[0].name.split('.')[0]} labels{suffix}")
+    if len(names) > 1:
+        return folder / "labels"
+    return folder / f"{names[0]} labels{suffix}" if names else None
+
+
 def place_in_view(viewer: Any, layer: Image, image: StackImage) -> tuple[int, ...]:
     """Return which plane of a layer is in view, along the axes of the labels.
 

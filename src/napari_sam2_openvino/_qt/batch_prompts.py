@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
 
 from napari_sam2_openvino._layers.prompt_tables import prompt_table
 from napari_sam2_openvino._qt.batch_input import BatchInput
-from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.prompt_columns import load_table
 
 if TYPE_CHECKING:
@@ -85,10 +84,7 @@ class BatchPrompts(QWidget):
             return None
         if isinstance(chosen, Path):
             return partial(load_table, chosen)
-        image = self._images.described
-        if image is None:
-            raise InputError("Choose an image whose axes are known first.")
-        layers = self._images.layers
+        image, layers = self._images.first(), self._images.layers
         table = prompt_table(
             chosen,
             image.axes.letters.removesuffix("S"),
@@ -101,7 +97,8 @@ class BatchPrompts(QWidget):
         """Choose a table."""
         self._path = path
         self.reset_choices()
-        self.combo.setCurrentIndex(self.combo.findText(path.name))
+        # It is the last; by its name a layer could be found.
+        self.combo.setCurrentIndex(self.combo.count() - 1)
 
     def reset_choices(self) -> None:
         """Read the viewer's layers anew; what is chosen stays."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.images import ImageFile, open_image
 from napari_sam2_openvino._files.labels_store import LabelsStore
+from napari_sam2_openvino._layers.planes import affine_matrix
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.batch.stack import GROWING_SUFFIX
@@ -107,7 +108,7 @@ class BatchResults:
         self.forget_trial()
         about = _placing(image, layer, place)
         shown = labels.reshape((1,) * len(place) + labels.shape) if layer is not None else labels
-        self._trial = self._viewer.add_labels(shown, name=_TRIAL, **about)
+        self._trial = self._add(shown, name=_TRIAL, **about)
 
     def forget_trial(self) -> None:
         """Take away the plane that was tried."""
@@ -122,8 +123,16 @@ class BatchResults:
         path, source = opened.path, self._images[opened.path]
         about = dict(opened.about)
         if source is not None:
-            about = {**_sizes(source[0]), "translate": _translation(*source)}
-        self._layers[path] = self._viewer.add_labels(opened.data, name=path.stem, **about)
+            about = _lying(*source)
+        self._layers[path] = self._add(opened.data, name=path.stem, **about)
+
+    def _add(self, labels: Any, **options: Any) -> Labels:
+        """Show labels; the layers that are selected may be the images, and stay selected."""
+        layers = self._viewer.layers
+        selected = set(layers.selection)
+        layer: Labels = self._viewer.add_labels(labels, **options)
+        layers.selection = selected
+        return layer
 
     def _on_error(self, error: Exception) -> None:
         self._is_asking = False
@@ -180,16 +189,22 @@ def _sizes(image: StackImage) -> dict[str, Any]:
 
 
 def _placing(image: StackImage, layer: Image | None, place: tuple[int, ...]) -> dict[str, Any]:
-    about = _sizes(image)
-    scale = np.array(about.get("scale", (1.0,) * (len(place) + 2)))
     if layer is None:
+        about = _sizes(image)
         return {
             name: about[name][-2:] for name in ("scale", "units", "axis_labels") if name in about
         }
-    offset = _translation(image, layer)
-    return {**about, "translate": offset + scale * np.array((*place, 0, 0))}
+    about = _lying(image, layer)
+    scale = np.array(about.get("scale", (1.0,) * (len(place) + 2)))
+    return {**about, "translate": about["translate"] + scale * np.array((*place, 0, 0))}
 
 
-def _translation(image: StackImage, layer: Image) -> NDArray[np.float64]:
-    letters = image.axes.letters
-    return np.array([layer.translate[letters.index(each)] for each in image.axes.labels_letters])
+def _lying(image: StackImage, layer: Image) -> dict[str, Any]:
+    """Return how a layer with the labels of a layer lies in the world: as that one does."""
+    about, letters = _sizes(image), image.axes.letters
+    axes = [letters.index(each) for each in image.axes.labels_letters]
+    plain = np.diag([*about.get("scale", (1.0,) * len(axes)), 1.0])
+    plain[:-1, -1] = translate = layer.translate[axes]
+    matrix = affine_matrix(layer)[np.ix_([*axes, -1], [*axes, -1])]
+    # What scale and translate do not say: rotation, shear and further ones.
+    return {**about, "translate": translate, "affine": matrix @ np.linalg.inv(plain)}

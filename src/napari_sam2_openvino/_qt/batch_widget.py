@@ -20,9 +20,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from napari_sam2_openvino._files.images import LABELS_SUFFIXES
 from napari_sam2_openvino._qt.batch_forms import BatchForms
 from napari_sam2_openvino._qt.batch_input import BatchInput
-from napari_sam2_openvino._qt.batch_jobs import BatchRun, TrialRun, place_in_view
+from napari_sam2_openvino._qt.batch_jobs import BatchRun, TrialRun, name_labels, place_in_view
 from napari_sam2_openvino._qt.batch_prompts import BatchPrompts
 from napari_sam2_openvino._qt.batch_results import BatchResults
 from napari_sam2_openvino._qt.dock import DockWidget
@@ -68,6 +69,7 @@ class BatchWidget(DockWidget):
         self._trial: TrialRun | None = None
         self._worker = ComputeWorker()
         self._has_models = False
+        self._suggested = ""
         self.listings = ModelListings(self._worker)
         self._build()
         self._lay_out()
@@ -135,7 +137,7 @@ class BatchWidget(DockWidget):
     def _connect(self) -> None:
         self.listings.changed.connect(self._show_models)
         self.input.changed.connect(self._suggest_output)
-        self.format_combo.currentIndexChanged.connect(self._suggest_output)
+        self.format_combo.currentIndexChanged.connect(self._on_format)
         self.model_combo.currentIndexChanged.connect(self._read_recommendation)
         self.browse_button.clicked.connect(self._browse)
         self.try_button.clicked.connect(self.try_plane)
@@ -154,8 +156,8 @@ class BatchWidget(DockWidget):
         if self.progress.is_running:
             return
         try:
-            output = Path(self.output_edit.text().strip()).expanduser()
-            if not self.output_edit.text().strip():
+            output = Path(self._output).expanduser()
+            if not self._output:
                 raise InputError("Say where the labels go.")
             images, paths = self.input.images(), self.input.paths
             if not images and not paths:
@@ -174,10 +176,7 @@ class BatchWidget(DockWidget):
         if self.progress.is_running:
             return
         try:
-            image = self.input.described
-            if image is None:
-                raise InputError("Choose an image whose axes are known first.")
-            layers = self.input.layers
+            image, layers = self.input.first(), self.input.layers
             place = (
                 place_in_view(self._viewer, layers[0], image)
                 if layers
@@ -211,6 +210,10 @@ class BatchWidget(DockWidget):
         self._layers = self.input.layers
         self.report_label.setText("")
         self._show_running(True)
+
+    @property
+    def _output(self) -> str:
+        return self.output_edit.text().strip()
 
     @property
     def _suffix(self) -> str:
@@ -267,19 +270,20 @@ class BatchWidget(DockWidget):
 
     def _suggest_output(self) -> None:
         """Name labels after the image, unless the user has named them."""
-        layers, paths = self.input.layers, self.input.paths
-        old = Path(self.output_edit.text().strip()) if self.output_edit.text().strip() else None
-        folder = old.parent if old is not None else Path.cwd()
-        if paths and (len(paths) > 1 or not paths[0].suffix):
-            name = paths[0].parent if len(paths) > 1 else paths[0]
-            self.output_edit.setText(str(name.with_name(f"{name.name} labels")))
-        elif paths:
-            name = paths[0].with_name(f"{paths[0].name.split('.')[0]} labels{self._suffix}")
-            self.output_edit.setText(str(name))
-        elif len(layers) > 1:
-            self.output_edit.setText(str(folder / "labels"))
-        elif layers:
-            self.output_edit.setText(str(folder / f"{layers[0].name} labels{self._suffix}"))
+        if self._output in ("", self._suggested):
+            folder = Path(self._output).parent if self._output else Path.cwd()
+            names = [layer.name for layer in self.input.layers]
+            name = name_labels(names, self.input.paths, folder, self._suffix)
+            if name is not None:
+                self._suggested = str(name)
+                self.output_edit.setText(self._suggested)
+
+    def _on_format(self) -> None:
+        """Let the end of the name say the format, also of one that the user has given."""
+        path = Path(self._output)
+        if self._output != self._suggested and path.suffix.lower() in LABELS_SUFFIXES:
+            self.output_edit.setText(str(path.with_suffix(self._suffix)))
+        self._suggest_output()
 
     def _browse(self) -> None:
         is_one = len(self.input.layers) == 1

@@ -1,5 +1,6 @@
 """Carries objects through the stack: keeps a propagation in step with viewer and layers."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -183,6 +184,9 @@ class Carrier:
         self._job = None
         self._taking_back.close()
         self._writer.close()
+        # The window may be half destroyed already.
+        with suppress(RuntimeError):
+            self._annotator.viewer.layers.events.removed.disconnect(self._on_layer_removed)
 
     # The beginning
 
@@ -286,6 +290,7 @@ class Carrier:
             )
             self._propagator.go_on()
         else:
+            self._note(job)
             self._taking_back.go_on()
         self._tell()
 
@@ -313,11 +318,13 @@ class Carrier:
 
     def _stop(self, why: str) -> None:
         assert self._job is not None
-        n_planes = len(self._job.run.written)
+        # One that is on its way is written as well.
+        n_planes = len(self._job.run.written) + self._writer.is_writing
         self._job.is_cancelled = True
         self._propagator.close()
         self._end()
-        kept = f"what is on {n_planes} planes stays" if n_planes else "nothing was written"
+        planes = "one plane" if n_planes == 1 else f"{n_planes} planes"
+        kept = f"what is on {planes} stays" if n_planes else "nothing was written"
         self._annotator.feedback.announce(f"{why}: {kept}.")
 
     def _end(self) -> None:
@@ -325,17 +332,17 @@ class Carrier:
         job, self._job = self._job, None
         assert job is not None
         if job.run.written:
-            self._note_rows(job)
-            self._annotator.committer.target_edited.emit()
+            self._note(job)
         self._runs.trim()
         self.running_changed.emit(False)
         self._tell()
 
-    def _note_rows(self, job: CarryJob) -> None:
-        """Give a row of the table to each object that has none."""
+    def _note(self, job: CarryJob) -> None:
+        """Give a row of the table to each written object that has none, and count all anew."""
         rows = new_rows(job, self._objects.stored())
         if rows and self.target == job.run.labels:
             self._objects.note_rows(rows)
+        self._annotator.committer.target_edited.emit()
 
     def _check(self, _: Any = None) -> bool:
         """End a job whose image, target or model is no longer the one in use; say if so."""

@@ -8,7 +8,7 @@ from napari_sam2_openvino._layers import targets
 from napari_sam2_openvino._layers.features import ObjectRow
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.carried_runs import CarriedRun, CarriedRuns, Stack
-from napari_sam2_openvino._qt.carry_sources import Read, Sources
+from napari_sam2_openvino._qt.carry_sources import Read, Sources, labels_in_target
 from napari_sam2_openvino._qt.commits import free_ids
 from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.propagating import PropagationJob
@@ -116,7 +116,9 @@ def give_labels(
     stack, drafting = job.run.stack, annotator.drafting
     assert drafting is not None
     taken_already = max(read.largest, annotator.committer.reserved)
-    ids = free_ids(sources.obj_ids, sources.labels, taken_already, drafting.objects.largest)
+    # Some may have been committed while the target was read.
+    labels = sources.labels | labels_in_target(drafting, sources.obj_ids)
+    ids = free_ids(sources.obj_ids, labels, taken_already, drafting.objects.largest)
     # What was found is of no number yet: it gets none of an object that is in hand.
     largest = max([taken_already, drafting.largest_in_use, *ids.values()])
     known = [replace(each, obj_id=ids[each.obj_id]) for each in sources.known]
@@ -132,7 +134,7 @@ def give_labels(
     targets.check_id(job.run.labels, max(taken))
     annotator.committer.reserve(max(taken))
     drafting.carried(ids)
-    job.old = taken & {*sources.labels.values(), *read.cuts}
+    job.old = taken & {*labels.values(), *read.cuts}
     earlier = runs.planes_of(job.run.labels, stack, taken)
     for label in job.old & read.planes.keys():
         earlier[label] = earlier.get(label, frozenset()) | read.planes[label]

@@ -1,6 +1,6 @@
 """Which objects are carried through a stack: read off what is drawn, labelled or found."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +117,7 @@ def gather(
     places = {(each.obj_id, each.frame_idx) for each in known}
     places |= {(each.obj_id, each.frame_idx) for each in prompted}
     drawn = {obj_id for obj_id, _ in places}
-    labels = {key: label for key in drawn if (label := drafting.labels.of(key)) is not None}
+    labels = labels_in_target(drafting, drawn)
     wanted: frozenset[int] | None = None
     if scope.objects != "all of this plane":
         # From the plane in view on means: from what the object is there.
@@ -128,6 +128,11 @@ def gather(
             if begins_here and (key, stack.current) not in places
         )
     return Sources(tuple(known), tuple(prompted), labels, wanted)
+
+
+def labels_in_target(drafting: Drafting, obj_ids: Iterable[int]) -> dict[int, int]:
+    """Return the label, by obj_id, of those objects that are in the target now."""
+    return {key: label for key in obj_ids if (label := drafting.labels.of(key)) is not None}
 
 
 def _drawn(drafting: Drafting, stack: Stack) -> Iterator[tuple[int, int, ObjectPrompts]]:

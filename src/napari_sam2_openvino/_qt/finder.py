@@ -1,5 +1,6 @@
 """Keeps the search for every object, and what is shown of it, in step with viewer and layers."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import preview, targets
 from napari_sam2_openvino._layers.label_parts import read_labels
@@ -156,11 +158,16 @@ class Finder:
         self._show_found(None if view is None else self.search.memory.get(view))
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything, and take away what is shown."""
         self._is_closed = True
         self.search.close()
         self._sifter.close()
         self._worker.close()
+        # The window may be half destroyed already.
+        with suppress(RuntimeError):
+            self._annotator.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+            for layer in self._layers.values():
+                self._take_away(layer)
 
     def _job(self) -> SearchJob | None:
         """Return what would be searched now."""
@@ -221,7 +228,15 @@ class Finder:
             layers.selection.active = active
         return self._layers[image.unique_id]
 
+    def _take_away(self, found: Labels) -> None:
+        if found in self._annotator.viewer.layers:
+            self._annotator.viewer.layers.remove(found)
+
     def _on_layer_removed(self, event: Any) -> None:
+        found = self._layers.pop(event.value.unique_id, None)
+        if found is not None:
+            # It was of this image. Not while napari is in the middle of removing a layer.
+            QTimer.singleShot(0, partial(self._take_away, found))
         self._layers = {key: layer for key, layer in self._layers.items() if layer != event.value}
 
     def _on_measured(

@@ -1,8 +1,9 @@
 """What the network sees of an image: its channels and intensities, and what the layers add."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image
@@ -33,6 +34,8 @@ class NetworkView:
         self._image: Image | None = None
         self._others: tuple[Image, ...] = ()
         self._versions: dict[Any, int] = {}
+        # For good: pixels may be replaced while another image is looked at.
+        self._followed: WeakSet[Image] = WeakSet()
         self._measured = StretchCache()
         self.view = ChannelView()
 
@@ -52,7 +55,7 @@ class NetworkView:
         """Look at another image, all of its channels."""
         self._connect(connect=False)
         self._image, self._others = image, ()
-        self.view = replace(self.view, axis=None, indices=())
+        self.view = replace(self.view, axis=None, indices=(), as_grey=False)
         self._connect(connect=True)
         self._take_contrast()
 
@@ -125,19 +128,24 @@ class NetworkView:
     def close(self) -> None:
         """Let go of the layers."""
         self._connect(connect=False)
+        for layer in self._followed:
+            layer.events.data.disconnect(self._on_data)
+        self._followed.clear()
 
     def _connect(self, *, connect: bool) -> None:
         for layer in self.layers:
-            pairs: list[tuple[str, Callable[[Any], None]]] = [("data", self._on_data)]
-            pairs += [(name, self._on_shown) for name in _SHOWN_EVENTS]
-            for name, callback in pairs:
+            for name in _SHOWN_EVENTS:
                 emitter = layer.events[name]
-                (emitter.connect if connect else emitter.disconnect)(callback)
+                (emitter.connect if connect else emitter.disconnect)(self._on_shown)
+            if connect and layer not in self._followed:
+                self._followed.add(layer)
+                layer.events.data.connect(self._on_data)
 
     def _on_data(self, event: Any) -> None:
-        layer = event.source.unique_id
-        self._versions[layer] = self._versions.get(layer, 0) + 1
-        self.changed.emit()
+        layer = event.source
+        self._versions[layer.unique_id] = self._versions.get(layer.unique_id, 0) + 1
+        if layer in self.layers:
+            self.changed.emit()
 
     def _on_shown(self, _event: Any = None) -> None:
         self._offer_contrast()

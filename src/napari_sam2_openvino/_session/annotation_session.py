@@ -220,12 +220,19 @@ class AnnotationSession:
             self._loop.advance()
 
     def show_input(self, on_done: Callable[[NetworkInput], None]) -> None:
-        """Read what the network sees of the region in use, and hand it over in the main thread."""
+        """Read what the network sees of the region in use, and hand it over in the main thread.
+
+        It is that of the plane that is wanted now, whichever is by the time that it is read.
+        """
+        asked = self.source
 
         def step() -> Step | None:
-            if self.source is None or self.region is None:
+            source, region = self.source, self.region
+            if source is None or region is None:
                 return None
-            return ReadInput(self.source, self.region)
+            if asked is not None and asked.key != source.key:
+                return ReadInput(asked, self._objects.visible_region(asked))
+            return ReadInput(source, region)
 
         self._loop.add_aside(step, on_done)
 
