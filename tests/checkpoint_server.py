@@ -16,6 +16,7 @@ class Server(ThreadingHTTPServer):
         self.held_after = len(CONTENT)
         self.released = threading.Event()
         self.knows_ranges = True
+        self.is_busy = False
         self.requests = 0
         self.sent = 0
         super().__init__(("127.0.0.1", 0), Handler)
@@ -26,6 +27,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests += 1
         if self.path != "/c.pt":
             self.send_error(404)
+            return
+        if self.server.is_busy:
+            self.send_error(503)
             return
         wanted = self.headers.get("Range") if self.server.knows_ranges else None
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0

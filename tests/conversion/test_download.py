@@ -153,16 +153,45 @@ def test_a_damaged_beginning_is_not_used(offer, server, spoil):
     assert download.download("fake").read_bytes() == CONTENT
 
 
-def test_what_came_before_the_process_ended_is_gone_on_with(offer, server):
-    offer()
+def abandon(content, name):
+    """Leave what a process leaves that ends during a download."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    name = staging.propose(checkpoints_dir()).name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
-    (checkpoints_dir() / name).mkdir(parents=True)
-    (checkpoints_dir() / name / "c.pt").write_bytes(CONTENT[:1_000_000])
+    folder = staging.propose(checkpoints_dir()).name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
+    (checkpoints_dir() / folder).mkdir(parents=True)
+    (checkpoints_dir() / folder / name).write_bytes(content)
+
+
+def test_what_came_before_the_process_ended_is_gone_on_with(offer, server):
+    offer()
+    abandon(CONTENT[:1_000_000], "c.pt")
     assert download.download("fake").read_bytes() == CONTENT
     assert server.sent == len(CONTENT) - 1_000_000
     assert left_behind() == ["c.pt"]
+
+
+def test_what_is_left_of_another_checkpoint_stays_for_its_turn(offer, monkeypatch):
+    offer()
+    (whole,) = catalogue.CATALOGUE
+    other = dataclasses.replace(whole, name="other", url=whole.url + "?", sha256="0" * 64)
+    monkeypatch.setattr(catalogue, "CATALOGUE", (whole, other))
+    abandon(b"beginning", "c.pt?")
+    assert download.download("fake").read_bytes() == CONTENT
+    assert left_behind() == [f".{other.sha256}.part", "c.pt"]
+
+
+def test_a_server_that_is_busy_costs_nothing_of_what_is_there(offer, server):
+    offer()
+    break_off(server)
+    before = left_behind()
+    server.is_busy = True
+    with pytest.raises(ConversionError, match="HTTPError.* goes on where it was"):
+        download.download("fake")
+    assert left_behind() == before
+    server.is_busy = False
+    sent = server.sent
+    assert download.download("fake").read_bytes() == CONTENT
+    assert server.sent - sent < len(CONTENT)
 
 
 def test_what_cannot_be_checked_is_not_downloaded():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,22 @@ def test_damaged_parameters_are_refused(damage, copied_folder):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ModelFormatError, match="damaged"):
         load_model(copied_folder)
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other_model(monkeypatch):
+    (models_dir() / "locked").mkdir(parents=True)
+    is_file = Path.is_file
+
+    def refuse(path):
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    # What Python up to 3.13 does, for anyone but root.
+    monkeypatch.setattr(Path, "is_file", refuse)
+    by_name = {each.name: each for each in list_models()}
+    assert "starter" in by_name
+    assert "cannot be read (Permission denied)" in by_name["locked"].problem
 
 
 def test_a_model_that_goes_while_it_is_in_use_is_told_of(copied_folder):

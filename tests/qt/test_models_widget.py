@@ -327,6 +327,15 @@ def test_without_images_the_sample_data_are_there(open_dock: Any) -> None:
     assert all(plane.labels.shape == (128, 128) and plane.labels.any() for plane in planes)
 
 
+def test_sample_data_stay_chosen_where_layers_come(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    combo = dock.widget.pages.quantize_form.images.images_combo
+    combo.setCurrentIndex(combo.findText("sample data"))
+    dock.viewer.add_image(cells(1), name="another")
+    assert combo.findText("another") >= 0
+    assert combo.currentText() == "sample data"
+
+
 def test_planes_are_sampled_over_a_stack_and_labels_go_with_them(open_dock: Any) -> None:
     stack = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((1, 40, 50), np.uint8)
     dock = open_dock(stack)

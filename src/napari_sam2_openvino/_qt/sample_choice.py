@@ -142,7 +142,12 @@ def _refill(combo: QComboBox, items: Sequence[tuple[str, Any]]) -> None:
     combo.clear()
     for text, value in items:
         combo.addItem(text, value)
-    kept = [number for number, (_, value) in enumerate(items) if value is chosen]
+    kept = [
+        number
+        for number, (_, value) in enumerate(items)
+        # Qt gives texts back as others that are equal; layers are compared by identity.
+        if value is chosen or (isinstance(value, str) and value == chosen)
+    ]
     combo.setCurrentIndex(kept[0] if kept else 0)
     combo.blockSignals(False)
 

@@ -21,6 +21,8 @@ def measure_peak_memory(folder: Path, device: str, precision: str) -> int | None
     """
     done = subprocess.run(
         [sys.executable, "-P", "-m", __spec__.name, str(folder), device, precision],
+        # Where this process waits for its own input, one that shared it would wait too on Windows.
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,

@@ -4,6 +4,7 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ _POLL_S = 0.1
 _JOIN_S = 0.5
 _MEGABYTE = 1_000_000
 _PARTIAL_CONTENT = 206
+_RANGE_NOT_SATISFIABLE = 416
 
 
 class DownloadJob:
@@ -94,14 +96,18 @@ class DownloadJob:
     @property
     def _part(self) -> Path:
         """Where the beginning of a checkpoint waits for the rest."""
-        return self.path.with_name(f".{self._entry.sha256}.part")
+        return self._part_of(self._entry)
+
+    def _part_of(self, entry: CatalogueEntry) -> Path:
+        return self.path.with_name(f".{entry.sha256}.part")
 
     def _rescue(self) -> None:
         """Keep what came to a process that is no more, before it is swept."""
-        for folder in staging.abandoned(self.path.parent):
-            file = folder / self._entry.file_name
-            if file.is_file() and not self._part.exists():
-                file.rename(self._part)
+        # Of any checkpoint: a sweep for one removes what is left of the others as well.
+        for folder, entry in product(staging.abandoned(self.path.parent), downloads()):
+            file, part = folder / entry.file_name, self._part_of(entry)
+            if file.is_file() and not part.exists():
+                file.rename(part)
 
     def cancel(self) -> None:
         """End the download; `run` removes what it wrote."""
@@ -218,13 +224,16 @@ class _Transfer:
             self._entry.url, headers=headers, stream=True, timeout=_TIMEOUT_S
         ) as response:
             goes_on = self._goes_on(response)
+            is_beyond = wanted is not None and response.status_code == _RANGE_NOT_SATISFIABLE
+            if not is_beyond:
+                # What is there stays for the next time, as where the server is busy.
+                response.raise_for_status()
             if wanted and not goes_on:
                 # The server sends all of it, or says that there is nothing after what is there.
                 self._hash, self._done_bytes = hashlib.sha256(), 0
-                if not response.ok:
-                    self._fetch(None)
-                    return
-            response.raise_for_status()
+            if is_beyond:
+                self._fetch(None)
+                return
             length = response.headers.get("Content-Length")
             self._total = self._done_bytes + int(length) if length else self._total
             with self._file.open("ab" if goes_on else "wb") as file:

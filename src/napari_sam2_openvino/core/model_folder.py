@@ -246,7 +246,13 @@ def write_model_info(folder: Path, info: ModelInfo) -> None:
 
 
 def _require(folder: Path, wanted: tuple[str, ...]) -> None:
-    missing = [name for name in wanted if not (folder / name).is_file()]
+    try:
+        missing = [name for name in wanted if not (folder / name).is_file()]
+    # As where the folder is another user's.
+    except OSError as error:
+        raise ModelFormatError(
+            f"The model folder {folder} cannot be read ({error.strerror or error}): ask its owner."
+        ) from error
     if missing:
         raise ModelFormatError(
             f"The model folder must hold {', '.join(wanted)}, but {folder} lacks "
