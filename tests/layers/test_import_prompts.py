@@ -261,6 +261,12 @@ def test_a_flat_layer_lies_on_the_plane_in_view() -> None:
     assert as_rows(marks_from_layer(points, image, PLANE, 5)) == [
         (5, "point", ((20, 10),), True, 2)
     ]
+    for index, transposed in ((None, 7, None), False), ((None, 7, None), True):
+        across = PlaneIndex(index, transposed)
+        (placed,) = marks_from_layer(Points([[6, 40]]), image, across, 5)
+        assert placed.plane == across
+        (xy,) = placed.mark.vertices
+        assert xy == ((2, 20) if transposed else (20, 2))
     deep = Points([[9, 6, 20, 40]])
     assert as_rows(marks_from_layer(deep, image, PLANE, 5))[0][4] == 2
 

@@ -215,6 +215,29 @@ def test_the_strip_leaves_out_planes_of_a_target_of_other_axes(open_window: Any)
     assert (states.n_planes, states.current, states.with_objects) == (5, 3, set())
 
 
+def test_the_strip_leaves_out_prompts_of_another_direction(open_window: Any) -> None:
+    window = open_window(STACK)
+    window.settle()
+    window.show_plane(1)
+    window.settle()
+    window.click(1, 30, 40)
+    window.settle()
+    window.viewer.dims.order = (1, 0, 2)
+    window.show_plane(20, axis=1)
+    window.settle()
+    window.click(4, 20, 30)
+    window.settle()
+    assert window.annotator.drawn
+    overview = window.widget.overview
+    assert overview.states().with_prompts == {20}
+    window.viewer.dims.order = (0, 1, 2)
+    window.show_plane(2)
+    window.settle()
+    assert overview.states().with_prompts == {1}
+    window.do("next_plane")
+    assert window.status == "No further plane has prompts or objects."
+
+
 def test_contrast_never_encodes_but_is_offered(window: Any) -> None:
     panel = window.widget.prompts_tab.image_panel
     panel.normalization_changed.emit(Normalization(mode="as displayed"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam2_openvino._session.engines import Sam2Engine
+from napari_sam2_openvino._settings import save_preferences
 from napari_sam2_openvino.core.paths import sessions_dir
 
 RNG = np.random.default_rng(3)
@@ -250,6 +251,59 @@ def test_channels_of_a_session_are_taken_over_unless_one_was_removed_meanwhile(
     window.wait(lambda: files._job is None, timeout=60_000)
     assert window.status == "The session was not opened: a channel of it was removed meanwhile."
     assert len(window.viewer.layers) == n_layers - 1
+
+
+def test_one_layer_that_is_seen_instead_of_the_image_is_so_again(
+    open_window: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.json"
+    window = open_window(np.full((60, 80), 10, np.uint8))
+    cells = window.viewer.layers["cells"]
+    other = window.viewer.add_image(np.full((60, 80), 200, np.uint8), name="other")
+    window.annotator.set_image(cells)
+    panel, view = window.widget.prompts_tab.image_panel, window.annotator.view
+    panel.reset_choices()
+    panel.kind_combo.value = "layers"
+    panel.layer_combos[0].value = other
+    window.click(30, 40)
+    window.settle()
+    save(window, path)
+    panel.kind_combo.value = "one layer"
+    window.settle()
+    assert window.answer.prediction.object_score == 10
+    open_session(window, path)
+    window.settle()
+    assert window.annotator.image is cells
+    assert (view.layers, panel.channels.layers) == ((other,), (other, None, None))
+    assert window.answer.prediction.object_score == 200
+    # Where no layer is called so, it is the image.
+    other.name = "new name"
+    window.settle()
+    assert view.layers == (other,)
+    window.widget.files.open(path)
+    window.wait(lambda: view.layers == (cells,))
+    assert panel.channels.kind == "one layer"
+
+
+def test_class_names_of_a_session_stay_when_other_preferences_change(
+    open_window: Any, tmp_path: Path
+) -> None:
+    window = open_window(STACK[0])
+    window.settle()
+    files, panel = window.widget.files, window.widget.prompts_tab.objects_panel
+    files.class_names = ("nucleus", "cell")
+    save(window, tmp_path / "named.json")
+    files.class_names = ()
+    open_session(window, tmp_path / "named.json")
+    assert panel.class_names == ("nucleus", "cell")
+    try:
+        save_preferences(live_preview=False)
+        window.wait(lambda: not window.annotator.is_live)
+        assert panel.class_names == files.class_names == ("nucleus", "cell")
+        save_preferences(class_names=("debris",))
+        window.wait(lambda: panel.class_names == files.class_names == ("debris",))
+    finally:
+        save_preferences(live_preview=True, class_names=())
 
 
 def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_window: Any) -> None:

@@ -132,8 +132,10 @@ def _through_world(
     world = np.asarray(coords, np.float64) @ matrix[:-1, :-1].T + matrix[:-1, -1]
     here = np.asarray(image.data_to_world([value or 0 for value in plane.index]), float)
     common = min(layer.ndim, image.ndim)
+    # A flat one has the axes that are displayed, whichever these are.
+    axes = sorted(plane.displayed) if layer.ndim == 2 else range(image.ndim - common, image.ndim)
     in_world = np.tile(here, (len(world), 1))
-    in_world[:, image.ndim - common :] = world[:, layer.ndim - common :]
+    in_world[:, list(axes)] = world[:, layer.ndim - common :]
     matrix = affine_matrix(image)
     back = np.linalg.solve(matrix[:-1, :-1], (in_world - matrix[:-1, -1]).T).T.astype(np.float64)
     return back

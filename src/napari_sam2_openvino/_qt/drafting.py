@@ -148,6 +148,14 @@ class Drafting:
                     continue
                 yield plane, self._prompts(marks, plane, as_drawn=along is None)
 
+    def planes_drawn(self, along: PlaneIndex) -> set[PlaneIndex]:
+        """Return the planes of a direction on which something is drawn from that direction."""
+        return {
+            plane
+            for plane, obj_ids in self.layers.planes(along).items()
+            if any(self._directions.is_along(each, along) for each in obj_ids)
+        }
+
     def _prompts(
         self, marks: Mapping[int, tuple[Mark, ...]], plane: PlaneIndex, *, as_drawn: bool
     ) -> dict[int, ObjectPrompts]:

@@ -149,7 +149,7 @@ class ImagePanel(QWidget):
         """Read layers and axes anew; a layer that is gone is taken out of the channels."""
         with self._quietly():
             for combo in (*self.layer_combos, self.axis_combo):
-                combo.reset_choices()
+                _reset(combo)
             self._reset_indices()
             if self.kind_combo.value == "axis" and not self._axes():
                 self.kind_combo.value = "one layer"
@@ -290,6 +290,14 @@ class ImagePanel(QWidget):
             form.set_row_visible(name, mode == "percentiles")
         is_measured = mode in ("percentiles", "minimum to maximum")
         form.set_row_visible("whole_stack", is_measured and self._is_stack)
+
+
+def _reset(combo: ComboBox) -> None:
+    """Read what there is to choose anew; what is chosen stays, also under another name."""
+    value = combo.value
+    combo.reset_choices()
+    if value in combo.choices:
+        combo.value = value
 
 
 def _set_each(combos: list[ComboBox], values: tuple[Any, ...]) -> None:

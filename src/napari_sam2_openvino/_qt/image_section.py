@@ -48,8 +48,8 @@ class ImageSection(ImagePanel):
         """Show the channels and intensities that are in use: of another image, or a session."""
         view = self._annotator.view
         self.normalization = view.normalization
-        if len(view.layers) > 1:
-            red, green, blue = (*view.layers, None, None)[:3]
+        if view.others:
+            red, green, blue = (*view.others, None, None)[:3]
             self.channels = ChannelChoice(
                 "layers", layers=(red, green, blue), as_grey=view.view.as_grey
             )

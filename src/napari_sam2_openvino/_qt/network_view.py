@@ -47,6 +47,11 @@ class NetworkView:
         return () if self._image is None else (self._image,)
 
     @property
+    def others(self) -> tuple[Image, ...]:
+        """The layers that were chosen as channels; none where the image is seen itself."""
+        return self._others
+
+    @property
     def normalization(self) -> Normalization:
         """How intensities become 8 bits."""
         return self.view.normalization

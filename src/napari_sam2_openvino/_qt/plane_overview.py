@@ -148,7 +148,7 @@ class PlaneOverview:
 
     def _with_prompts(self) -> Iterable[PlaneIndex]:
         drafting, plane = self._annotator.drafting, self._annotator.plane
-        return () if drafting is None or plane is None else drafting.layers.planes(plane)
+        return () if drafting is None or plane is None else drafting.planes_drawn(plane)
 
 
 def _moved_axis(before: PlaneIndex | None, now: PlaneIndex, axis: int | None) -> int | None:

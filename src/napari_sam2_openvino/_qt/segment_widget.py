@@ -193,8 +193,9 @@ class SegmentWidget(DockWidget):
         if is_first or before.hover_preview != preferences.hover_preview:
             self.annotator.set_hover(preferences.hover_preview)
         self.overview.set_ahead(preferences.encode_ahead)
-        self.prompts_tab.objects_panel.set_class_names(preferences.class_names)
-        self.files.class_names = preferences.class_names
+        if is_first or before.class_names != preferences.class_names:
+            self.prompts_tab.objects_panel.set_class_names(preferences.class_names)
+            self.files.class_names = preferences.class_names
         self.files.is_autosaving = preferences.autosave
         self._embeddings.max_bytes = int(preferences.memory_cache_gb * _GB)
         if self._embeddings.store is not None:

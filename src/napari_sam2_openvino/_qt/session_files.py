@@ -238,8 +238,6 @@ class SessionFiles:
 
     def _find_channels(self, session: SessionFile, image: Image) -> list[Image]:
         """Return the layers that a session saw, in its order."""
-        if len(session.images) == 1:
-            return [image]
         there = [each for each in self._annotator.viewer.layers if isinstance(each, Image)]
         found = [
             layer
@@ -247,6 +245,9 @@ class SessionFiles:
             for layer in [each for each in there if each.name == record.name][:1]
             if planes.image_shape(layer) == record.shape
         ]
+        if not found and len(session.images) == 1:
+            # The image has another name by now.
+            return [image]
         if len(found) < len(session.images):
             names = ", ".join(record.name for record in session.images)
             raise InputError(
@@ -273,7 +274,7 @@ class SessionFiles:
         assert drafting is not None
         # What was in hand before is kept as it is, in a file of its own.
         self._on_leaving()
-        annotator.view.set_channels(layers if len(layers) > 1 else ())
+        annotator.view.set_channels(() if layers == [image] else layers)
         annotator.view.restore(session.view)
         annotator.set_options(session.options)
         self.opened.emit(session)
