@@ -185,7 +185,7 @@ def test_a_server_that_is_busy_costs_nothing_of_what_is_there(offer, server):
     break_off(server)
     before = left_behind()
     server.is_busy = True
-    with pytest.raises(ConversionError, match="HTTPError.* goes on where it was"):
+    with pytest.raises(ConversionError, match=r"HTTPError.* goes on where it was"):
         download.download("fake")
     assert left_behind() == before
     server.is_busy = False
