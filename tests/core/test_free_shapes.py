@@ -1,11 +1,15 @@
 """Decodes that are cancelled leave nothing behind in those that follow."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from napari_sam2_openvino import load_model
 from napari_sam2_openvino.core import free_shapes
-from napari_sam2_openvino.core.errors import DeviceError, JobCancelledError
+from napari_sam2_openvino.core.errors import DeviceError, JobCancelledError, ModelFormatError
+from napari_sam2_openvino.core.model_folder import INFO_FILE
+from napari_sam2_openvino.core.paths import starter_dir
 
 # Prompt sets and tokens of each: a call to compare, and one that takes long enough to be cut off.
 SHAPES = [(1, 2), (1, 5), (4, 3), (7, 2)]
@@ -65,6 +69,18 @@ def test_a_decode_that_is_cut_off_changes_none_either(model, embedding, expected
         shape = SHAPES[number % len(SHAPES)]
         assert_equal(model.decode(embedding, *prompts(model, shape)), expected[shape])
         assert model._mask_decoder._request is not request
+
+
+def test_a_graph_is_not_compiled_anew_from_another_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(free_shapes, "PATIENCE_S", 0.0)
+    folder = shutil.copytree(starter_dir(), tmp_path / "model")
+    model = load_model(folder, precision="f32")
+    embedding = model.encode(np.zeros((60, 80, 3), np.uint8))
+    cancel_a_decode(model, embedding)
+    (folder / INFO_FILE).write_bytes((folder / INFO_FILE).read_bytes() + b" ")
+    for _ in range(2):
+        with pytest.raises(ModelFormatError, match="Model starter was replaced: load it again"):
+            model.decode(embedding, *prompts(model, SHAPES[0]))
 
 
 def test_a_decode_that_failed_changes_none_either(model, embedding, expected):

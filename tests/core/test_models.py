@@ -1,13 +1,16 @@
 """Finding, listing and loading models."""
 
+import gc
 import json
 import shutil
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from napari_sam2_openvino import list_models, load_model
-from napari_sam2_openvino.core.catalogue import CATALOGUE
+from napari_sam2_openvino.core.catalogue import CATALOGUE, find_entry
 from napari_sam2_openvino.core.errors import (
     DeviceError,
     InputError,
@@ -15,9 +18,15 @@ from napari_sam2_openvino.core.errors import (
     ModelNotFoundError,
 )
 from napari_sam2_openvino.core.model import content_hash
-from napari_sam2_openvino.core.model_folder import INFO_FILE, PARAMETERS_FILE, read_model_info
+from napari_sam2_openvino.core.model_folder import (
+    INFO_FILE,
+    PARAMETERS_FILE,
+    read_model_info,
+    write_model_info,
+)
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir
+from napari_sam2_openvino.core.runtime import Runtime
 
 
 @pytest.fixture
@@ -134,6 +143,90 @@ def test_a_model_that_goes_while_it_is_in_use_is_told_of(copied_folder):
     (copied_folder / INFO_FILE).unlink()
     with pytest.raises(ModelFormatError, match="cannot be read any more"):
         content_hash(copied_folder)
+
+
+def put_another_model(folder):
+    """Replace a model by one of another checkpoint."""
+    info = read_model_info(folder)
+    write_model_info(folder, replace(info, source=replace(info.source, sha256="0" * 64)))
+
+
+@pytest.mark.parametrize("read_late", [lambda m: m.memory, lambda m: m.point_graphs()])
+def test_a_model_takes_no_graphs_of_one_that_replaced_it(copied_folder, read_late):
+    model = load_model(copied_folder, precision="f32")
+    put_another_model(copied_folder)
+    with pytest.raises(ModelFormatError, match=r"^Model engine-micro was replaced: load it again"):
+        read_late(model)
+    assert read_late(load_model(copied_folder, precision="f32")) is not None
+
+
+def test_a_model_that_is_replaced_while_a_graph_is_read_is_told_of(copied_folder, monkeypatch):
+    def compile_and_replace(runtime, path):
+        put_another_model(copied_folder)
+        return compile_graph(runtime, path)
+
+    compile_graph = Runtime.compile
+    monkeypatch.setattr(Runtime, "compile", compile_and_replace)
+    with pytest.raises(ModelFormatError, match="was replaced"):
+        load_model(copied_folder, precision="f32")
+
+
+def test_a_model_that_nobody_holds_any_more_leaves_the_memory_at_once(micro_folder):
+    model = load_model(micro_folder, precision="f32")
+    assert model.memory is not None
+    left = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_a_listing_tells_a_model_from_one_that_took_its_name(micro_folder, sam2_home):
+    folder = shutil.copytree(micro_folder, models_dir() / "mine")
+    assert folder.is_relative_to(sam2_home)
+    before = next(each for each in list_models() if each.name == "mine")
+    assert before.content == content_hash(folder)
+    put_another_model(folder)
+    after = next(each for each in list_models() if each.name == "mine")
+    assert after.content not in ("", before.content)
+
+
+def test_a_copied_model_has_the_name_of_its_folder(micro_folder, copied_folder, sam2_home):
+    folder = shutil.copytree(micro_folder, models_dir() / "copy é")
+    assert folder.is_relative_to(sam2_home)
+    assert load_model("copy é", precision="f32").name == "copy é"
+    assert load_model(folder, precision="f32").name == "copy é"
+    # Elsewhere a folder can have any name, and one that is being made has a passing one.
+    assert load_model(copied_folder, precision="f32").name == "engine-micro"
+    unfinished = folder.rename(models_dir() / ".unfinished-0-0-0")
+    assert load_model(unfinished, precision="f32").name == "engine-micro"
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoint", "described"),
+    [
+        ("sam2.1_hiera_large", "", ""),
+        ("mine", "sam2.1_hiera_large", "sam2.1_hiera_large"),
+        # Nobody knows the hash of this one.
+        ("hvit_t_cells", "", "hvit_t_cells"),
+    ],
+)
+def test_only_models_of_the_catalogue_are_described_as_such(
+    micro_folder, sam2_home, name, checkpoint, described
+):
+    folder = shutil.copytree(micro_folder, models_dir() / name)
+    assert folder.is_relative_to(sam2_home)
+    info = read_model_info(folder)
+    entry = find_entry(checkpoint)
+    sha256 = info.source.sha256 if entry is None else entry.sha256
+    source = replace(info.source, sha256=sha256)
+    write_model_info(folder, replace(info, name=name, source=source))
+    listing = next(each for each in list_models() if each.name == name)
+    expected = find_entry(described)
+    architecture = info.config.architecture
+    assert listing.description == (architecture if expected is None else expected.description)
 
 
 def test_a_truncated_graph_is_refused(copied_folder):

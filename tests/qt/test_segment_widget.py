@@ -9,6 +9,7 @@ import pytest
 from napari.layers import Labels, Layer
 
 from napari_sam2_openvino._layers import preview
+from napari_sam2_openvino._session.engines import Sam2Engine
 from napari_sam2_openvino._session.jobs import State
 from napari_sam2_openvino._settings import save_preferences
 from napari_sam2_openvino.core.model_folder import (
@@ -577,6 +578,27 @@ def test_a_model_that_appears_is_offered_and_one_that_goes_while_in_use_gives_wa
     window.settle()
     # What was drawn is there still, and answered by the other one.
     assert window.answer is not None
+
+
+def test_a_model_that_is_replaced_while_in_use_is_loaded_anew(open_window: Any) -> None:
+    window = open_window(np.zeros((40, 60), np.uint8), load_engine=Sam2Engine)
+    combo = window.widget.choices.model_combo
+    folder = add_starter("mine")
+    window.wait(lambda: "mine" in combo.choices)
+    combo.value = "mine"
+    window.click(20, 30)
+    window.settle()
+    key = window.session.engine.key
+    new = add_starter(".unfinished-new")
+    info = read_model_info(new)
+    write_model_info(new, replace(info, source=replace(info.source, sha256="0" * 64)))
+    folder.rename(models_dir() / ".replaced-mine")
+    new.rename(folder)
+    window.wait(lambda: window.status == "Model mine was replaced: it is loaded anew.")
+    window.settle()
+    assert window.session.engine.key != key
+    assert (combo.value, window.session.model_name) == ("mine", "mine")
+    assert window.session.is_settled
 
 
 @pytest.mark.parametrize("is_advised", [True, False])

@@ -650,3 +650,20 @@ def test_a_session_trims_what_it_remembers_after_each_answer(
     bench.request(1, {1: click(20, 10), 2: click(22, 14)})
     bench.steps.all()
     assert in_view == [1, 2]
+
+
+def test_a_model_is_loaded_anew_also_while_it_is_being_loaded(bench: Bench) -> None:
+    bench.request(1, {1: click(20, 10)})
+    bench.steps.all()
+    first = bench.engines.pop("disc")
+    bench.session.reload_model()
+    assert bench.session.answer(1) is None
+    assert bench.session.is_loading
+    bench.session.reload_model()
+    # What the first of the two loads gives may be the model of before.
+    bench.steps.one()
+    assert bench.session.engine is None
+    bench.engines.pop("disc", None)
+    bench.steps.all()
+    assert bench.session.engine not in (None, first)
+    assert bench.session.answer(1) is not None

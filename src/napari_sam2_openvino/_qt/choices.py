@@ -32,6 +32,7 @@ class Choices(QWidget):
         self._default = default_model
         self._has_begun = False
         self._models: list[tuple[str, str]] = [(STARTER, STARTER)]
+        self._contents: dict[str, str] = {}
         self.listings = ModelListings(annotator.worker)
         self.listings.changed.connect(self._show_models)
         self.image_combo = _combo("Image", self._find_images)
@@ -83,9 +84,15 @@ class Choices(QWidget):
         chosen: str = self.model_combo.value
         fallback = choose_default(listings, self._default)
         wanted = chosen if chosen in self.models and self._has_begun else fallback
+        before = self._contents
+        self._contents = {each.name: each.content for each in listings}
+        is_replaced = wanted in before and before[wanted] != self._contents.get(wanted)
         with self.model_combo.changed.blocked():
             self.model_combo.reset_choices()
             self.model_combo.value = wanted
+        if is_replaced and wanted == self._annotator.session.model_name:
+            self._annotator.session.reload_model()
+            self._annotator.feedback.announce(f"Model {wanted} was replaced: it is loaded anew.")
         self._annotator.session.set_model(wanted)
         if self._has_begun and wanted != chosen:
             self._annotator.feedback.announce(say_gone(chosen, wanted))

@@ -161,6 +161,18 @@ class AnnotationSession:
             self._planner.ahead.restart()
             self._loop.intent_changed()
 
+    def reload_model(self) -> None:
+        """Load the model anew: another one has taken its name."""
+        if self.model_name is None or self._loop.is_closed:
+            return
+        if (job := self._loop.job) is not None and job.step.state is State.LOADING:
+            # It may be that of before.
+            job.is_cancelled = True
+        self._planner.forget_engine()
+        self._objects.set_model(self.model_name)
+        self._planner.ahead.restart()
+        self._loop.intent_changed()
+
     def set_options(self, options: MaskOptions) -> None:
         """Choose how masks are made of logits; nothing is decoded again for it.
 

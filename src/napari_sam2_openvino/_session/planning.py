@@ -50,6 +50,10 @@ class Planner:
         name = self.objects.model_name
         return self._engine[1] if self._engine and self._engine[0] == name else None
 
+    def forget_engine(self) -> None:
+        """Let the model that is wanted be loaded anew."""
+        self._engine = None
+
     def clear(self) -> None:
         """Let go of everything."""
         self._engine = None

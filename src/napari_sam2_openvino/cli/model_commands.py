@@ -133,7 +133,7 @@ def check_command(name: ModelName, *, as_json: AsJson = False) -> None:
         print_json(report)
         return
     check = info.self_check
-    typer.echo(f"{info.name}: {info.config.architecture}, image size {info.config.image_size}")
+    typer.echo(f"{model.name}: {info.config.architecture}, image size {info.config.image_size}")
     typer.echo(f"folder: {folder}")
     typer.echo(f"weights: {info.weights} of {info.source.checkpoint}")
     typer.echo(f"runs on {model.device} in {model.precision}: {_seconds_text(seconds)}")

@@ -13,6 +13,7 @@ from napari_sam2_openvino.conversion.needs import check_memory
 from napari_sam2_openvino.conversion.quantize_pipeline import Request
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, InputError
+from napari_sam2_openvino.core.model import name_of
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.progress import Progress
@@ -69,8 +70,8 @@ class QuantizeJob(FolderJob):
         info = read_model_info(source)
         if info.quantization is not None:
             raise ConversionError(
-                f"{info.name} is quantized already: quantize {info.quantization.original}, the "
-                "model that it was made from."
+                f"{name_of(source, info)} is quantized already: quantize "
+                f"{info.quantization.original}, the model that it was made from."
             )
         needed = check_memory(source, PRESETS[self._preset])
         yield Progress("Reading the images", 0.0, f"needs about {needed / 1e9:.1f} GB of memory")

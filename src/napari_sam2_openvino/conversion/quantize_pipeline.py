@@ -20,7 +20,7 @@ from napari_sam2_openvino.conversion.image_files import (
 from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
-from napari_sam2_openvino.core.model import content_hash
+from napari_sam2_openvino.core.model import content_hash, name_of
 from napari_sam2_openvino.core.model_folder import (
     MEMORY_ATTENTION_FILE,
     MEMORY_ENCODER_FILE,
@@ -183,7 +183,7 @@ def _with_figures(
         self_check=replace(info.self_check, prompt_sets=report.prompts, differences=differences),
         quantization=Quantization(
             preset=request.preset,
-            original=read_model_info(source).name,
+            original=name_of(source, read_model_info(source)),
             original_content=content_hash(source),
             calibration_images=calibration_images,
             precision=report.b.precision,

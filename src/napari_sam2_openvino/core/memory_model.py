@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from napari_sam2_openvino.core.model_folder import (
     PARAMETERS_FILE,
     ModelConfig,
 )
-from napari_sam2_openvino.core.runtime import Runtime
+
+if TYPE_CHECKING:
+    import openvino
 
 Float = NDArray[np.float32]
 
@@ -106,14 +108,20 @@ class MemoryModel:
     folder : Path
         A model folder with memory graphs.
     config : ModelConfig
-    runtime : Runtime
+    compile_graph : callable
+        Compiles a graph of the folder by the name of its file.
     """
 
-    def __init__(self, folder: Path, config: ModelConfig, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: ModelConfig,
+        compile_graph: "Callable[[str], openvino.CompiledModel]",
+    ) -> None:
         self.config = config
         self.tensors = MemoryTensors.read(folder / PARAMETERS_FILE, config)
-        self._attention = MemoryAttention(partial(runtime.compile, folder / MEMORY_ATTENTION_FILE))
-        self._encoder = MemoryEncoder(partial(runtime.compile, folder / MEMORY_ENCODER_FILE))
+        self._attention = MemoryAttention(partial(compile_graph, MEMORY_ATTENTION_FILE))
+        self._encoder = MemoryEncoder(partial(compile_graph, MEMORY_ENCODER_FILE))
         self._attention_lock = threading.Lock()
         self._encoder_lock = threading.Lock()
 

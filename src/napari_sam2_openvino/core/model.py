@@ -2,9 +2,12 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +25,14 @@ from napari_sam2_openvino.core.model_folder import (
     ModelInfo,
     read_model_info,
 )
+from napari_sam2_openvino.core.paths import models_dir
 from napari_sam2_openvino.core.point_decoder import PointGraphs, derive_point_graphs
 from napari_sam2_openvino.core.runtime import Runtime, effective_precision
 from napari_sam2_openvino.core.transforms import preprocess
 from napari_sam2_openvino.core.types import ImageEmbedding
+
+if TYPE_CHECKING:
+    import openvino
 
 Float = NDArray[np.float32]
 
@@ -65,11 +72,11 @@ class Sam2Model:
         if cache_dir is not None:
             cache_dir = cache_dir / self.content
         runtime = Runtime(device, precision, cache_dir, threads)
-        self._runtime = runtime
-        encoder = runtime.compile(folder / IMAGE_ENCODER_FILE)
+        files = self._files = _LoadedFiles(self.name, folder, self.content, runtime)
+        encoder = files.compile(IMAGE_ENCODER_FILE)
         self.precision = effective_precision(encoder)
         self._image_encoder = ImageEncoder(encoder)
-        self._mask_decoder = MaskDecoder(partial(runtime.compile, folder / MASK_DECODER_FILE))
+        self._mask_decoder = MaskDecoder(partial(files.compile, MASK_DECODER_FILE))
         self._parameters = _read_parameters(folder / PARAMETERS_FILE)
         self._encoder_lock = threading.Lock()
         self._decoder_lock = threading.Lock()
@@ -85,7 +92,7 @@ class Sam2Model:
     @property
     def name(self) -> str:
         """Name of the model."""
-        return self.info.name
+        return name_of(self.folder, self.info)
 
     @property
     def image_size(self) -> int:
@@ -116,6 +123,8 @@ class Sam2Model:
         ------
         InputError
             If the model folder has no memory graphs.
+        ModelFormatError
+            If the folder holds another model by now.
         """
         if not self.has_memory:
             raise InputError(
@@ -124,7 +133,8 @@ class Sam2Model:
             )
         with self._memory_lock:
             if self._memory is None:
-                self._memory = MemoryModel(self.folder, self.info.config, self._runtime)
+                with self._files.unchanged():
+                    self._memory = MemoryModel(self.folder, self.info.config, self._files.compile)
             return self._memory
 
     def encode(
@@ -266,12 +276,20 @@ class Sam2Model:
         -------
         PointGraphs or None
             None if they cannot be derived from this model's files on this device.
+
+        Raises
+        ------
+        ModelFormatError
+            If the folder holds another model by now.
         """
         with self._decoder_lock:
             if not self._has_derived:
-                self._point_graphs = derive_point_graphs(
-                    self._runtime, self.folder / MASK_DECODER_FILE, half=self.precision != "f32"
-                )
+                with self._files.unchanged():
+                    self._point_graphs = derive_point_graphs(
+                        self._files.runtime,
+                        self.folder / MASK_DECODER_FILE,
+                        half=self.precision != "f32",
+                    )
                 self._has_derived = True
             return self._point_graphs
 
@@ -279,6 +297,63 @@ class Sam2Model:
         """Return an embedding as the mask decoder takes it: embedding, two levels of features."""
         feats_0, feats_1 = (feats.astype(np.float32) for feats in embedding.high_res_feats)
         return self.image_embed(embedding), feats_0, feats_1
+
+
+@dataclass(frozen=True)
+class _LoadedFiles:
+    """The files of a loaded model, of which some are read late or again.
+
+    No part of `Sam2Model`: its graphs compile with this, and would keep it in memory.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    folder : Path
+    content : str
+        What `content_hash` returned when the model was loaded.
+    runtime : Runtime
+    """
+
+    name: str
+    folder: Path
+    content: str
+    runtime: Runtime
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Refuse what is read within where the folder holds another model by now.
+
+        Its graphs fit, but would be fed with the embeddings of the model that was loaded.
+
+        Raises
+        ------
+        ModelFormatError
+            If it does, or cannot be read any more.
+        """
+        self._check()
+        yield
+        # It may have been replaced midway.
+        self._check()
+
+    def _check(self) -> None:
+        if content_hash(self.folder) != self.content:
+            raise ModelFormatError(f"Model {self.name} was replaced: load it again.")
+
+    def compile(self, file_name: str) -> "openvino.CompiledModel":
+        """Compile a graph of the folder; see `unchanged`."""
+        with self.unchanged():
+            return self.runtime.compile(self.folder / file_name)
+
+
+def name_of(folder: Path, info: ModelInfo) -> str:
+    """Return the name that a model is found by: of a user's model that of its folder.
+
+    Folders can be copied and renamed, and what their ``model.json`` says is then the name of
+    another. One that is being made, whose folder begins with a dot, has its name from there.
+    """
+    is_users = folder.parent.resolve() == models_dir().resolve()
+    return folder.name if is_users and not folder.name.startswith(".") else info.name
 
 
 def content_hash(folder: Path) -> str:

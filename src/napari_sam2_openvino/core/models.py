@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_sam2_openvino.core.catalogue import CATALOGUE, CatalogueEntry, find_entry
+from napari_sam2_openvino.core.catalogue import (
+    CATALOGUE,
+    CatalogueEntry,
+    find_entry,
+    find_entry_by_hash,
+)
 from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
 from napari_sam2_openvino.core.model_folder import INFO_FILE, ModelInfo, read_model_info
 from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, starter_dir
@@ -55,6 +60,8 @@ class ModelListing:
         not tried.
     original : str
         Name of the model that it was quantized from; "" for others.
+    content : str
+        What tells it from another model that takes its name later; "" where it cannot be loaded.
     """
 
     name: str
@@ -70,6 +77,7 @@ class ModelListing:
     warning: str = ""
     runs_on: str = ""
     original: str = ""
+    content: str = ""
 
     @property
     def is_ready(self) -> bool:
@@ -234,15 +242,17 @@ def _describe_if_there(folder: Path) -> ModelListing | None:
 
 def _describe(folder: Path) -> ModelListing:
     """Describe a local model."""
+    from napari_sam2_openvino.core.model import content_hash
     from napari_sam2_openvino.core.tunings import read_tuning
 
     try:
         info = read_model_info(folder)
+        content = content_hash(folder)
     except ModelFormatError as error:
         return ModelListing(
             folder.name, folder, "", 0, "", "", "damaged", n_bytes=_size(folder), problem=str(error)
         )
-    entry, quantization = find_entry(info.name), info.quantization
+    entry, quantization = _published(info), info.quantization
     description = entry.description if entry else info.config.architecture
     if quantization is not None:
         advice = "use it" if quantization.is_advised else f"keep {quantization.original}"
@@ -263,7 +273,17 @@ def _describe(folder: Path) -> ModelListing:
         warning=_warning(info, tuning),
         runs_on=tuning.runs_on,
         original="" if quantization is None else quantization.original,
+        content=content,
     )
+
+
+def _published(info: ModelInfo) -> CatalogueEntry | None:
+    """Return what the catalogue says of the checkpoint that a model was converted from."""
+    if (entry := find_entry_by_hash(info.source.sha256)) is not None:
+        return entry
+    entry = find_entry(info.name)
+    # Where the hash is known, a model of that name with another one is the user's own.
+    return entry if entry is not None and entry.sha256 is None else None
 
 
 def _warning(info: ModelInfo, tuning: "Tuning") -> str:
