@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ from napari_sam2_openvino.core.errors import (
     InputError,
     JobCancelledError,
     ModelNotFoundError,
+)
+from napari_sam2_openvino.core.model_folder import (
+    Quantization,
+    read_model_info,
+    write_model_info,
 )
 from napari_sam2_openvino.core.models import choose_default, list_models
 from napari_sam2_openvino.core.paths import models_dir, reports_dir
@@ -156,13 +162,25 @@ def test_a_proposal_that_is_discarded_is_gone(names, micro_folder):
     assert left_behind() == sorted(names)
 
 
-def test_a_name_that_is_taken_meanwhile_loses_nothing(names, micro_folder):
-    proposal = Proposal("three")
+def test_a_model_whose_name_is_taken_meanwhile_gets_a_number(names, micro_folder):
+    job = CompareJob(*names, [IMAGE])
+    list(job.run())
+    proposal = Proposal("two 8")
     shutil.copytree(micro_folder, proposal.folder)
-    (models_dir() / names[1]).rename(models_dir() / "three")
-    with pytest.raises(ConversionError, match="already a model three"):
-        proposal.accept()
-    assert proposal.folder.is_dir()
+    shutil.copytree(job.folder, proposal.folder / "report")
+    figures = ("balanced", names[0], "0", 8, "f32", 0.98, 0.7)
+    quantization = Quantization(*figures, is_advised=False, advice="It is not worth it.")
+    info = replace(read_model_info(proposal.folder), name="two 8", quantization=quantization)
+    write_model_info(proposal.folder, info)
+    for name in ("two 8", "two 8-2"):
+        shutil.copytree(micro_folder, models_dir() / name)
+    folder = proposal.accept()
+    assert folder == models_dir() / "two 8-3"
+    assert left_behind() == sorted([*names, "two 8", "two 8-2", "two 8-3"])
+    # It is called so wherever it is named.
+    info, report = read_model_info(folder), read_report(folder / "report")
+    assert (info.name, report.b.name, proposal.name) == ("two 8-3",) * 3
+    assert "two 8-3 is not worth it" in info.quantization.advice == report.advice.sentence
 
 
 @pytest.mark.usefixtures("names")

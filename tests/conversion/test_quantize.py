@@ -15,6 +15,7 @@ from tests.conversion.children import left_behind, on_linux, run_until, workers
 from tests.damage import damage_scales
 
 from napari_sam2_openvino import compare_models, list_models, load_model, quantize
+from napari_sam2_openvino.comparison.saved_report import read_report
 from napari_sam2_openvino.conversion import QuantizeJob, needs
 from napari_sam2_openvino.conversion.quantize_pipeline import split_images
 from napari_sam2_openvino.conversion.recipes import PRESETS
@@ -153,6 +154,8 @@ def refused(error, *args, **kwargs):
 def test_what_cannot_be_used_is_refused(micro_folder):
     assert "balanced" in refused(InputError, micro_folder, IMAGES, "x", preset="best")
     assert "at least one image" in refused(InputError, micro_folder, [], "x")
+    blank = [np.zeros_like(each) for each in LABELS]
+    assert "those of the 4 images" in refused(InputError, micro_folder, IMAGES, "x", labels=blank)
     assert "labels for each" in refused(InputError, micro_folder, IMAGES, "x", labels=[])
     assert "choose another name" in refused(ConversionError, micro_folder, IMAGES, "starter")
     assert "shape" in refused(InputError, micro_folder, [np.zeros(4, np.uint8)], "x")
@@ -201,10 +204,24 @@ def test_without_nncf_one_sentence_says_what_to_install(micro_folder, tmp_path, 
 
 
 def test_every_fourth_image_is_kept_for_judging():
-    assert split_images(9) == ([0, 1, 2, 4, 5, 6, 8], [3, 7])
-    assert split_images(4) == ([0, 1, 2], [3])
-    assert split_images(3) == ([0, 1, 2], [0, 1, 2])
-    assert split_images(1) == ([0], [0])
+    assert split_images([True] * 9) == ([0, 1, 2, 4, 5, 6, 8], [3, 7])
+    assert split_images([True] * 4) == ([0, 1, 2], [3])
+    assert split_images([True] * 3) == ([0, 1, 2], [0, 1, 2])
+    assert split_images([True]) == ([0], [0])
+
+
+def test_images_without_objects_do_not_judge():
+    assert split_images([True, False, True] * 3) == ([0, 1, 2, 3, 4, 6, 7, 8], [5])
+    assert split_images([False, True, False, False]) == ([0, 1, 2, 3], [1])
+
+
+@pytest.mark.usefixtures("sam2_home")
+def test_labels_of_some_images_are_enough(micro_folder):
+    # The fourth would be the one that judges.
+    labels = [*LABELS[:3], np.zeros_like(LABELS[3])]
+    folder = quantize(micro_folder, IMAGES, "x", preset="safe", labels=labels)
+    assert read_model_info(folder).quantization.calibration_images == 4
+    assert read_report(folder / "report").images == 3
 
 
 def test_no_image_is_left_but_pictures_of_the_worst(quantized):

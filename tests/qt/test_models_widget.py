@@ -29,6 +29,7 @@ from napari_sam2_openvino.core.model_folder import (
 )
 from napari_sam2_openvino.core.models import STARTER, choose_default, list_models
 from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, reports_dir, starter_dir
+from napari_sam2_openvino.core.progress import Progress
 
 # Far longer than it takes on a free machine.
 LONG_MS = 240_000
@@ -240,16 +241,21 @@ def test_a_taken_name_discard_and_closing_the_dock_leave_nothing_behind(open_doc
     # The name is taken while the user looks at the report: nothing is lost.
     add_model("small é")
     dock.widget.decision.accept_button.click()
-    dock.wait(lambda: "already a model small é" in dock.said)
-    assert dock.widget.decision.is_open
-    assert len(left_behind()) == 2
+    dock.wait(lambda: "small é-2" in dock.names)
+    taken = "small é-2 is in the list of models: the name small é was taken meanwhile."
+    assert dock.said == taken
+    assert dock.widget.chosen.name == "small é-2"
+    kept = ["small é", "small é-2"]
+    dock.begin_to_quantize(name="third")
+    dock.finish()
+    assert len(left_behind()) == 3
     dock.widget.decision.discard_button.click()
-    dock.wait(lambda: left_behind() == ["small é"])
-    assert dock.said == "small é is discarded."
+    dock.wait(lambda: left_behind() == kept)
+    assert dock.said == "third is discarded."
     dock.begin_to_quantize(name="another")
     dock.wait(lambda: "Quantizing" in dock.said, LONG_MS)
     dock.viewer.window.remove_dock_widget(dock.widget)
-    dock.wait(lambda: not workers() and left_behind() == ["small é"])
+    dock.wait(lambda: not workers() and left_behind() == kept)
     dock.wait(lambda: not dock.widget.progress.is_running)
     dock.widget.deleteLater()
 
@@ -264,6 +270,52 @@ def test_cancel_ends_within_a_second_and_leaves_nothing_behind(open_dock: Any) -
     assert (workers(), left_behind()) == (set(), [])
     # The next one begins.
     assert dock.can("quantize", STARTER)
+
+
+class HeldJob:
+    """A job that ends when it is released."""
+
+    def __init__(self) -> None:
+        self.report = None
+        self.released = threading.Event()
+        self.cancelled = threading.Event()
+
+    def run(self) -> Iterator[Progress]:
+        self.released.wait(WAIT_MS / 1000)
+        yield Progress("Done", 1.0)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+def test_a_cancel_at_the_moment_it_ends_is_a_cancel(open_dock: Any, monkeypatch: Any) -> None:
+    dock = open_dock(cells(2))
+    job = HeldJob()
+    job.released.set()
+    monkeypatch.setattr(dock.widget.pages.quantize_form, "make_run", lambda: job)
+    dock.widget.quantize()
+    # It has ended, which the window has not been told yet.
+    dock.widget.progress._job._thread.join()
+    dock.widget.cancel_button.click()
+    dock.finish()
+    assert job.cancelled.wait(WAIT_MS / 1000)
+    assert dock.said == "Cancelled: nothing was written."
+    assert not dock.widget.decision.is_open
+
+
+def test_layers_that_come_while_a_job_runs_are_offered_after_it(open_dock: Any) -> None:
+    dock = open_dock(cells(2))
+    job = HeldJob()
+    dock.widget._runs.start(lambda: job, lambda _: None)
+    dock.viewer.add_image(np.zeros((30, 40)), name="new")
+    dock.widget.reset_choices()
+    pages = dock.widget.pages
+    combos = [form.images.images_combo for form in (pages.quantize_form, pages.compare_form)]
+    # What is asked does not change meanwhile.
+    assert [combo.findText("new") for combo in combos] == [-1, -1]
+    job.released.set()
+    dock.finish()
+    assert min(combo.findText("new") for combo in combos) >= 0
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(open_dock: Any) -> None:
@@ -348,6 +400,28 @@ def test_planes_are_sampled_over_a_stack_and_labels_go_with_them(open_dock: Any)
     assert [int(plane.labels[0, 0]) for plane in planes] == [0, 4, 7, 11]
     # 8 bits go to the network as they are.
     assert [int(plane.rgb[0, 0, 0]) for plane in planes] == [0, 4, 7, 11]
+
+
+@pytest.mark.parametrize("letters", ["cyx", "xyz", "ztyx", "cxzy"])
+def test_labels_go_with_their_plane_whatever_the_axes(open_dock: Any, letters: str) -> None:
+    lengths = {"c": 3, "z": 5, "t": 2, "y": 30, "x": 40}
+    shape = tuple(lengths[letter] for letter in letters)
+    # What is bright is an object, in each channel; each plane has others.
+    bright = np.random.default_rng(0).random(shape) < 0.5
+    if "c" in letters:
+        bright[1:] = bright[0]
+    dock = open_dock()
+    dock.viewer.add_image(bright * np.uint8(200), axis_labels=tuple(letters), name="cells")
+    dock.viewer.add_labels(bright.astype(np.int32), name="objects")
+    dock.widget.reset_choices()
+    images = dock.widget.pages.quantize_form.images
+    images.images_combo.setCurrentText("cells")
+    images.labels_combo.setCurrentText("objects")
+    assert images.has_labels
+    planes = list(images.samples()(20, 512))
+    assert len(planes) == {"cyx": 1, "xyz": 5, "ztyx": 10, "cxzy": 5}[letters]
+    for plane in planes:
+        np.testing.assert_array_equal(plane.rgb[..., 0] > 0, plane.labels > 0)
 
 
 def test_a_folder_of_images_can_be_chosen(open_dock: Any, tmp_path: Path) -> None:

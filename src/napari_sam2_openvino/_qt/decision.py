@@ -65,7 +65,8 @@ class Decision(QWidget):
         """Keep it."""
         if (run := self.undecided.run) is not None:
             self.setEnabled(False)
-            self._worker(run.accept, partial(self._on_accepted, run), self._on_refused)
+            on_accepted = partial(self._on_accepted, run.proposal.name)
+            self._worker(run.accept, on_accepted, self._on_refused)
 
     def discard(self) -> None:
         """Throw it away."""
@@ -73,13 +74,14 @@ class Decision(QWidget):
             self.undecided.discard()
             self.decided.emit(f"{run.proposal.name} is discarded.", run.model.name)
 
-    def _on_accepted(self, run: QuantizeRun, _folder: Path) -> None:
+    def _on_accepted(self, asked: str, folder: Path) -> None:
         self.setEnabled(True)
         self.undecided.run = None
-        name = run.proposal.name
+        name = folder.name
         if self.default_check.isChecked():
             save_preferences(default_model=name)
-        self.decided.emit(f"{name} is in the list of models.", name)
+        why = "" if name == asked else f": the name {asked} was taken meanwhile"
+        self.decided.emit(f"{name} is in the list of models{why}.", name)
 
     def _on_refused(self, error: Exception) -> None:
         self.setEnabled(True)

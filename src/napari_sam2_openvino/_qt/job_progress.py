@@ -10,6 +10,7 @@ from napari_sam2_openvino._qt.jobs import CancellableJob, LongJob
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
 
+CANCELLED = "Cancelled: nothing was written."
 _STEPS = 1000
 # Before, an estimate would be a guess.
 _ESTIMATE_AFTER_SECONDS = 3
@@ -41,6 +42,8 @@ class JobProgress(QWidget):
     def __init__(self, parent: QWidget | None = None, *, with_estimate: bool = True) -> None:
         super().__init__(parent)
         self._with_estimate = with_estimate
+        self.was_cancelled = False
+        """Whether the job, or the last one, was asked to end, if it did or not."""
         self._job: LongJob | None = None
         self._time_left = TimeLeft()
         self.message_label = QLabel()
@@ -65,6 +68,7 @@ class JobProgress(QWidget):
         """Begin a job; there must be none."""
         assert self._job is None
         self._job = LongJob(job)
+        self.was_cancelled = False
         self._job.progressed.connect(self._on_progress)
         self._job.succeeded.connect(self._on_success)
         self._job.failed.connect(self._on_failure)
@@ -79,6 +83,7 @@ class JobProgress(QWidget):
     def cancel(self) -> None:
         """Ask the job to end."""
         if self._job is not None:
+            self.was_cancelled = True
             self.say("Cancelling …")
             self._job.cancel()
 
@@ -100,7 +105,7 @@ class JobProgress(QWidget):
     def _on_failure(self, error: Exception) -> None:
         self._end()
         is_cancelled = isinstance(error, JobCancelledError)
-        self.say("Cancelled: nothing was written." if is_cancelled else str(error))
+        self.say(CANCELLED if is_cancelled else str(error))
         self.failed.emit(error)
         if not isinstance(error, Sam2Error):
             raise error

@@ -88,13 +88,7 @@ class QuantizeRun:
                 self.proposal.discard()
 
     def accept(self) -> Path:
-        """Keep what it has made, and return its folder.
-
-        Raises
-        ------
-        ConversionError
-            If its name was taken meanwhile.
-        """
+        """Keep what it has made, and return its folder; see `Proposal.accept`."""
         with self._lock:
             folder = self.proposal.accept()
             self._is_settled = True

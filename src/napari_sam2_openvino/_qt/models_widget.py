@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_sam2_openvino._qt.convert_dialog import ConvertDialog
 from napari_sam2_openvino._qt.decision import Decision
 from napari_sam2_openvino._qt.dock import DockWidget
-from napari_sam2_openvino._qt.job_progress import JobProgress
+from napari_sam2_openvino._qt.job_progress import CANCELLED, JobProgress
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.model_actions import ModelActions
 from napari_sam2_openvino._qt.model_jobs import CompareRun, QuantizeRun
@@ -155,6 +155,10 @@ class ModelsWidget(DockWidget):
         """Quantize as the form says; the report is shown before anything is kept."""
 
         def on_done(run: QuantizeRun) -> None:
+            if self.progress.was_cancelled:
+                # It had ended, but to cancel it threw away what it had made.
+                self.progress.say(CANCELLED)
+                return
             assert run.report is not None
             self.pages.report_view.show_report(run.report)
             self.decision.ask(run)
@@ -285,6 +289,9 @@ class ModelsWidget(DockWidget):
     def _show_running(self, is_running: bool) -> None:
         self.cancel_button.setVisible(is_running)
         self.pages.set_asking(not is_running)
+        if not is_running:
+            # Layers may have come or gone meanwhile.
+            self.pages.reset_choices()
         self._show_chosen()
 
     def _read_layers(self) -> None:

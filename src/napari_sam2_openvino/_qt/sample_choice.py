@@ -1,6 +1,7 @@
 """Which images a model is quantized with, or compared on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QPu
 
 from napari_sam2_openvino._layers.planes import image_data, image_shape
 from napari_sam2_openvino._layers.preview import is_preview
-from napari_sam2_openvino.batch.images import stack_image
+from napari_sam2_openvino.batch.axes import Axes
+from napari_sam2_openvino.batch.images import StackImage, stack_image
 from napari_sam2_openvino.batch.inputs import find_images
 from napari_sam2_openvino.batch.samples import LabelledStack, SampledPlane, sample_planes
 from napari_sam2_openvino.core.errors import InputError
@@ -84,8 +86,8 @@ class SampleChoice(QWidget):
             raise InputError("There are no images: open some, or choose a folder.")
         labels = self.labels_combo.currentData()
         pixels = None if labels is None else image_data(labels)
-        stacks = [LabelledStack(stack_image(layer), pixels) for layer in layers]
-        return partial(_of_stacks, stacks)
+        stacks = [stack_image(layer) for layer in layers]
+        return partial(_of_stacks, [_labelled(stack, pixels) for stack in stacks])
 
     def reset_choices(self) -> None:
         """Read the viewer's layers anew; what is chosen stays."""
@@ -150,6 +152,24 @@ def _refill(combo: QComboBox, items: Sequence[tuple[str, Any]]) -> None:
     ]
     combo.setCurrentIndex(kept[0] if kept else 0)
     combo.blockSignals(False)
+
+
+@dataclass(frozen=True)
+class _LayerLabels:
+    """Labels with the axes of their image, indexed by those of its planes; read when asked for."""
+
+    pixels: Any
+    axes: Axes
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> Any:
+        places = dict(zip(self.axes.labels_letters, index, strict=True))
+        # Planes have no channel: the objects are those at the first.
+        letters = self.axes.letters.removesuffix("S")
+        return self.pixels[tuple(places.get(letter, 0) for letter in letters)]
+
+
+def _labelled(image: StackImage, pixels: Any) -> LabelledStack:
+    return LabelledStack(image, None if pixels is None else _LayerLabels(pixels, image.axes))
 
 
 def _of_stacks(

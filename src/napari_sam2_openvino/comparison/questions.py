@@ -48,6 +48,12 @@ def answer(predictor: SAM2ImagePredictor, question: Question) -> MaskPrediction:
     )
 
 
+def has_objects(labels: NDArray[np.integer[Any]]) -> bool:
+    """Return whether there is an object that `questions_from_labels` can ask for."""
+    _, areas = np.unique(labels[labels > 0], return_counts=True)
+    return bool((areas >= LEAST_AREA).any())
+
+
 def questions_from_labels(
     labels: NDArray[np.integer[Any]], low_res_hw: tuple[int, int]
 ) -> list[Question]:

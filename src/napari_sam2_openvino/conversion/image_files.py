@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.comparison.images import sample_images
+from napari_sam2_openvino.comparison.questions import has_objects
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.progress import Progress
 
@@ -44,11 +45,12 @@ def write_images(
     Raises
     ------
     InputError
-        If there is none, or one cannot be used.
+        If there is none, one cannot be used, or there are labels but none with objects.
     """
     place = folder / _FOLDER
     place.mkdir()
     count = 0
+    can_ask = labels is None
     for sample in sample_images(images, labels, image_size):
         if count == most:
             break
@@ -56,10 +58,17 @@ def write_images(
         np.save(_path(folder, count, _RGB), sample.rgb)
         if sample.labels is not None:
             np.save(_path(folder, count, _LABELS), sample.labels)
+            can_ask = can_ask or has_objects(sample.labels)
         count += 1
         yield Progress("Reading the images", 0.0, f"image {count}")
     if not count:
         raise InputError("There must be at least one image, but there is none: choose some.")
+    if not can_ask:
+        # The work takes minutes, and its report would come to nothing.
+        raise InputError(
+            "Labels must have an object of some size in at least one image, but those of the "
+            f"{count} images that are read have none: choose others, or go without labels."
+        )
     return count
 
 

@@ -108,8 +108,9 @@ def quantize(
         Name or folder of a model that is not quantized.
     images : iterable of ndarray, shape (H, W) or (H, W, 3)
         Images of the kind that the model is used on, any real dtype; 8 to 32 are enough, and no
-        more than 32 are used. Every fourth is not calibrated with but serves the report. Of images
-        larger than twice the model's square the middle is taken.
+        more than 32 are used. Every fourth is not calibrated with but serves the report; with
+        labels, every fourth of those that have objects. Of images larger than twice the model's
+        square the middle is taken.
     name : str
         Name of the new model.
     preset : {"safe", "balanced", "fast"}, optional

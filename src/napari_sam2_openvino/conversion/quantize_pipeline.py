@@ -1,7 +1,7 @@
 """From a model to its quantized twin, step by step, in this process."""
 
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2_openvino.comparison.compare import compare_folders
 from napari_sam2_openvino.comparison.figures import ComparisonReport
+from napari_sam2_openvino.comparison.questions import has_objects
 from napari_sam2_openvino.conversion.image_files import (
     read_image,
     read_images,
@@ -35,7 +36,7 @@ from napari_sam2_openvino.core.model_folder import (
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.self_test import write_self_test
 
-# Of so many images one is kept for judging, if there are enough.
+# Of so many images that can judge one is kept for judging, if there are enough.
 _ONE_IN = 4
 _QUANTIZED_AT, _COMPARED_FROM = 0.55, 0.6
 
@@ -80,7 +81,7 @@ def fill_folder(request: Request, folder: Path) -> Iterator[Progress]:
     require_nncf()
     source = Path(request.source)
     info = read_model_info(source)
-    calibration, judging = split_images(request.images)
+    calibration, judging = split_images(_which_can_judge(request, folder))
     steps = write_quantized_graphs(
         source,
         folder,
@@ -125,16 +126,29 @@ def require_nncf() -> None:
         ) from error
 
 
-def split_images(count: int) -> tuple[list[int], list[int]]:
+def split_images(can_judge: Sequence[bool]) -> tuple[list[int], list[int]]:
     """Return the numbers of the images to calibrate with and of those to judge with.
 
-    Every fourth is kept for judging. Of fewer than four all serve both.
+    Of those that can judge every fourth is kept for it. Fewer than four serve both.
+
+    Parameters
+    ----------
+    can_judge : sequence of bool
+        Of each image, whether anything can be asked about it.
     """
-    numbers = list(range(count))
-    if count < _ONE_IN:
-        return numbers, numbers
-    judging = numbers[_ONE_IN - 1 :: _ONE_IN]
+    numbers = list(range(len(can_judge)))
+    useful = [number for number in numbers if can_judge[number]]
+    if len(useful) < _ONE_IN:
+        return numbers, useful
+    judging = useful[_ONE_IN - 1 :: _ONE_IN]
     return [number for number in numbers if number not in judging], judging
+
+
+def _which_can_judge(request: Request, folder: Path) -> list[bool]:
+    """Return of each image whether there are objects to ask for; a grid always asks."""
+    if not request.has_labels:
+        return [True] * request.images
+    return [has_objects(labels) for labels in read_labels(folder, range(request.images))]
 
 
 def _copy_the_rest(source: Path, folder: Path) -> None:
