@@ -405,6 +405,20 @@ def test_added_axes_are_read_in_parts(stack, tmp_path):
         np.testing.assert_array_equal(data[index], stack.reshape(data.shape)[index])
 
 
+def test_other_channels_are_noted(simple, tmp_path):
+    assert [image.name for image in simple.images] == ["channel 0"]
+    changed = tuple(
+        each.model_copy(update={"channels": channels})
+        for each, channels in zip(simple.records, [("channel 0",), ("dapi", "actin")], strict=True)
+    )
+    simple.save(tmp_path / "session.json", objects=changed)
+    _, job = run(tmp_path, [tmp_path / "image.tif"])
+    assert job.notes == (
+        "One object was made of the channels dapi, actin, but the session sees channel 0: masks "
+        "may differ.",
+    )
+
+
 def test_another_model_is_noted(simple, tmp_path):
     image = [tmp_path / "image.tif"]
     changed = tuple(

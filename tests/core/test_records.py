@@ -65,6 +65,7 @@ def random_object(rng):
         prompts=PromptsRecord.of(random_prompts(rng)),
         region=Region(3, 4, 512, 512, 2) if rng.integers(2) else None,
         view=random_view(rng) if rng.integers(2) else None,
+        channels=("dapi", "actin ü") if rng.integers(2) else (),
         options=MaskOptions(float(rng.uniform(-8, 8)), fill_holes=int(rng.integers(99))),
         model=ModelRecord(name="tiny é", key="ab-CPU-bf16") if rng.integers(2) else None,
         class_name="noyau \U0001f52c",

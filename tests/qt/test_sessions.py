@@ -253,6 +253,31 @@ def test_channels_of_a_session_are_taken_over_unless_one_was_removed_meanwhile(
     assert len(window.viewer.layers) == n_layers - 1
 
 
+def test_a_session_says_if_objects_were_committed_with_other_channels(
+    open_window: Any, discs: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "discs.json"
+    window = open_window(discs, load_engine=Sam2Engine)
+    cells, other = window.viewer.layers["cells"], window.viewer.add_image(discs, name="other")
+    window.annotator.set_image(cells)
+    panel = window.widget.prompts_tab.image_panel
+    panel.reset_choices()
+    panel.kind_combo.value = "layers"
+    panel.layer_combos[0].value = other
+    window.show_plane(0)
+    window.settle()
+    window.click(0, 30, 40)
+    window.settle()
+    window.do("commit")
+    window.settle()
+    panel.kind_combo.value = "one layer"
+    window.settle()
+    save(window, path)
+    window.widget.files.open(path)
+    window.wait(lambda: window.status.startswith("The session is open."), timeout=60_000)
+    assert "One object was made of the channels other, but" in window.status
+
+
 def test_one_layer_that_is_seen_instead_of_the_image_is_so_again(
     open_window: Any, tmp_path: Path
 ) -> None:

@@ -230,6 +230,7 @@ class ObjectList:
                 options=answer.options,
                 model=model,
                 view=self._annotator.view.view,
+                channels=tuple(layer.name for layer in self._annotator.view.layers),
                 iou_prediction=answer.iou_prediction,
                 committed=True,
                 commit_mode=done.commit.mode,

@@ -194,6 +194,8 @@ class ObjectRecord(Record):
     view : ChannelView, optional
         Channels and intensities that the network saw. Both are the session's where they are None;
         committed objects should bring theirs, because a session's may change.
+    channels : tuple of str, optional
+        Names of the images that the network saw; the session's where there are none.
     class_name : str, optional
         What the user calls it.
     iou_prediction : float, optional
@@ -212,6 +214,7 @@ class ObjectRecord(Record):
     options: MaskOptions = MaskOptions()
     model: ModelRecord | None = None
     view: ChannelView | None = None
+    channels: tuple[Text, ...] = ()
     class_name: Text = ""
     iou_prediction: float | None = None
     committed: bool = False

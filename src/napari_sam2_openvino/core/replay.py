@@ -20,7 +20,12 @@ from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.records import ModelRecord, ObjectRecord
 from napari_sam2_openvino.core.regions import Region, choose_region, grow
-from napari_sam2_openvino.core.replay_plan import check_fit, decodable, in_order
+from napari_sam2_openvino.core.replay_plan import (
+    check_fit,
+    decodable,
+    in_order,
+    other_channels,
+)
 from napari_sam2_openvino.core.session_file import SessionFile
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -120,7 +125,7 @@ class Replay:
         self._stretches = StretchCache()
         self.objects: list[ReplayedObject] = []
         """What was committed so far."""
-        self.differences: list[str] = []
+        self.differences = other_channels(session, self._records)
         """Sentences about masks that may not be the window's."""
         self._left_out: list[str] = []
         n_drafts = sum(not record.committed for record in decodable(session.objects))

@@ -1,5 +1,6 @@
 """Which objects of a session are made again, in which order, and whether images fit them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from napari_sam2_openvino.core.errors import InputError, times
@@ -56,6 +57,18 @@ def check_fit(
             )
         for record in records:
             _check_place(record, image)
+
+
+def other_channels(session: SessionFile, records: Sequence[ObjectRecord]) -> list[str]:
+    """Return a sentence for each choice of images, not the session's, that objects were made of."""
+    seen = tuple(image.name for image in session.images)
+    counts = Counter(record.channels for record in records)
+    return [
+        f"{'One object was' if count == 1 else f'{count} objects were'} made of the channels "
+        f"{', '.join(channels)}, but the session sees {', '.join(seen)}: masks may differ."
+        for channels, count in counts.items()
+        if channels not in ((), seen)
+    ]
 
 
 def _check_place(record: ObjectRecord, image: ImageArrays) -> None:
