@@ -50,7 +50,7 @@ def test_buttons_tooltips_and_status_name_the_keys_that_count(
     assert "F8 commits" in window.status
     window.annotator.set_live(False)
     window.click(6, 6)
-    window.wait(lambda: window.status.startswith("Not live: F8 shows the mask"))
+    window.wait(lambda: window.status.startswith("Not live: F8 makes the mask"))
 
 
 def test_a_verb_without_a_key_is_named_by_its_button(change_keys: Any, open_window: Any) -> None:
