@@ -20,8 +20,8 @@ from bootstrap import (
 )
 
 # What a file sets up once is set up in one process, and files start in the order that
-# tests/conftest.py gives them. One process more than two cores have, since windows wait.
-PROCESSES = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+# tests/conftest.py gives them.
+PROCESSES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 SITE = "scripts/docs/mkdocs.yml"
 
 
