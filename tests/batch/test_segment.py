@@ -179,6 +179,9 @@ def test_a_plane_is_tried_first(stack, wanted, tmp_path):
     assert answer.stdout.startswith(f"z=3: {n_objects} objects in ")
     assert "5 planes take" in answer.stdout
     assert "2 planes take" in command(*arguments, "--planes", "z=:2").stdout
+    # Not each of its many steps is drawn where that is no terminal.
+    assert "Done" in answer.stderr
+    assert answer.stderr.count("\r") < 12
     np.testing.assert_array_equal(read(tmp_path / "try.tif")[0], wanted[3])
     report = json.loads(command(*arguments, "--json").stdout)
     assert report["n_objects"] == n_objects

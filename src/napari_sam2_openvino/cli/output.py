@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import sys
+import time
 from collections.abc import Generator
 from typing import Annotated
 
@@ -18,17 +19,22 @@ def show_progress(reports: Generator[Progress, None, None]) -> None:
     """Draw a job's progress on stderr; Ctrl-C ends the job before it ends the command."""
     from tqdm import tqdm
 
+    # In a file, such as a cluster's log, all that was drawn stays.
+    seconds = 0.1 if sys.stderr.isatty() else 10.0
     layout = "{desc} {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
     with (
         contextlib.closing(reports),
         tqdm(total=100, file=sys.stderr, bar_format=layout) as bar,
     ):
+        stage, drawn_at = "", -math.inf
         for progress in reports:
             bar.set_description_str(progress.stage, refresh=False)
             bar.set_postfix_str(progress.detail, refresh=False)
             if not math.isnan(progress.done):
                 bar.n = round(100 * progress.done, 1)
-            bar.refresh()
+            if progress.stage != stage or time.monotonic() - drawn_at >= seconds:
+                stage, drawn_at = progress.stage, time.monotonic()
+                bar.refresh()
 
 
 def print_json(value: object) -> None:
