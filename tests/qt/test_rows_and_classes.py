@@ -28,6 +28,13 @@ def classes(window: Any) -> dict[int, str]:
     return {each.obj_id: each.class_name for each in window.widget.objects.rows()}
 
 
+def draw_a_cell(window: Any, *coords: float) -> None:
+    """Draw the first object, of class "cell"."""
+    window.click(*coords)
+    window.settle()
+    window.widget.objects.set_class([1], "cell")
+
+
 def test_a_correction_that_is_refused_stays_in_hand(
     open_window: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,9 +74,7 @@ def test_the_class_of_a_draft_is_in_its_session(open_window: Any, tmp_path: Path
 
 def test_an_object_that_is_taken_back_from_the_target_keeps_its_class(open_window: Any) -> None:
     window = open_window(STACK[0])
-    window.click(30, 40)
-    window.settle()
-    window.widget.objects.set_class([1], "cell")
+    draw_a_cell(window, 30, 40)
     window.do("commit")
     window.settle()
     window.widget.objects.set_class([1], "nucleus")
@@ -88,9 +93,7 @@ def test_an_object_that_is_taken_back_from_the_target_keeps_its_class(open_windo
 def test_a_class_that_was_changed_since_is_not_overwritten_by_a_commit(open_window: Any) -> None:
     window = open_window(STACK)
     window.show_plane(1)
-    window.click(1, 30, 40)
-    window.settle()
-    window.widget.objects.set_class([1], "cell")
+    draw_a_cell(window, 1, 30, 40)
     window.do("commit")
     window.settle()
     edit(window, 1)
@@ -102,9 +105,7 @@ def test_a_class_that_was_changed_since_is_not_overwritten_by_a_commit(open_wind
 
 def test_what_is_drawn_after_an_object_was_cleared_is_not_of_its_class(open_window: Any) -> None:
     window = open_window(STACK[0])
-    window.click(30, 20)
-    window.settle()
-    window.widget.objects.set_class([1], "cell")
+    draw_a_cell(window, 30, 20)
     window.do("clear")
     window.settle()
     window.click(30, 60)
@@ -118,9 +119,7 @@ def test_what_is_drawn_after_an_object_was_cleared_is_not_of_its_class(open_wind
 
 def test_an_object_of_another_target_is_not_of_the_class_of_its_number(open_window: Any) -> None:
     window = open_window(STACK[0])
-    window.click(30, 20)
-    window.settle()
-    window.widget.objects.set_class([1], "cell")
+    draw_a_cell(window, 30, 20)
     window.do("commit")
     window.settle()
     labels = np.zeros(STACK[0].shape, np.uint16)

@@ -30,16 +30,21 @@ def save(window: Any, path: Path) -> None:
     window.wait(lambda: window.status == f"The session is saved in {path}.")
 
 
-def save_one_object(open_window: Any, image: Any, path: Path) -> Any:
-    """Return a window with an object that was committed and saved."""
-    window = open_window(image, load_engine=Sam2Engine)
-    window.show_plane(0)
-    window.settle()
+def commit_and_save(window: Any, path: Path) -> None:
+    """Commit an object of the first plane, and save the session."""
     window.click(0, 30, 40)
     window.settle()
     window.do("commit")
     window.settle()
     save(window, path)
+
+
+def save_one_object(open_window: Any, image: Any, path: Path) -> Any:
+    """Return a window with an object that was committed and saved."""
+    window = open_window(image, load_engine=Sam2Engine)
+    window.show_plane(0)
+    window.settle()
+    commit_and_save(window, path)
     return window
 
 
@@ -233,11 +238,7 @@ def test_channels_of_a_session_are_taken_over_unless_one_was_removed_meanwhile(
     panel.layer_combos[1].value = cells
     window.show_plane(0)
     window.settle()
-    window.click(0, 30, 40)
-    window.settle()
-    window.do("commit")
-    window.settle()
-    save(window, path)
+    commit_and_save(window, path)
     panel.kind_combo.value = "one layer"
     window.settle()
     assert view.layers == (cells,)

@@ -7,7 +7,7 @@ import numpy as np
 from napari.viewer import Viewer
 
 from napari_sam2_openvino._layers import coordinates
-from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.marks import Mark, ObjectPrompts, is_inside
 from napari_sam2_openvino.core.types import PlaneIndex
 
 # napari tells of each pixel that the pointer passes.
@@ -45,8 +45,7 @@ class Hover:
         if not self.is_on or self._position is None:
             return None
         x, y = coordinates.to_xy(self._in_image(image), plane)[0].tolist()
-        height, width = coordinates.plane_hw(image, plane)
-        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+        if not is_inside((x, y), coordinates.plane_hw(image, plane)):
             return None
         place = (round(x / _COARSE) * _COARSE, round(y / _COARSE) * _COARSE)
         return ObjectPrompts((Mark("point", (place,)),))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from napari_sam2_openvino._files.images import check_labels_path
 from napari_sam2_openvino._files.labels_store import sync
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.paths import temporary_beside
@@ -192,13 +193,41 @@ def journal_folder(output: Path) -> Path:
     return output.with_name(name)
 
 
-def check_finished(record: Path, identity: JobIdentity, output: Path) -> dict[str, Any]:
-    """Return what is noted of labels that are finished, if they are what a job would make.
+def record_file(output: Path) -> Path:
+    """Return the file beside labels that says in the end how they were made."""
+    return output.with_name(f"{output.name}.json")
+
+
+def check_output(output: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise InputError if a job cannot write labels there, as where one was begun already."""
+    if resume or overwrite:
+        check_labels_path(output, overwrite=True)
+        return
+    if Journal(journal_folder(output)).exists:
+        raise InputError(f"{output} was begun already: resume or overwrite it.")
+    check_labels_path(output)
+
+
+def remove_output(output: Path) -> None:
+    """Remove labels, and all that their job has left beside them.
+
+    Raises
+    ------
+    OSError
+        If something cannot be removed.
+    """
+    for path in (journal_folder(output), output):
+        if path.is_dir():
+            shutil.rmtree(path)
+    for path in (output, record_file(output)):
+        path.unlink(missing_ok=True)
+
+
+def check_finished(identity: JobIdentity, output: Path) -> None:
+    """Accept labels that are finished if they are what a job would make.
 
     Parameters
     ----------
-    record : Path
-        The .json file that was written in the end.
     identity : JobIdentity
         Of the job.
     output : Path
@@ -210,7 +239,7 @@ def check_finished(record: Path, identity: JobIdentity, output: Path) -> dict[st
         If they were made by something else.
     """
     try:
-        content: dict[str, Any] = json.loads(record.read_bytes())
+        content = json.loads(record_file(output).read_bytes())
         made = JobIdentity(**content["made_from"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -222,7 +251,6 @@ def check_finished(record: Path, identity: JobIdentity, output: Path) -> dict[st
             f"{output} was made with other settings, {'; '.join(differences)}: choose another "
             "name, or overwrite it."
         )
-    return content
 
 
 def check_what_is_there(*, resume: bool, overwrite: bool) -> None:

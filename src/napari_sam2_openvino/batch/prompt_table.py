@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.batch.axes import Axes
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.marks import Mark, ObjectPrompts
+from napari_sam2_openvino.core.marks import Mark, ObjectPrompts, check_inside
 from napari_sam2_openvino.core.prompt_columns import (
     AXIS_PREFIXES,
     plane_columns,
@@ -225,7 +225,6 @@ def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
 
 
 def _check_place(mark: Mark, number: int, place: NDArray[np.float64], axes: Axes) -> None:
-    height, width = axes.plane_hw
     for value, letter, length in zip(place, axes.labels_letters, axes.labels_shape, strict=False):
         if not np.isnan(value) and not 0 <= value < length:
             raise InputError(
@@ -233,8 +232,4 @@ def _check_place(mark: Mark, number: int, place: NDArray[np.float64], axes: Axes
                 f"{letter.lower()}, which has 0 to {length - 1}: planes are counted from 0."
             )
     x, y = np.mean(mark.vertices, axis=0)
-    if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-        raise InputError(
-            f"Row {number} of the table of prompts is at x {x:.0f}, y {y:.0f}, outside planes of "
-            f"{width} x {height} pixels: coordinates must be in pixels."
-        )
+    check_inside(f"Row {number} of the table of prompts is", (x, y), axes.plane_hw)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2_openvino._files.images import check_labels_path
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.frame_files import FrameFiles
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
@@ -19,8 +17,11 @@ from napari_sam2_openvino.batch.journal import (
     Journal,
     PlaneRecord,
     check_finished,
+    check_output,
     check_what_is_there,
     journal_folder,
+    record_file,
+    remove_output,
     write_whole,
 )
 from napari_sam2_openvino.batch.output_lock import OutputLock
@@ -125,7 +126,7 @@ class PropagationJob:
         )
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
-        self._record = output.with_name(f"{output.name}.json")
+        self._record = record_file(output)
         self._is_final = False
         self._cancelled = False
         if sum(length > 1 for length in self._image.axes.labels_shape[:-2]) > 1:
@@ -184,22 +185,17 @@ class PropagationJob:
         if output.suffix.lower() != _SUFFIX:
             raise InputError(f"A propagation writes {_SUFFIX}, but the name is {output.name!r}.")
         self._image.check_output(output)
-        if settings.overwrite or settings.resume:
-            check_labels_path(output, overwrite=True)
-            return
-        if self._journal.exists:
-            raise InputError(f"{output} was begun already: resume or overwrite it.")
-        check_labels_path(output)
+        check_output(output, resume=settings.resume, overwrite=settings.overwrite)
 
     def _begin(self) -> None:
         """Go on with what is there, or make what planes are written to."""
         self._made_from = self._identity()
         if self._settings.overwrite:
-            self._clear()
+            remove_output(self._output)
         if self._journal.exists:
             self._journal.check(self._made_from, self._output)
         elif self._output.exists():
-            check_finished(self._record, self._made_from, self._output)
+            check_finished(self._made_from, self._output)
             self._is_final = True
             return
         else:
@@ -219,12 +215,6 @@ class PropagationJob:
                 scale=image.scale,
                 units=image.units,
             )
-
-    def _clear(self) -> None:
-        for path in (self._folder, self._output):
-            if path.exists():
-                shutil.rmtree(path)
-        self._record.unlink(missing_ok=True)
 
     def _identity(self) -> JobIdentity:
         prompts = hashlib.blake2b(self._prompts.model_dump_json().encode(), digest_size=16)

@@ -1,7 +1,6 @@
 """One stack on its way: where its labels go, which planes are missing, what makes them final."""
 
 import json
-import shutil
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +15,11 @@ from napari_sam2_openvino.batch.journal import (
     JobIdentity,
     Journal,
     check_finished,
+    check_output,
     check_what_is_there,
     journal_folder,
+    record_file,
+    remove_output,
     write_whole,
 )
 from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
@@ -87,7 +89,7 @@ class Stack:
         self.output = output
         self._settings = settings
         self._recipe = settings.recipe.for_image(image)
-        self._record = output.with_name(f"{output.name}.json")
+        self._record = record_file(output)
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
         self._links = settings.parameters.linking
@@ -109,12 +111,12 @@ class Stack:
         self._lock = OutputLock(output)
         try:
             self._lock.acquire()
-        except OSError as error:
-            raise self._cannot_write(error) from error
-        try:
             if settings.overwrite:
-                self._clear()
+                remove_output(output)
             self._begin()
+        except OSError as error:
+            self.close()
+            raise self._cannot_write(error) from error
         except BaseException:
             self.close()
             raise
@@ -135,22 +137,7 @@ class Stack:
         if output.suffix.lower() not in LABELS_SUFFIXES:
             check_labels_path(output)
         self.image.check_output(output)
-        if settings.resume or settings.overwrite:
-            check_labels_path(output, overwrite=True)
-            return
-        if self._journal.exists:
-            raise InputError(f"{output} was begun already: resume or overwrite it.")
-        check_labels_path(output)
-
-    def _clear(self) -> None:
-        try:
-            for path in (self._folder, self.output):
-                if path.is_dir():
-                    shutil.rmtree(path)
-            for path in (self.output, self._record):
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        check_output(output, resume=settings.resume, overwrite=settings.overwrite)
 
     def _identity(self) -> JobIdentity:
         parameters = self._settings.parameters
@@ -174,18 +161,15 @@ class Stack:
                 # A plane that comes between changes what is linked with what.
                 self._journal.forget_links()
         elif self.output.exists():
-            check_finished(self._record, self.identity, self.output)
+            check_finished(self.identity, self.output)
             self._is_final = True
             return
-        try:
-            if not self._journal.exists:
-                self._journal.begin(self.identity)
-            for path in self._stores():
-                if not path.exists():
-                    self._check_nothing_lost(path)
-                    self._make_store(path)
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        if not self._journal.exists:
+            self._journal.begin(self.identity)
+        for path in self._stores():
+            if not path.exists():
+                self._check_nothing_lost(path)
+                self._make_store(path)
 
     def _check_nothing_lost(self, path: Path) -> None:
         if any(self._journal.has_plane(number) for number in self.numbers):

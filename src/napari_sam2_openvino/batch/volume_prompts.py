@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from napari_sam2_openvino._files.images import open_image
 from napari_sam2_openvino._files.labels_store import MOST_LABELS
 from napari_sam2_openvino.core.errors import InputError, times
-from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.marks import MaskCut, check_inside
 from napari_sam2_openvino.core.records import MaskRecord, Record, first_problem
 from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 from napari_sam2_openvino.core.video_state import VideoState
@@ -63,12 +63,8 @@ class VolumePrompt(Record):
         if self.box is not None:
             x0, y0, x1, y1 = self.box
             places.append(((x0 + x1) / 2, (y0 + y1) / 2))
-        for x, y in places:
-            if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
-                raise InputError(
-                    f"{place} at x {x:.0f}, y {y:.0f}, outside planes of {width} x {height} pixels:"
-                    " coordinates must be in pixels."
-                )
+        for xy in places:
+            check_inside(place, xy, image_hw)
         if (cut := self.mask) is not None:
             inside = cut.row >= 0 and cut.column >= 0
             if not (inside and cut.row + cut.height <= height and cut.column + cut.width <= width):

@@ -131,3 +131,19 @@ class ObjectPrompts:
             return None
         low, high = np.min(corners, axis=0), np.max(corners, axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def is_inside(xy: tuple[float, float], hw: tuple[int, int]) -> bool:
+    """Whether a place is on a plane of H by W pixels, which reach half a pixel beyond a centre."""
+    (x, y), (height, width) = xy, hw
+    return -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+
+
+def check_inside(subject: str, xy: tuple[float, float], hw: tuple[int, int]) -> None:
+    """Raise InputError, which begins with its subject and verb, if a place is on no pixel."""
+    if not is_inside(xy, hw):
+        (x, y), (height, width) = xy, hw
+        raise InputError(
+            f"{subject} at x {x:.0f}, y {y:.0f}, outside planes of {width} x {height} pixels: "
+            "coordinates must be in pixels."
+        )

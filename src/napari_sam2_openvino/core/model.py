@@ -66,6 +66,8 @@ class Sam2Model:
     ) -> None:
         self.folder = folder
         self.info: ModelInfo = read_model_info(folder)
+        self.name = name_of(folder, self.info)
+        """Name of the model."""
         self.device = device
         self.content = content_hash(folder)
         """What tells it from another model, also from one that takes its folder later."""
@@ -88,11 +90,6 @@ class Sam2Model:
 
     def __repr__(self) -> str:
         return f"Sam2Model({self.name!r}, device={self.device!r}, precision={self.precision!r})"
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return name_of(self.folder, self.info)
 
     @property
     def image_size(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts
+from napari_sam2_openvino.core.marks import Mark, MaskCut, ObjectPrompts, is_inside
 from napari_sam2_openvino.core.object_masks import MASK_PROMPT_LOGIT, mask_logits
 from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import BACKGROUND, FOREGROUND, Prompts
@@ -79,7 +79,7 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
     stages: list[Prompts] = []
     for n_clicks in range(n_first, max(n_first, len(clicks)) + 1):
         points = scribbled + [(click.vertices[0], click.is_positive) for click in clicks[:n_clicks]]
-        inside = [point for point in points if point[1] or _is_inside(point[0], region)]
+        inside = [point for point in points if point[1] or is_inside(point[0], region.hw)]
         stages.append(
             Prompts(
                 point_coords=np.array([place for place, _ in inside], np.float32),
@@ -96,12 +96,6 @@ def build_stages(prompts: ObjectPrompts, region: Region, image_size: int) -> tup
 def _relative(mark: Mark, region: Region) -> Mark:
     vertices = tuple((x - region.column, y - region.row) for x, y in mark.vertices)
     return Mark(mark.kind, vertices, mark.is_positive)
-
-
-def _is_inside(place: tuple[float, float], region: Region) -> bool:
-    # A pixel reaches half a pixel beyond its centre.
-    (x, y), (height, width) = place, region.hw
-    return -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
 
 
 def _clicks_of_first_stage(prompts: ObjectPrompts) -> int:
