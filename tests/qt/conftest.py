@@ -94,6 +94,9 @@ def open_widget(qtbot: Any) -> Iterator[Callable[[Window], Window]]:
 
     yield open_it
     for each in windows:
+        # Qt may have destroyed the widget already.
+        with suppress(RuntimeError):
+            each.widget.close()
         each.annotator.close()
 
 

@@ -203,9 +203,10 @@ class Annotator:
 
     def set_live(self, is_live: bool) -> None:
         """Let masks follow each edit, or wait until they are asked for."""
-        self.is_live = is_live
-        self.preview_changed.emit()
-        self.sync()
+        if not self._closed:
+            self.is_live = is_live
+            self.preview_changed.emit()
+            self.sync()
 
     def set_hover(self, is_on: bool) -> None:
         """Show what a click at the pointer would give, or not."""

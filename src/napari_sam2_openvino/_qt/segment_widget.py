@@ -261,8 +261,9 @@ def _release(
     forget: Callable[[], None],
 ) -> None:
     """Let go of everything but widgets, which may be gone."""
+    # Also where the annotator is closed already: settings outlive every window.
+    forget()
     if not annotator.is_closed:
-        forget()
         files.close()
         finder.close()
         carrier.close()
