@@ -1,5 +1,6 @@
 """A viewer with the widget in its dock, and a model that draws discs."""
 
+import gc
 import os
 import sys
 import time
@@ -25,6 +26,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.path.parent == Path(__file__).parent:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugins_are_looked_for_once() -> Iterator[None]:
+    """Read manifests for the first viewer alone: napari's fixture has each viewer do so."""
+    from npe2 import PluginManager
+
+    discover, found = PluginManager.discover, set()
+
+    def discover_once(manager: PluginManager, *args: Any, **options: Any) -> int:
+        if manager in found:
+            return 0
+        found.add(manager)
+        return discover(manager, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManager, "discover", discover_once)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_stays_is_left_out_of_collections() -> Iterator[None]:
+    """Freeze what a file's windows left imported and cached: napari collects at each removal."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
