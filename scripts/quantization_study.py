@@ -26,7 +26,7 @@ from typing import Any
 from napari_sam2_openvino.comparison.compare import compare_folders
 from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
 from napari_sam2_openvino.conversion.recipes import PRESETS, Recipe
-from napari_sam2_openvino.core.model import content_hash
+from napari_sam2_openvino.core.model_content import content_hash
 from napari_sam2_openvino.core.model_folder import (
     PARAMETERS_FILE,
     read_model_info,

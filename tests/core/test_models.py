@@ -17,7 +17,7 @@ from napari_sam2_openvino.core.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
-from napari_sam2_openvino.core.model import content_hash
+from napari_sam2_openvino.core.model_content import content_hash
 from napari_sam2_openvino.core.model_folder import (
     INFO_FILE,
     PARAMETERS_FILE,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.batch.images import StackImage
-from napari_sam2_openvino.core.model import Sam2Model, content_hash
+from napari_sam2_openvino.core.model import Sam2Model
+from napari_sam2_openvino.core.model_content import content_hash
 from napari_sam2_openvino.core.models import find_model_folder, load_model
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.progress import Progress

@@ -13,7 +13,7 @@ from napari_sam2_openvino.conversion.needs import check_memory
 from napari_sam2_openvino.conversion.quantize_pipeline import Request
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, InputError
-from napari_sam2_openvino.core.model import name_of
+from napari_sam2_openvino.core.model_content import name_of
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.models import find_model_folder
 from napari_sam2_openvino.core.progress import Progress

@@ -21,7 +21,7 @@ from napari_sam2_openvino.conversion.image_files import (
 from napari_sam2_openvino.conversion.quantize_graphs import write_quantized_graphs
 from napari_sam2_openvino.conversion.recipes import PRESETS
 from napari_sam2_openvino.core.errors import ConversionError, MissingExtraError
-from napari_sam2_openvino.core.model import content_hash, name_of
+from napari_sam2_openvino.core.model_content import content_hash, name_of
 from napari_sam2_openvino.core.model_folder import (
     MEMORY_ATTENTION_FILE,
     MEMORY_ENCODER_FILE,

@@ -242,7 +242,7 @@ def _describe_if_there(folder: Path) -> ModelListing | None:
 
 def _describe(folder: Path) -> ModelListing:
     """Describe a local model."""
-    from napari_sam2_openvino.core.model import content_hash
+    from napari_sam2_openvino.core.model_content import content_hash
     from napari_sam2_openvino.core.tunings import read_tuning
 
     try:

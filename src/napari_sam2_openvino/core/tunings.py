@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from napari_sam2_openvino.core.devices import list_devices, openvino_version
-from napari_sam2_openvino.core.model import content_hash
+from napari_sam2_openvino.core.model_content import content_hash
 from napari_sam2_openvino.core.model_folder import read_model_info
 from napari_sam2_openvino.core.paths import cache_dir, remove, temporary_beside
 
