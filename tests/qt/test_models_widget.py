@@ -176,6 +176,35 @@ def test_buttons_are_for_what_can_be_done(open_dock: Any) -> None:
     assert "Get the file from https://" in buttons["download"].toolTip()
 
 
+def test_a_model_named_like_one_of_the_catalogue_stands_beside_it(
+    open_dock: Any, monkeypatch: Any
+) -> None:
+    name = "sam2.1_hiera_tiny"
+    add_model(name)
+    save_preferences(default_model=name)
+    dock = open_dock()
+    widget = dock.widget
+    own, published = (row for row, each in enumerate(dock.names) if each == name)
+    widget.table.selectRow(own)
+    widget.convert()
+    assert widget.convert_dialog.name_edit.text() == ""
+    assert not widget.buttons.by_name["download"].isEnabled()
+    widget.table.selectRow(published)
+    widget.convert()
+    assert widget.convert_dialog.name_edit.text() == name
+    assert widget.buttons.by_name["download"].isEnabled()
+    # It is chosen still after its checkpoint has come and gone.
+    checkpoints_dir().mkdir(exist_ok=True)
+    (checkpoints_dir() / f"{name}.pt").write_bytes(b"12345")
+    dock.wait(lambda: widget.listings.value[published].state == "downloaded")
+    assert widget.table.chosen == widget.listings.value[published]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    widget.buttons.by_name["remove"].click()
+    dock.wait(lambda: widget.listings.value[published].state == "in catalogue")
+    assert widget.table.chosen == widget.listings.value[published]
+    assert read_preferences().default_model == name
+
+
 @pytest.mark.slow
 def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     dock = open_dock(cells())
