@@ -594,3 +594,30 @@ def test_a_download_is_cancelled_and_the_next_one_is_whole(open_dock: Any, serve
     dock.wait(lambda: dock.can("remove", name))
     assert dock.widget.chosen.state == "downloaded"
     assert not dock.can("download", name)
+
+
+def test_a_cancel_after_the_download_says_that_the_checkpoint_is_kept(
+    open_dock: Any, server: Server
+) -> None:
+    name = "sam2.1_hiera_tiny"
+    server.held_after = len(CONTENT) // 2
+    dock = open_dock()
+    dock.press("convert", name)
+    dialog = dock.widget.convert_dialog
+
+    def said() -> str:
+        return str(dialog.progress.message_label.text())
+
+    dialog.convert_button.click()
+    dock.wait(lambda: " of 2 MB" in said())
+    dialog.cancel_button.click()
+    dock.wait(lambda: said() == "Cancelled: nothing was written.")
+    server.held_after = len(CONTENT)
+    dialog.progress.progressed.connect(
+        lambda progress: dialog.cancel() if progress.stage == "Downloaded" else None
+    )
+    dialog.convert_button.click()
+    kept = f"Cancelled: no model was written. The checkpoint of {name} is kept."
+    dock.wait(lambda: said() == kept)
+    assert [path.name for path in checkpoints_dir().iterdir()] == ["c.pt"]
+    assert left_behind() == []
