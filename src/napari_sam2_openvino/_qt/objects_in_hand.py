@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from napari_sam2_openvino._layers import drawing
 from napari_sam2_openvino._layers.marks_io import LeftOut, PlacedMark
 from napari_sam2_openvino._qt.prompt_layers import PromptLayers
 from napari_sam2_openvino._session.directions import Directions
@@ -65,6 +66,9 @@ class ObjectsInHand:
     def close(self) -> None:
         """Leave the prompts to the user, and what is known of them to whoever goes on."""
         known = _Known(self.objects, self.labels, self._directions, self.class_names)
+        if self.objects.refined:
+            # Such an object needs no prompts: there may be no layer of them.
+            drawing.leave_known(self.layers.image, known)
         self.layers.close(known)
 
     def planes(
