@@ -68,31 +68,32 @@ def test_many_objects_of_a_plane_come_in_groups():
 
 
 def test_features_are_found_by_label_with_and_without_an_index():
-    labelled = LabelledImage(tricky_plane(), features=FEATURES).with_features_by_label()
-    assert labelled.class_name(RING, {}) == "débris"
-    assert labelled.attributes(RING, {}) == {"comment": "", "checked": False}
-    assert labelled.attributes(77, {}) == {}
+    features = LabelledImage(tricky_plane(), features=FEATURES).features_by_label()
+    assert features.class_name(RING, {}) == "débris"
+    assert features.attributes(RING, {}) == {"comment": "", "checked": False}
+    assert features.attributes(77, {}) == {}
     rows = pd.DataFrame({"class_name": ["none", "one", "two"]}, index=[5, 5, 5])
-    labelled = LabelledImage(tricky_plane(), features=rows).with_features_by_label()
-    assert [labelled.class_name(number, {}) for number in range(4)] == ["none", "one", "two", ""]
+    features = LabelledImage(tricky_plane(), features=rows).features_by_label()
+    assert [features.class_name(number, {}) for number in range(4)] == ["none", "one", "two", ""]
 
 
 def test_of_two_rows_of_an_object_none_is_taken():
     rows = pd.DataFrame({"index": [3, "x", 3], "class_name": ["old", "lost", "new"]})
     with pytest.raises(InputError, match="label 3 has several"):
-        LabelledImage(tricky_plane(), features=rows).with_features_by_label()
+        LabelledImage(tricky_plane(), features=rows).features_by_label()
 
 
 def test_rows_of_time_points_are_told_apart():
     rows = pd.DataFrame({"index": [3, 3, 4], "t": [0, 1, 1], "area": 0, "size": [10, 20, 30]})
     labels = np.zeros((2, 5, 4, 4), int)
-    labelled = LabelledImage(labels, "TZYX", features=rows).with_features_by_label()
-    sizes = [labelled.attributes(3, labelled.indices((t, 4))) for t in range(2)]
+    labelled = LabelledImage(labels, "TZYX", features=rows)
+    features = labelled.features_by_label()
+    sizes = [features.attributes(3, labelled.indices((t, 4))) for t in range(2)]
     assert sizes == [{"size": 10}, {"size": 20}]
-    assert labelled.attributes(4, {"t": 0}) == {}
+    assert features.attributes(4, {"t": 0}) == {}
     # Without such an axis they are rows of one object.
     with pytest.raises(InputError, match="label 3 has several"):
-        LabelledImage(labels[0], "ZYX", features=rows).with_features_by_label()
+        LabelledImage(labels[0], "ZYX", features=rows).features_by_label()
 
 
 @pytest.mark.parametrize(

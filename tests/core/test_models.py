@@ -229,6 +229,27 @@ def test_only_models_of_the_catalogue_are_described_as_such(
     assert listing.description == (architecture if expected is None else expected.description)
 
 
+@pytest.mark.parametrize(
+    ("sha256", "expected"),
+    [("", ["converted", "in catalogue"]), (CATALOGUE[0].sha256, ["converted"])],
+)
+def test_a_model_of_the_users_own_hides_none_of_the_catalogue(
+    micro_folder, sam2_home, sha256, expected
+):
+    entry = CATALOGUE[0]
+    folder = shutil.copytree(micro_folder, models_dir() / entry.name)
+    assert folder.is_relative_to(sam2_home)
+    info = read_model_info(folder)
+    source = replace(info.source, sha256=sha256 or info.source.sha256)
+    write_model_info(folder, replace(info, source=source))
+    listings = [each for each in list_models() if each.name == entry.name]
+    assert [each.state for each in listings] == expected
+    assert len({each.description for each in listings}) == len(expected)
+    # What cannot be read has only its name left.
+    (folder / INFO_FILE).write_text("{}")
+    assert [each.state for each in list_models() if each.name == entry.name] == ["damaged"]
+
+
 def test_a_truncated_graph_is_refused(copied_folder):
     xml = copied_folder / "image_encoder.xml"
     xml.write_bytes(xml.read_bytes()[:1000])

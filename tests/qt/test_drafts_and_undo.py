@@ -259,6 +259,21 @@ def test_a_correction_is_one_still_in_a_window_that_is_opened_again(
     assert not {1, 2, 9} & again.annotator.drawn.keys()
 
 
+def test_what_is_refined_without_any_prompts_is_there_in_a_window_that_is_opened_again(
+    stack: Any, open_widget: Any
+) -> None:
+    cells = np.zeros_like(stack.annotator.image.data, np.uint8)
+    cells[1, 2:20, 2:20] = 9
+    stack.annotator.set_target(stack.viewer.add_labels(cells))
+    edit(stack, 9)
+    assert (stack.layers.points, stack.layers.shapes) == (None, None)
+    again = reopen(stack, open_widget)
+    assert list(again.annotator.drawn) == [9]
+    assert again.answer.area == 18 * 18
+    # It was taken over, and is not left on the image.
+    assert not again.annotator.image.metadata
+
+
 def test_no_object_is_shown_as_the_current_one_that_gets_no_prompts(stack: Any) -> None:
     draw(stack, 1, 20, 20)
     stack.show_plane(4)

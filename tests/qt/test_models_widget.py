@@ -176,6 +176,35 @@ def test_buttons_are_for_what_can_be_done(open_dock: Any) -> None:
     assert "Get the file from https://" in buttons["download"].toolTip()
 
 
+def test_a_model_named_like_one_of_the_catalogue_stands_beside_it(
+    open_dock: Any, monkeypatch: Any
+) -> None:
+    name = "sam2.1_hiera_tiny"
+    add_model(name)
+    save_preferences(default_model=name)
+    dock = open_dock()
+    widget = dock.widget
+    own, published = (row for row, each in enumerate(dock.names) if each == name)
+    widget.table.selectRow(own)
+    widget.convert()
+    assert widget.convert_dialog.name_edit.text() == ""
+    assert not widget.buttons.by_name["download"].isEnabled()
+    widget.table.selectRow(published)
+    widget.convert()
+    assert widget.convert_dialog.name_edit.text() == name
+    assert widget.buttons.by_name["download"].isEnabled()
+    # It is chosen still after its checkpoint has come and gone.
+    checkpoints_dir().mkdir(exist_ok=True)
+    (checkpoints_dir() / f"{name}.pt").write_bytes(b"12345")
+    dock.wait(lambda: widget.listings.value[published].state == "downloaded")
+    assert widget.table.chosen == widget.listings.value[published]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    widget.buttons.by_name["remove"].click()
+    dock.wait(lambda: widget.listings.value[published].state == "in catalogue")
+    assert widget.table.chosen == widget.listings.value[published]
+    assert read_preferences().default_model == name
+
+
 @pytest.mark.slow
 def test_quantize_then_look_at_the_report_then_accept(open_dock: Any) -> None:
     dock = open_dock(cells())
@@ -565,3 +594,30 @@ def test_a_download_is_cancelled_and_the_next_one_is_whole(open_dock: Any, serve
     dock.wait(lambda: dock.can("remove", name))
     assert dock.widget.chosen.state == "downloaded"
     assert not dock.can("download", name)
+
+
+def test_a_cancel_after_the_download_says_that_the_checkpoint_is_kept(
+    open_dock: Any, server: Server
+) -> None:
+    name = "sam2.1_hiera_tiny"
+    server.held_after = len(CONTENT) // 2
+    dock = open_dock()
+    dock.press("convert", name)
+    dialog = dock.widget.convert_dialog
+
+    def said() -> str:
+        return str(dialog.progress.message_label.text())
+
+    dialog.convert_button.click()
+    dock.wait(lambda: " of 2 MB" in said())
+    dialog.cancel_button.click()
+    dock.wait(lambda: said() == "Cancelled: nothing was written.")
+    server.held_after = len(CONTENT)
+    dialog.progress.progressed.connect(
+        lambda progress: dialog.cancel() if progress.stage == "Downloaded" else None
+    )
+    dialog.convert_button.click()
+    kept = f"Cancelled: no model was written. The checkpoint of {name} is kept."
+    dock.wait(lambda: said() == kept)
+    assert [path.name for path in checkpoints_dir().iterdir()] == ["c.pt"]
+    assert left_behind() == []

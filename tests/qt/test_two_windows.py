@@ -109,7 +109,9 @@ print("the end")
 """
 
 
-@pytest.mark.parametrize(("name", "n_saved"), [("SAM 2 Segment", 2), ("SAM 2 Batch", 0)])
+@pytest.mark.parametrize(
+    ("name", "n_saved"), [("SAM 2 Segment", 2), ("SAM 2 Batch", 0), ("SAM 2 Models", 0)]
+)
 def test_python_ends_with_docks_open_and_what_was_drawn_is_saved(
     name: str, n_saved: int, sam2_home: Path
 ) -> None:
@@ -125,3 +127,37 @@ def test_python_ends_with_docks_open_and_what_was_drawn_is_saved(
     assert done.returncode == 0, done.stderr
     assert sessions_dir().is_relative_to(sam2_home)
     assert len(list(sessions_dir().glob("*.json"))) == n_saved
+
+
+END = """
+import atexit
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+class Window(QMainWindow):
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.User:
+            print("told")
+        return False
+
+def tell():
+    print("tells")
+    app.sendEvent(app, QEvent(QEvent.Type.User))
+
+app = QApplication([])
+window = Window()
+app.installEventFilter(window)
+# What is registered first is called last.
+atexit.register(tell)
+import napari_sam2_openvino._qt.dock
+tell()
+"""
+
+
+def test_where_python_ends_no_window_is_told_how_another_is_destroyed() -> None:
+    # PyQt crashes where it is, now and then: it depends on how many objects there are.
+    done = subprocess.run(
+        [sys.executable, "-c", END], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["tells", "told", "tells"], done.stderr
+    assert done.returncode == 0, done.stderr

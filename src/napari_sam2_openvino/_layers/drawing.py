@@ -96,7 +96,7 @@ def set_in_use(layer: Layer, is_in_use: bool) -> None:
 
 
 def leave_known(layer: Layer, known: object) -> None:
-    """Leave what is known of the prompts of a layer to whoever goes on with it."""
+    """Leave what is known of the prompts of a layer, or on an image, to whoever goes on there."""
     layer.metadata[_KNOWN] = known
 
 

@@ -21,6 +21,7 @@ from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import CancellableJob
 from napari_sam2_openvino.core.catalogue import CatalogueEntry, downloads, find_entry
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.paths import checkpoints_dir
 from napari_sam2_openvino.core.progress import Progress
 
 MakeJob = Callable[[str, str, str | None, int | None], CancellableJob]
@@ -171,8 +172,14 @@ class ConvertDialog(QDialog):
         self.progress.say(f"{self._converted_name} is ready and in the list of models.")
         self.converted.emit(self._converted_name)
 
-    def _on_failure(self, _error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         self._show_running(False)
+        entry = find_entry(self.checkpoint_combo.currentText().strip())
+        is_there = entry is not None and (checkpoints_dir() / entry.file_name).is_file()
+        if isinstance(error, JobCancelledError) and entry is not None and is_there:
+            self.progress.say(
+                f"Cancelled: no model was written. The checkpoint of {entry.name} is kept."
+            )
 
     def _show_running(self, is_running: bool) -> None:
         self.cancel_button.setText("Cancel" if is_running else "Close")

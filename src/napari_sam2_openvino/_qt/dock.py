@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakSet
 
 from qtpy.QtCore import QCoreApplication, QEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 _open: "WeakSet[DockWidget]" = WeakSet()
 
@@ -21,6 +21,12 @@ def _destroy_all() -> None:
             dock.setParent(None)
             dock.deleteLater()
             QCoreApplication.sendPostedEvents(dock, QEvent.Type.DeferredDelete.value)
+    # PyQt then destroys napari's windows, one by one, in a walk over a table of all of its objects.
+    # What the one's destruction tells the event filter of the next becomes objects in that table,
+    # and where it has to grow the walk goes on in memory that was given back.
+    if (app := QCoreApplication.instance()) is not None:
+        for window in QApplication.topLevelWidgets():
+            app.removeEventFilter(window)
 
 
 class DockWidget(QWidget):

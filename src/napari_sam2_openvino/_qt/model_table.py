@@ -68,12 +68,14 @@ class ModelTable(QTableWidget):
                     )
                 self.setItem(row, column, item)
         self.blockSignals(False)
-        names = [each.name for each in listings]
-        wanted = [self._awaited, "" if chosen is None else chosen.name]
-        kept = [name for name in wanted if name in names]
-        self.selectRow(names.index(kept[0]) if kept else 0)
-        if self._awaited in names:
+        kept = [row for row, each in enumerate(listings) if each.name == self._awaited]
+        if kept:
             self._awaited = ""
+        elif chosen is not None:
+            rows = [row for row, each in enumerate(listings) if each.name == chosen.name]
+            # A model of the user's own may be named like one of the catalogue.
+            kept = sorted(rows, key=lambda row: listings[row].folder != chosen.folder)
+        self.selectRow(kept[0] if kept else 0)
 
 
 def describe_model(listing: ModelListing) -> str:

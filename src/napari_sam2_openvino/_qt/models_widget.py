@@ -137,7 +137,7 @@ class ModelsWidget(DockWidget):
             self.convert_dialog = ConvertDialog(self)
             self.convert_dialog.converted.connect(self._on_converted)
         chosen = self.chosen
-        entry = None if chosen is None else find_entry(chosen.name)
+        entry = find_entry(chosen.name) if chosen is not None and chosen.is_published else None
         if entry is not None and not self.convert_dialog.is_running:
             self.convert_dialog.suggest(entry)
         self.convert_dialog.show()
@@ -245,7 +245,7 @@ class ModelsWidget(DockWidget):
         )
         if answer == QMessageBox.StandardButton.Yes:
             job = partial(remove_files, place)
-            self._worker(job, partial(self._on_removed, chosen.name), self._on_problem)
+            self._worker(job, partial(self._on_removed, chosen), self._on_problem)
 
     def _on_decided(self, sentence: str, name: str) -> None:
         self.progress.say(sentence)
@@ -253,9 +253,10 @@ class ModelsWidget(DockWidget):
         self._show_page(None)
         self.listings.refresh()
 
-    def _on_removed(self, name: str, _nothing: None) -> None:
-        self.progress.say(f"{name} is removed.")
-        if read_preferences().default_model == name:
+    def _on_removed(self, removed: ModelListing, _nothing: None) -> None:
+        self.progress.say(f"{removed.name} is removed.")
+        is_model = removed.folder is not None
+        if is_model and read_preferences().default_model == removed.name:
             save_preferences(default_model=STARTER)
         self._show_page(None)
         self.listings.refresh()

@@ -42,8 +42,8 @@ class PromptLayers:
         self._on_edit = on_edit
         self._keys = keys
         self._current = (1, drawing.POSITIVE)
-        self.known: object = None
-        """What was left with layers that are gone on with."""
+        self.known = drawing.take_known(image)
+        """What was left with the image, or with layers that are gone on with."""
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.preview: Labels | None = None

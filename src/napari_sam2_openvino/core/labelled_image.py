@@ -1,7 +1,7 @@
 """Labels with all that is known about them, read plane by plane."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.marks import MaskCut
+from napari_sam2_openvino.core.object_features import ObjectFeatures
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.units import is_length, ratio, short_unit
 
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
 """How axes that have no names are read, by their number."""
-
-INDEX = "index"
-CLASS_NAME = "class_name"
-# What an object was made from, where, and what is measured again.
-_NOT_EXPORTED = (INDEX, CLASS_NAME, "prompts", "plane", "area")
-
-Attributes = Mapping[str, str | float | bool]
 
 # Objects between two reports: at least some in a second.
 _BATCH = 64
@@ -222,93 +216,19 @@ class LabelledImage:
                 done = (number + (batch + 1) / batches) / total
                 yield Progress(stage, done, detail), found[batch * _BATCH : (batch + 1) * _BATCH]
 
-    def indices(self, place: tuple[int, ...]) -> dict[str, int]:
-        """Return the index of a plane along each axis, by names such as "z"."""
-        return dict(zip(self.lead.lower(), place, strict=True))
-
-    def with_features_by_label(self) -> "LabelledImage":
-        """Return the same with the features indexed by what `class_name` and `attributes` look up.
-
-        That is the label, then the index along ``t`` and ``c`` where the table has such columns.
+    def features_by_label(self) -> ObjectFeatures:
+        """Return what the features say of each object.
 
         Raises
         ------
         InputError
             If two rows are about one object.
         """
-        table = self.features
-        if table is None or table.index.names[0] == INDEX:
-            return self
-        table = table.reset_index(drop=True)
-        if INDEX not in table:
-            return replace(self, features=table.rename_axis(INDEX))
-        import pandas as pd
+        return ObjectFeatures(self.features, self.lead)
 
-        axes = [axis for axis in "tc" if axis in self.lead.lower() and axis in table]
-        keys = [INDEX, *axes]
-        numbers = table[keys].apply(pd.to_numeric, errors="coerce").dropna().astype(np.int64)
-        twice = numbers.duplicated()
-        if twice.any():
-            raise InputError(
-                "Features must have one row for each object, or for each of its time points with "
-                f"its index in column t, but label {numbers[twice][INDEX].iloc[0]} has several: "
-                "leave one."
-            )
-        table = table.loc[numbers.index].assign(**{name: numbers[name] for name in keys})
-        return replace(self, features=table.set_index(keys))
-
-    def class_name(self, obj_id: int, indices: Mapping[str, int]) -> str:
-        """Return the class of an object, "" if it has none.
-
-        Parameters
-        ----------
-        obj_id : int
-        indices : mapping of str to int
-            Where it is, along "t" and "c" at least if there are such axes; see `indices`.
-        """
-        value = self._value(obj_id, indices, CLASS_NAME)
-        return value if isinstance(value, str) else ""
-
-    def class_names(self) -> list[str]:
-        """Return all classes that objects have, in alphabetical order."""
-        if self.features is None or CLASS_NAME not in self.features:
-            return []
-        values = self.features[CLASS_NAME]
-        return sorted({value for value in values if isinstance(value, str) and value})
-
-    def attributes(self, obj_id: int, indices: Mapping[str, int]) -> Attributes:
-        """Return what else the features say about an object: texts and finite numbers.
-
-        Parameters
-        ----------
-        obj_id, indices
-            See `class_name`.
-        """
-        if self.features is None:
-            return {}
-        values = {
-            str(column): self._value(obj_id, indices, column)
-            for column in self.features
-            if column not in _NOT_EXPORTED
-        }
-        return {name: value for name, value in values.items() if value is not None}
-
-    def _value(
-        self, obj_id: int, indices: Mapping[str, int], column: Any
-    ) -> str | float | bool | None:
-        table = self.features
-        if table is None or column not in table:
-            return None
-        axes = table.index.names[1:]
-        key = (obj_id, *(indices[axis] for axis in axes)) if axes else obj_id
-        if key not in table.index:
-            return None
-        value: Any = table.at[key, column]
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, int | float) and not isfinite(value):
-            return None
-        return value if isinstance(value, str | int | float | bool) else None
+    def indices(self, place: tuple[int, ...]) -> dict[str, int]:
+        """Return the index of a plane along each axis, by names such as "z"."""
+        return dict(zip(self.lead.lower(), place, strict=True))
 
 
 def objects_of_plane(labels: NDArray[Any], place: tuple[int, ...] = ()) -> list[PlacedObject]:

@@ -62,6 +62,9 @@ class ModelListing:
         Name of the model that it was quantized from; "" for others.
     content : str
         What tells it from another model that takes its name later; "" where it cannot be loaded.
+    is_published : bool
+        Whether it is what the catalogue has under its name, as far as can be told; False for a
+        model of the user's own, also where it is named like one of the catalogue.
     """
 
     name: str
@@ -78,6 +81,7 @@ class ModelListing:
     runs_on: str = ""
     original: str = ""
     content: str = ""
+    is_published: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -88,11 +92,12 @@ class ModelListing:
 def list_models() -> tuple[ModelListing, ...]:
     """Return the starter, the local models, then what the catalogue offers.
 
-    Damaged model folders are among the local ones; ``is_ready`` is false for them.
+    Damaged model folders are among the local ones; ``is_ready`` is false for them. A name is there
+    twice where a model of the user's own is named like one of the catalogue.
     """
     described = (_describe_if_there(folder) for folder in _model_folders())
     local = [listing for listing in described if listing is not None]
-    known = {listing.name for listing in local}
+    known = {listing.name for listing in local if listing.is_published}
     offered = [_offer(entry) for entry in CATALOGUE if entry.name not in known]
     return (*local, *offered)
 
@@ -229,6 +234,7 @@ def _offer(entry: CatalogueEntry) -> ModelListing:
         state="downloaded" if is_there else "in catalogue",
         source=entry.url or f"a file that you bring ({entry.page})",
         n_bytes=checkpoint.stat().st_size if is_there else entry.n_bytes,
+        is_published=True,
     )
 
 
@@ -250,7 +256,11 @@ def _describe(folder: Path) -> ModelListing:
         content = content_hash(folder)
     except ModelFormatError as error:
         return ModelListing(
-            folder.name, folder, "", 0, "", "", "damaged", n_bytes=_size(folder), problem=str(error)
+            *(folder.name, folder, "", 0, "", "", "damaged"),
+            n_bytes=_size(folder),
+            problem=str(error),
+            # It has only its name left.
+            is_published=find_entry(folder.name) is not None,
         )
     entry, quantization = _published(info), info.quantization
     description = entry.description if entry else info.config.architecture
@@ -274,6 +284,7 @@ def _describe(folder: Path) -> ModelListing:
         runs_on=tuning.runs_on,
         original="" if quantization is None else quantization.original,
         content=content,
+        is_published=entry is not None and entry.name == folder.name,
     )
 
 

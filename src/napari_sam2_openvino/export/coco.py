@@ -11,6 +11,7 @@ from typing import TextIO
 
 from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino.core.labelled_image import LabelledImage, PlacedObject
+from napari_sam2_openvino.core.object_features import ObjectFeatures
 from napari_sam2_openvino.core.parameters import ExportParameters
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.rle import MaskRuns, compressed_counts
@@ -44,8 +45,8 @@ def write_coco(
         If the labels cannot be read or the file cannot be written.
     """
     parameters = ExportParameters() if parameters is None else parameters
-    labelled = labelled.with_features_by_label()
-    categories = {name: number for number, name in enumerate(_categories(labelled), start=1)}
+    features = labelled.features_by_label()
+    categories = {name: number for number, name in enumerate(_categories(features), start=1)}
     images = {place: number for number, place in enumerate(labelled.places(), start=1)}
     with replacing(path, "The objects") as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{\n"info": {"description": ' + json.dumps(labelled.name) + "},\n")
@@ -60,8 +61,8 @@ def write_coco(
                 {
                     "id": number,
                     "image_id": images[each.place],
-                    "category_id": categories[_class_of(each, labelled)],
-                    **_annotation(each, labelled, parameters),
+                    "category_id": categories[_class_of(each, labelled, features)],
+                    **_annotation(each, labelled, features, parameters),
                 }
                 for number, each in enumerate(objects, start=count + 1)
             )
@@ -79,13 +80,13 @@ def write_items(file: TextIO, items: Iterable[object], *, is_first: bool = True)
         is_first = False
 
 
-def _categories(labelled: LabelledImage) -> list[str]:
-    names = labelled.class_names()
+def _categories(features: ObjectFeatures) -> list[str]:
+    names = features.class_names()
     return names if NO_CLASS in names else [*names, NO_CLASS]
 
 
-def _class_of(placed: PlacedObject, labelled: LabelledImage) -> str:
-    return labelled.class_name(placed.obj_id, labelled.indices(placed.place)) or NO_CLASS
+def _class_of(placed: PlacedObject, labelled: LabelledImage, features: ObjectFeatures) -> str:
+    return features.class_name(placed.obj_id, labelled.indices(placed.place)) or NO_CLASS
 
 
 def _image(labelled: LabelledImage, place: tuple[int, ...], number: int) -> dict[str, object]:
@@ -97,7 +98,10 @@ def _image(labelled: LabelledImage, place: tuple[int, ...], number: int) -> dict
 
 
 def _annotation(
-    placed: PlacedObject, labelled: LabelledImage, parameters: ExportParameters
+    placed: PlacedObject,
+    labelled: LabelledImage,
+    features: ObjectFeatures,
+    parameters: ExportParameters,
 ) -> dict[str, object]:
     runs = MaskRuns.from_mask(placed.cut.mask, placed.cut.origin)
     x0, y0, x1, y1 = runs.box
@@ -108,7 +112,7 @@ def _annotation(
     else:
         counts = compressed_counts(runs.plane_counts(labelled.hw))
         segmentation = {"size": list(labelled.hw), "counts": counts}
-    attributes = labelled.attributes(placed.obj_id, labelled.indices(placed.place))
+    attributes = features.attributes(placed.obj_id, labelled.indices(placed.place))
     return {
         "segmentation": segmentation,
         "area": runs.area,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino.core.labelled_image import LabelledImage, PlacedObject
+from napari_sam2_openvino.core.object_features import ObjectFeatures
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.export.coco import write_items
 from napari_sam2_openvino.export.colours import colour_of
@@ -37,13 +38,13 @@ def write_geojson(labelled: LabelledImage, path: Path) -> Generator[Progress, No
     InputError
         If the labels cannot be read or the file cannot be written.
     """
-    labelled = labelled.with_features_by_label()
-    names = labelled.class_names()
+    about = labelled.features_by_label()
+    names = about.class_names()
     with replacing(path, "The objects") as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         is_first = True
         for progress, objects in labelled.objects("Writing objects"):
-            features = [_feature(each, labelled, names) for each in objects]
+            features = [_feature(each, labelled, about, names) for each in objects]
             write_items(file, features, is_first=is_first)
             is_first = is_first and not features
             yield progress
@@ -51,10 +52,10 @@ def write_geojson(labelled: LabelledImage, path: Path) -> Generator[Progress, No
 
 
 def _feature(
-    placed: PlacedObject, labelled: LabelledImage, class_names: list[str]
+    placed: PlacedObject, labelled: LabelledImage, about: ObjectFeatures, class_names: list[str]
 ) -> dict[str, object]:
     indices = labelled.indices(placed.place)
-    attributes = labelled.attributes(placed.obj_id, indices)
+    attributes = about.attributes(placed.obj_id, indices)
     texts = {name: value for name, value in attributes.items() if isinstance(value, str)}
     properties: dict[str, object] = {
         "objectType": "annotation",
@@ -63,7 +64,7 @@ def _feature(
             name: float(value) for name, value in attributes.items() if not isinstance(value, str)
         },
     }
-    if class_name := labelled.class_name(placed.obj_id, indices):
+    if class_name := about.class_name(placed.obj_id, indices):
         colour = colour_of(class_names.index(class_name) + 1)
         properties["classification"] = {"name": class_name, "color": list(colour)}
     if texts:

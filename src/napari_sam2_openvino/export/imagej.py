@@ -46,15 +46,15 @@ def write_imagej(labelled: LabelledImage, path: Path) -> Generator[Progress, Non
         If the labels cannot be read or the file cannot be written.
     """
     check_roifile()
-    labelled = labelled.with_features_by_label()
-    groups = {name: number for number, name in enumerate(labelled.class_names(), start=1)}
+    features = labelled.features_by_label()
+    groups = {name: number for number, name in enumerate(features.class_names(), start=1)}
     with (
         replacing(path, "The objects") as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for progress, objects in labelled.objects("Writing objects"):
             for each in objects:
-                class_name = labelled.class_name(each.obj_id, labelled.indices(each.place))
+                class_name = features.class_name(each.obj_id, labelled.indices(each.place))
                 roi = _roi(each, labelled)
                 if class_name:
                     roi.properties = {"class": class_name}

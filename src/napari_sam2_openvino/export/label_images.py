@@ -16,7 +16,8 @@ from napari_sam2_openvino._files.images import TILE_SIDE, labels_dtype
 from napari_sam2_openvino._files.ome_zarr import labels_metadata
 from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.labelled_image import CLASS_NAME, LabelledImage
+from napari_sam2_openvino.core.labelled_image import LabelledImage
+from napari_sam2_openvino.core.object_features import CLASS_NAME, ObjectFeatures
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.units import long_unit, symbol
 
@@ -44,7 +45,7 @@ def write_ome_zarr(labelled: LabelledImage, path: Path) -> Generator[Progress, N
     """
     import zarr
 
-    labelled = labelled.with_features_by_label()
+    features = labelled.features_by_label()
     n_levels = 1
     while max(labelled.hw) / 2 ** (n_levels - 1) > _COARSEST_SIDE:
         n_levels += 1
@@ -57,7 +58,7 @@ def write_ome_zarr(labelled: LabelledImage, path: Path) -> Generator[Progress, N
             scale=labelled.scale,
             units=[long_unit(unit) if unit else "" for unit in labelled.units],
             n_levels=n_levels,
-            properties=list(_properties(labelled)),
+            properties=list(_properties(features)),
         )
         group.attrs.update(metadata)
         levels = [_make_level(group, level, labelled, dtype) for level in range(n_levels)]
@@ -186,15 +187,10 @@ def _make_level(group: Any, level: int, labelled: LabelledImage, dtype: np.dtype
     )
 
 
-def _properties(labelled: LabelledImage) -> Iterator[dict[str, Any]]:
-    if labelled.features is None:
-        return
-    index = labelled.features.index
-    for key in index.tolist():
-        obj_id, *places = key if isinstance(key, tuple) else (key,)
-        indices = dict(zip(index.names[1:], places, strict=True))
-        about = dict(labelled.attributes(obj_id, indices))
-        if class_name := labelled.class_name(obj_id, indices):
+def _properties(features: ObjectFeatures) -> Iterator[dict[str, Any]]:
+    for obj_id, indices in features.places():
+        about = dict(features.attributes(obj_id, indices))
+        if class_name := features.class_name(obj_id, indices):
             about[CLASS_NAME] = class_name
         if about:
             yield {"label-value": obj_id, **indices, **about}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2_openvino._files.replacing import replacing
-from napari_sam2_openvino.core.labelled_image import INDEX, LabelledImage
+from napari_sam2_openvino.core.labelled_image import LabelledImage
 from napari_sam2_openvino.core.measurements import region_table
+from napari_sam2_openvino.core.object_features import INDEX, ObjectFeatures
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.export.solids import Solid, solids
 
@@ -67,12 +68,12 @@ def measure(labelled: LabelledImage) -> Generator[Progress, None, "pd.DataFrame"
     """
     import pandas as pd
 
-    labelled = labelled.with_features_by_label()
+    features = labelled.features_by_label()
     # A frame for each would take a hundred times what its numbers do.
     rows: list[dict[Any, Any]] = []
     for progress, objects in solids(labelled):
         for solid in objects:
-            rows += _table(solid, labelled).to_dict("records")
+            rows += _table(solid, labelled, features).to_dict("records")
         yield progress
     if not rows:
         return pd.DataFrame(columns=["label", *_other_axes(labelled)])
@@ -84,7 +85,7 @@ def _other_axes(labelled: LabelledImage) -> list[str]:
     return [axis for axis in labelled.lead.lower() if axis != "z"]
 
 
-def _table(solid: Solid, labelled: LabelledImage) -> "pd.DataFrame":
+def _table(solid: Solid, labelled: LabelledImage, features: ObjectFeatures) -> "pd.DataFrame":
     """Measure one object."""
     import pandas as pd
 
@@ -99,9 +100,9 @@ def _table(solid: Solid, labelled: LabelledImage) -> "pd.DataFrame":
         measured[[f"bbox-{axis}", f"bbox-{axis + ndim}"]] += start
     indices = dict(zip(_other_axes(labelled), solid.place, strict=True))
     about: dict[str, Any] = {"label": solid.obj_id, **indices}
-    if labelled.class_names():
-        about["class_name"] = labelled.class_name(solid.obj_id, indices)
-    attributes = labelled.attributes(solid.obj_id, indices)
+    if features.class_names():
+        about["class_name"] = features.class_name(solid.obj_id, indices)
+    attributes = features.attributes(solid.obj_id, indices)
     about |= {name: value for name, value in attributes.items() if name not in measured}
     named = measured.rename(columns=lambda name: _column(name, axes.lower(), unit or "px"))
     return pd.concat([pd.DataFrame([about]), named.drop(columns=INDEX)], axis=1)

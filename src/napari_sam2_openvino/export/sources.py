@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_sam2_openvino._files.images import ImageFile, open_image
 from napari_sam2_openvino.core.errors import InputError
-from napari_sam2_openvino.core.labelled_image import DEFAULT_AXES, INDEX, LabelledImage
+from napari_sam2_openvino.core.labelled_image import DEFAULT_AXES, LabelledImage
+from napari_sam2_openvino.core.object_features import INDEX
 from napari_sam2_openvino.core.units import short_unit
 
 if TYPE_CHECKING:
