@@ -39,9 +39,13 @@ class CommittedModel:
         self._kin = Kin()
         # Of prompts that count for all objects, and so tell none from another.
         self._shared: set[Token] = set()
+        # Layers of sessions: what was drawn before one was opened stands beside its objects.
+        self._opened: set[Any] = set()
         self._failures: list[AssertionError] = []
         self.n_asked = 0
         self.n_committed = 0
+        for layer in self._layers():
+            self.take_over(layer)
         self.watch()
 
     def watch(self) -> None:
@@ -50,16 +54,28 @@ class CommittedModel:
         annotator.objects_changed.connect(self.observe)
         annotator.committer.committed.connect(self._on_committed)
         objects.edit = self._noting(objects.edit)
-        for layer in self._layers():
-            self.take_over(layer)
+
+    def forget(self) -> None:
+        """Forget everything, now that all layers are gone."""
+        self._histories.clear()
+        self._opened.clear()
+        self._shared.clear()
+        self._kin = Kin()
 
     def take_over(self, labels: Labels) -> None:
         """Take it that a layer is as it has to be, unless it is known already."""
         self._histories.setdefault(labels.unique_id, LabelsHistory(labels.data))
 
-    def of_session(self, labels: Labels, objects: Iterable[Any]) -> None:
-        """Take over a layer that a session was opened into, with its objects."""
+    def of_session(self, labels: Labels, saved: Labels, objects: Iterable[Any]) -> None:
+        """Take over a layer that a session was opened into, with its objects.
+
+        It holds what the one that was saved does, if that holds nothing but what was committed.
+        """
+        before = self._histories[saved.unique_id]
+        if before.image is not None and not before.is_changed:
+            np.testing.assert_array_equal(labels.data, before.now, "the session has other labels")
         self.take_over(labels)
+        self._opened.add(labels.unique_id)
         for each in objects:
             if each.committed:
                 tokens = self._tokens(each.prompts.value(), each.plane)
@@ -69,8 +85,8 @@ class CommittedModel:
         """Note that a pixel was painted."""
         expected = self._histories[labels.unique_id].now.copy()
         expected[place] = value
+        self._histories[labels.unique_id].is_changed = True
         self._histories[labels.unique_id].push(expected)
-        self._kin.join([_label(labels, value)])
 
     def moved(self, old: NDArray[np.float64], new: NDArray[np.float64]) -> None:
         """Note that a prompt was moved: it is of the same object still."""
@@ -155,8 +171,10 @@ class CommittedModel:
         assert self.n_committed <= self.n_asked, "a commit that nobody asked for"
         assert (commit.image, commit.plane) == (annotator.image, annotator.plane)
         if labels.unique_id not in self._histories:
-            self._histories[labels.unique_id] = LabelsHistory(np.zeros_like(labels.data))
+            new = LabelsHistory(np.zeros_like(labels.data), commit.image)
+            self._histories[labels.unique_id] = new
         history = self._histories[labels.unique_id]
+        history.is_changed |= history.image != commit.image
         self.observe()
         self._check_numbers(done, commit, {*np.unique(history.now)})
         expected = history.now.copy()
@@ -184,15 +202,29 @@ class CommittedModel:
             assert not is_used or self._kin.are_one([label, *tokens]), (
                 f"object {each.obj_id} was written as {number}, which is another object"
             )
+            own = {n for n in there if self._kin.are_one([_label(done.labels, n), *tokens])}
+            assert not own or number in own or done.labels.unique_id in self._opened, (
+                f"object {each.obj_id} was written as {number}, but there it is {own} already"
+            )
             self._kin.join([label, *tokens])
 
 
 class LabelsHistory:
-    """What a layer was, is and was before it was undone, as napari's undo has it."""
+    """What a layer was, is and was before it was undone, as napari's undo has it.
 
-    def __init__(self, data: NDArray[Any]) -> None:
+    Parameters
+    ----------
+    data : ndarray of integers
+    image : Image, optional
+        What a layer that began empty was made for.
+    """
+
+    def __init__(self, data: NDArray[Any], image: Any = None) -> None:
         self._states = [data.copy()]
         self._position = 0
+        self.image = image
+        self.is_changed = False
+        """Whether anything but commits of the image changed it."""
 
     @property
     def now(self) -> NDArray[Any]:
@@ -207,6 +239,7 @@ class LabelsHistory:
 
     def move(self, by: int) -> None:
         """Go back or forward, if there is anything to go to."""
+        self.is_changed = True
         self._position = min(max(self._position + by, 0), len(self._states) - 1)
 
 
@@ -223,14 +256,14 @@ class Kin:
     def join(self, tokens: Iterable[Token]) -> None:
         """Take it that these are of one object."""
         first, *others = map(self._root, tokens)
-        self._parents |= dict.fromkeys(others, first)
+        self._parents |= dict.fromkeys([first, *others], first)
 
     def are_one(self, tokens: Iterable[Token]) -> bool:
         """Whether these are known to be of one object."""
         return len({*map(self._root, tokens)}) == 1
 
     def _root(self, token: Token) -> Token:
-        while (parent := self._parents.setdefault(token, token)) != token:
+        while (parent := self._parents.get(token, token)) != token:
             token = parent
         return token
 
@@ -269,7 +302,7 @@ def _place(vertices: NDArray[np.float64]) -> Token:
 def _mask(cut: MaskCut, plane: PlaneIndex) -> Token:
     cut = cut.turned if plane.transposed else cut
     places = np.argwhere(cut.mask) + cut.origin
-    return "mask", plane.index, places.astype(np.int64).tobytes()
+    return "mask", plane.index, hash(places.astype(np.int64).tobytes())
 
 
 def _prompts(layer: Any) -> Iterator[tuple[Token, int, bool]]:

@@ -18,11 +18,13 @@ from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.session_file import read_session
 
 SHAPE = (3, 60, 80)
-# How often a step is done; 2 for others. The last ones take long, or make all that was done undone.
+# How often a step is done; 2 for others.
 WEIGHTS: dict[str, float] = {
-    **{"do_verb": 10, "do_click": 6, "do_undo": 5, "do_redo": 3, "do_commit": 6, "do_edit": 3},
-    **{"do_next_object": 3, "do_commit_at_once": 3, "do_commit_all": 3},
-    **{"do_remove_layer": 1, "do_replace_image": 1, "do_open_again": 0.5, "do_open_session": 0.5},
+    **{"do_verb": 9, "do_click": 8, "do_commit": 9, "do_undo": 7, "do_redo": 4, "do_edit": 4},
+    **{"do_commit_all": 4, "do_next_object": 3, "do_remove_prompt": 3},
+    # These end what is going on.
+    **{"do_cancel": 1, "do_remove_layer": 0.5, "do_replace_image": 1, "do_switch_model": 1},
+    **{"do_open_again": 0.5, "do_open_session": 0.5},
 }
 
 
@@ -84,7 +86,7 @@ class Walk:
 
     def settle(self) -> None:
         """Wait for the answers, unless they were cancelled and nothing has changed since."""
-        self.window.qtbot.wait(60)
+        self.window.annotator.sync()
         if self.window.session.state is not State.CANCELLED:
             self.window.settle()
             self.window.wait(lambda: not self.window.annotator.committer.is_scanning)
@@ -250,11 +252,16 @@ class Walk:
     def do_replace_image(self) -> None:
         if self.rng.random() < 0.2:
             image = self.window.annotator.image
-            if image is not None:
+            if image is not None and self.rng.random() < 0.7:
                 self.window.viewer.layers.remove(image)
                 self.window.qtbot.wait(40)
             self.window.viewer.add_image(image_data(self.rng), name="again")
             self.window.qtbot.wait(40)
+
+    def do_choose_image(self) -> None:
+        combo = self.window.widget.choices.image_combo
+        if combo.choices:
+            combo.value = combo.choices[int(self.rng.integers(len(combo.choices)))]
 
     def do_change_pixels(self) -> None:
         if self.window.annotator.image is not None:
@@ -309,8 +316,9 @@ class Walk:
         self.window.wait(path.exists)
         files.open(path)
         self.window.wait(lambda: self.window.status.startswith("The session is open."))
-        if self.window.annotator.target != before:
-            self.model.of_session(self.window.annotator.target, read_session(path).objects)
+        target = self.window.annotator.target
+        if before is not None and target != before:
+            self.model.of_session(target, before, read_session(path).objects)
 
     # What must hold
 
