@@ -125,6 +125,7 @@ def soak_window(minutes: float, seed: int) -> Meter:
             meter.count_error(type(error), error, error.__traceback__)
         if meter.is_due:
             empty(window, image_data(random))
+            walk.model.forget()
             meter.read(f"{len(walk.done)} edits")
     empty(window, image_data(random))
     meter.read(f"{len(walk.done)} edits, window emptied")

@@ -1,11 +1,13 @@
 """Random edits in a window, which a test checks one by one and a soak repeats for an hour."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
+from tests.committed_model import CommittedModel
 
 from napari_sam2_openvino._layers.marks_io import read_marks
 from napari_sam2_openvino._session.jobs import State
@@ -13,8 +15,17 @@ from napari_sam2_openvino.core.marks import MaskCut, ObjectPrompts
 from napari_sam2_openvino.core.object_masks import make_mask
 from napari_sam2_openvino.core.prompt_building import build_stages
 from napari_sam2_openvino.core.regions import Region
+from napari_sam2_openvino.core.session_file import read_session
 
 SHAPE = (3, 60, 80)
+# How often a step is done; 2 for others.
+WEIGHTS: dict[str, float] = {
+    **{"do_verb": 9, "do_click": 8, "do_commit": 9, "do_undo": 7, "do_redo": 4, "do_edit": 4},
+    **{"do_commit_all": 4, "do_next_object": 3, "do_remove_prompt": 3},
+    # These end what is going on.
+    **{"do_cancel": 1, "do_remove_layer": 0.5, "do_replace_image": 1, "do_switch_model": 1},
+    **{"do_open_again": 0.5, "do_open_session": 0.5},
+}
 
 
 class Walk:
@@ -28,6 +39,10 @@ class Walk:
         Names between which the walk switches.
     is_exact : bool, optional
         Whether the models are discs, which tell what each mask has to be.
+    open_again : callable, optional
+        Closes the widget and puts another one in its place in the window.
+    folder : Path, optional
+        For sessions that are saved and opened.
     """
 
     def __init__(
@@ -37,6 +52,8 @@ class Walk:
         models: Sequence[str] = ("starter", "other"),
         *,
         is_exact: bool = True,
+        open_again: Callable[[], None] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.models = models
         self.is_exact = is_exact
@@ -44,6 +61,9 @@ class Walk:
         self.rng = np.random.default_rng(seed)
         self.n_checked = 0
         self.done: list[str] = []
+        self.model = CommittedModel(window)
+        self._open_again = open_again
+        self._folder = folder
 
     @property
     def layers(self) -> Any:
@@ -56,22 +76,26 @@ class Walk:
 
     def step(self) -> None:
         names = [name for name in dir(self) if name.startswith("do_")]
-        weights = np.array([getattr(self, name).__dict__.get("weight", 2) for name in names])
+        weights = np.array([WEIGHTS.get(name, 2) for name in names])
         name = str(self.rng.choice(names, p=weights / weights.sum()))
         self.done.append(name)
         getattr(self, name)()
+        self.model.check()
         if self.rng.random() < 0.3:
             self.window.qtbot.wait(int(self.rng.integers(1, 60)))
 
     def settle(self) -> None:
         """Wait for the answers, unless they were cancelled and nothing has changed since."""
-        self.window.qtbot.wait(60)
+        self.window.annotator.sync()
         if self.window.session.state is not State.CANCELLED:
             self.window.settle()
+            self.window.wait(lambda: not self.window.annotator.committer.is_scanning)
+            self.model.n_asked = self.model.n_committed
 
     def place(self, count: int = 1) -> Any:
-        corner = self.rng.integers((3, 3), (SHAPE[1] - 3, SHAPE[2] - 3), (count, 2))
-        return np.column_stack([np.full(count, self.plane), corner])
+        """Return places of the plane, of which no two are the same."""
+        corner = self.rng.uniform((3, 3), (SHAPE[1] - 3, SHAPE[2] - 3), (count, 2))
+        return np.column_stack([np.full(count, self.plane), corner.round(2)])
 
     # What is drawn
 
@@ -84,7 +108,9 @@ class Walk:
         if self.layers is not None and self.layers.points is not None:
             data = self.layers.points.data.copy()
             if len(data):
-                data[self.rng.integers(len(data)), 1:] = self.place()[0, 1:]
+                index = self.rng.integers(len(data))
+                data[index, 1:] = self.place()[0, 1:]
+                self.model.moved(self.layers.points.data[index], data[index])
                 self.layers.points.data = data
 
     def do_remove_prompt(self) -> None:
@@ -109,7 +135,7 @@ class Walk:
 
     def _add_shape(self, offsets: list[tuple[int, int]], kind: str) -> None:
         if self.layers is not None:
-            corner = self.rng.integers((2, 2), (SHAPE[1] - 18, SHAPE[2] - 18))
+            corner = self.rng.uniform((2, 2), (SHAPE[1] - 18, SHAPE[2] - 18)).round(2)
             vertices = [(self.plane, *np.add(corner, each)) for each in offsets]
             self.layers.shapes.add(np.array(vertices, float), shape_type=kind)
 
@@ -123,13 +149,19 @@ class Walk:
 
     def do_verb(self) -> None:
         verbs = (
-            *("toggle_polarity", "toggle_for_all", "next_object", "previous_object", "clear"),
-            *("toggle_many", "next_mask", "grow_mask", "shrink_mask", "toggle_hover"),
-            *("toggle_live", "next_plane", "previous_plane", "show_help", "edit_object"),
+            *("toggle_polarity", "toggle_for_all", "previous_object", "clear", "toggle_many"),
+            *("next_mask", "grow_mask", "shrink_mask", "toggle_hover", "toggle_live"),
+            *("next_plane", "previous_plane", "show_help", "edit_object"),
         )
         self.window.do(str(self.rng.choice(verbs)))
 
-    do_verb.weight = 10  # type: ignore[attr-defined]
+    def do_next_object(self) -> None:
+        """What is drawn next is of the next object of the plane, or of none that there is."""
+        self.window.do("next_object")
+        if self.layers is not None:
+            current = self.window.annotator.drafting.objects.current
+            is_drawn = current in self.window.annotator.drawn
+            assert is_drawn or not self.model.is_in_hand(current)
 
     def do_undo(self) -> None:
         self.window.do("undo")
@@ -149,15 +181,19 @@ class Walk:
 
     def do_commit(self) -> None:
         self.settle()
-        self.window.do("commit")
+        self._commit("commit")
 
     def do_commit_all(self) -> None:
         if self.rng.random() < 0.5:
             self.settle()
-        self.window.do("commit_all")
+        self._commit("commit_all")
 
     def do_commit_at_once(self) -> None:
-        self.window.do("commit")
+        self._commit("commit")
+
+    def _commit(self, verb: str) -> None:
+        self.model.n_asked += 1
+        self.window.do(verb)
 
     def do_change_mode(self) -> None:
         combo = self.window.widget.prompts_tab.prompts_panel.overlap_combo
@@ -216,11 +252,16 @@ class Walk:
     def do_replace_image(self) -> None:
         if self.rng.random() < 0.2:
             image = self.window.annotator.image
-            if image is not None:
+            if image is not None and self.rng.random() < 0.7:
                 self.window.viewer.layers.remove(image)
                 self.window.qtbot.wait(40)
             self.window.viewer.add_image(image_data(self.rng), name="again")
             self.window.qtbot.wait(40)
+
+    def do_choose_image(self) -> None:
+        combo = self.window.widget.choices.image_combo
+        if combo.choices:
+            combo.value = combo.choices[int(self.rng.integers(len(combo.choices)))]
 
     def do_change_pixels(self) -> None:
         if self.window.annotator.image is not None:
@@ -236,23 +277,48 @@ class Walk:
 
     def do_undo_labels(self) -> None:
         if self.window.annotator.target is not None:
+            self.model.undone(self.window.annotator.target)
             self.window.annotator.target.undo()
 
     def do_redo_labels(self) -> None:
         if self.window.annotator.target is not None:
+            self.model.redone(self.window.annotator.target)
             self.window.annotator.target.redo()
 
     def do_paint(self) -> None:
         target = self.window.annotator.target
         if target is not None:
             value = int(self.rng.integers(0, target.data.max() + 3))
-            target.data_setitem(tuple(np.array([each]) for each in self.place()[0]), value)
+            place = tuple(self.place()[0].astype(int).tolist())
+            self.model.painted(target, place, value)
+            target.data_setitem(tuple(np.array([each]) for each in place), value)
 
     def do_choose_target(self) -> None:
         labels = [each for each in self.window.viewer.layers if isinstance(each, Labels)]
         combo = self.window.widget.choices.target_combo
         choices = [*(each for each in combo.choices if each in labels), None]
         combo.value = choices[int(self.rng.integers(len(choices)))]
+
+    # The window
+
+    def do_open_again(self) -> None:
+        if self._open_again is not None:
+            self._open_again()
+            self.model.watch()
+
+    def do_open_session(self) -> None:
+        """Save what there is and open it at once, into a layer of its own."""
+        files, before = self.window.widget.files, self.window.annotator.target
+        if self._folder is None or self.window.annotator.image is None:
+            return
+        path = self._folder / f"{len(self.done)}.json"
+        files.save(path)
+        self.window.wait(path.exists)
+        files.open(path)
+        self.window.wait(lambda: self.window.status.startswith("The session is open."))
+        target = self.window.annotator.target
+        if before is not None and target != before:
+            self.model.of_session(target, before, read_session(path).objects)
 
     # What must hold
 

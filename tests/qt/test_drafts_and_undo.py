@@ -85,6 +85,53 @@ def test_what_is_drawn_after_the_prompts_were_deleted_is_a_new_object(stack: Any
     assert label_at(stack, 1, 45, 60) > 1
 
 
+@pytest.mark.parametrize("before", ["commit", "clear"])
+def test_undo_past_an_edit_brings_back_nothing_in_place_of_what_was_edited(
+    stack: Any, before: str
+) -> None:
+    labels = stack.viewer.add_labels(np.zeros(STACK.shape, np.uint8), name="mine")
+    stack.annotator.set_target(labels)
+    labels.data_setitem((np.full(9, 1), np.full(9, 50), np.arange(9)), 1)
+    painted = labels.data == 1
+    # Object 1, which gets label 2 where it is committed: 1 is taken.
+    draw(stack, 1, 20, 20)
+    do(stack, before)
+    stack.wait(lambda: not stack.annotator.committer.is_scanning)
+    stack.widget.objects.edit(labels, 1)
+    stack.wait(lambda: stack.annotator.drawn)
+    stack.settle()
+    do(stack, "undo", "undo")
+    draw(stack, 1, 20, 40)
+    assert [len(each.marks) for each in stack.annotator.drawn.values()] == [2]
+    do(stack, "commit")
+    stack.wait(lambda: not stack.annotator.committer.is_scanning)
+    assert labels.data[1, 20, 40] > 1
+    np.testing.assert_array_equal(labels.data == 1, painted)
+
+
+@pytest.mark.parametrize("way", ["clear", "delete"])
+def test_undo_past_what_was_removed_brings_it_back_beside_what_was_committed_since(
+    stack: Any, way: str
+) -> None:
+    draw(stack, 1, 20, 20)
+    if way == "clear":
+        do(stack, "clear")
+    else:
+        stack.layers.points.selected_data = {0}
+        stack.layers.points.remove_selected()
+        stack.settle()
+    draw(stack, 1, 45, 60)
+    do(stack, "commit")
+    committed = stack.labels.data == 1
+    assert committed[1, 45, 60]
+    # The commit, the second click, the removal of the first.
+    do(stack, "undo", "undo", "undo")
+    assert [len(each.marks) for each in stack.annotator.drawn.values()] == [1]
+    do(stack, "commit")
+    np.testing.assert_array_equal(stack.labels.data == 1, committed)
+    assert label_at(stack, 1, 20, 20) > 1
+
+
 def test_the_next_object_begins_also_where_the_current_one_is_not_drawn(stack: Any) -> None:
     draw(stack, 1, 20, 20)
     stack.show_plane(4)

@@ -1,6 +1,8 @@
 """A thousand random edits in a real viewer: nothing breaks, and no stale mask is ever written."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,19 +12,50 @@ from tests.random_walk import Walk, image_data
 
 from napari_sam2_openvino._qt.commits import Commit
 from napari_sam2_openvino._qt.committing import Committer
+from napari_sam2_openvino.core.records import ModelRecord
+from napari_sam2_openvino.core.replay import Replay
 
 N_STEPS = 1000
 
 
+class ReplayedDiscs:
+    """Stands for a model and its decoder where a session is run again.
+
+    Parameters
+    ----------
+    engine : DiscEngine
+    """
+
+    def __init__(self, engine: DiscEngine) -> None:
+        self.key = engine.key
+        self.image_size = engine.image_size
+        self.encode = partial(engine.encode, cancelled=lambda: False)
+        self.predict = partial(engine.decode, cancelled=lambda: False)
+
+
 @pytest.fixture
-def walk(open_window: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Walk]:
+def walk(
+    open_window: Any, open_widget: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[int], Walk]:
     shown: list[str] = []
     monkeypatch.setattr("napari_sam2_openvino._qt.feedback.show_error", shown.append)
 
     def make(seed: int) -> Walk:
         window = open_window(image_data(np.random.default_rng(seed)), ahead=True)
         window.engines["other"] = DiscEngine("other", radius=7)
-        walk = Walk(window, seed)
+
+        def load(_: Replay, recorded: ModelRecord) -> Any:
+            return (ReplayedDiscs(window.engines[recorded.name]),) * 2
+
+        def open_again() -> None:
+            window.viewer.window.remove_dock_widget(window.widget)
+            window.qtbot.wait(50)
+            another = open_widget(window)
+            another.widget.overview.set_ahead(True)
+            vars(window).update(vars(another))
+
+        monkeypatch.setattr(Replay, "_load", load)
+        walk = Walk(window, seed, open_again=open_again, folder=tmp_path)
         write = Committer._write
 
         def checked(self: Committer, commit: Commit, scan: Any = None) -> None:

@@ -129,7 +129,8 @@ def test_an_object_of_another_target_is_not_of_the_class_of_its_number(open_wind
     window.widget.objects.edit(other, 1)
     window.wait(lambda: window.annotator.drawn)
     window.settle()
-    assert classes(window) == {1: ""}
+    # Under a number of its own: undo may bring back object 1.
+    assert list(classes(window).values()) == [""]
 
 
 def test_what_an_object_has_overwritten_is_counted_again(open_window: Any) -> None:

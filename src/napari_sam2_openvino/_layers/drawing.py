@@ -162,6 +162,14 @@ def current_object(layer: Points | Shapes) -> int:
     return int(layer.feature_defaults[OBJECT_FEATURE].iloc[0])
 
 
+def objects_of(features: pd.DataFrame) -> frozenset[int]:
+    """Return the objects that prompts with these features belong to."""
+    if OBJECT_FEATURE not in features:
+        return frozenset()
+    numbers = pd.to_numeric(features[OBJECT_FEATURE], errors="coerce").dropna()
+    return frozenset(int(number) for number in numbers.unique())
+
+
 def set_current_object(layer: Points | Shapes, obj_id: int) -> None:
     """Let the next prompt belong to an object; `FOR_ALL` for negative ones that count for all."""
     # napari takes the object from a prompt that is selected: it stays so, to be moved.

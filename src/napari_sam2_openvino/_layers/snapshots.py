@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from napari_sam2_openvino._layers.drawing import (
     SYMBOLS,
     current_object,
     is_drawing,
+    objects_of,
     polarity,
     set_polarity,
     show_prompts,
@@ -68,6 +70,11 @@ class LayerSnapshot:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @cached_property
+    def obj_ids(self) -> frozenset[int]:
+        """The objects that the prompts belong to."""
+        return objects_of(self.features)
+
     def renumbered(self, new_ids: Mapping[int, int]) -> "LayerSnapshot":
         """Return the same prompts of objects with other ids, but for what the next one will be."""
         if OBJECT_FEATURE not in self.features:
@@ -114,6 +121,12 @@ class PromptSnapshot:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def obj_ids(self) -> frozenset[int]:
+        """The objects that have prompts."""
+        layers = [each for each in (self.points, self.shapes) if each is not None]
+        return frozenset().union(*(each.obj_ids for each in layers))
 
     def renumbered(self, new_ids: Mapping[int, int]) -> "PromptSnapshot":
         """Return the same prompts of objects with other ids."""

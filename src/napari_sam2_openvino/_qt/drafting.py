@@ -30,8 +30,15 @@ class _Moment:
         """Whether the user sees no difference: which object is current is none."""
         return self.marks == other.marks and self.objects.drafts == other.objects.drafts
 
+    @property
+    def obj_ids(self) -> frozenset[int]:
+        """The objects that are in hand."""
+        return self.marks.obj_ids | self.objects.refined
+
     def renumbered(self, new_ids: Mapping[int, int]) -> "_Moment":
         """Return the same of objects with other ids."""
+        if not new_ids:
+            return self
         drawn_on = {new_ids.get(key, key): plane for key, plane in self.drawn_on.items()}
         marks, objects = self.marks.renumbered(new_ids), self.objects.renumber(new_ids)
         return _Moment(marks, objects, drawn_on)
@@ -251,6 +258,7 @@ class Drafting(ObjectsInHand):
         new_ids : mapping of int to int
             Of each object, the id that it was committed under.
         """
+        self._part_from_earlier(new_ids)
         with self._step():
             self.layers.remove(set(new_ids), plane)
             moved = {old: new for old, new in new_ids.items() if old != new}
@@ -267,12 +275,35 @@ class Drafting(ObjectsInHand):
         new_ids : mapping of int to int
             Of each object.
         """
+        self._part_from_earlier(new_ids)
         moved = {old: new for old, new in new_ids.items() if old != new}
         if moved:
             with self._step():
                 self._renumber(moved)
             self._show_current()
         self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
+
+    def _part_from_earlier(self, obj_ids: Collection[int]) -> None:
+        """Give other numbers to what had these before it was removed, and other objects drawn.
+
+        Undo would bring it back as one of these, and in its place in the target.
+        """
+        self.record()
+        # What was in a target before is brought into hand again as the same object.
+        parted = {each for each in obj_ids if not self.labels.was_in_any(each)}
+        free = count(self.first_free_id)
+        new_ids: dict[int, int] = {}
+        removed: set[int] = set()
+
+        def part(moment: _Moment) -> _Moment:
+            there = parted & moment.obj_ids
+            removed.update(parted - there)
+            earlier = there & removed
+            new_ids.update({each: next(free) for each in sorted(earlier - new_ids.keys())})
+            return moment.renumbered({each: new_ids[each] for each in earlier})
+
+        self._history.change_back(part)
+        self.objects = self.objects.seen(new_ids.values())
 
     def _separate(self) -> None:
         """Make an object of each new prompt: those of the current object, which has none yet."""

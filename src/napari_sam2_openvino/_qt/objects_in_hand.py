@@ -143,12 +143,18 @@ class ObjectsInHand:
                 return held
         # Else it may be another object, or this one, drawn from another side.
         is_taken = self.is_in_hand(label) or label in self._moved
+        # Nor may undo bring back another one under its number, which would take its place.
+        is_taken |= self.labels.of(label) != label and self._was_drawn(label)
         obj_id = self.first_free_id if is_taken else label
         if self.labels.of(obj_id) != label:
             self.class_names.pop(obj_id, None)
         self.note_labels({obj_id: label})
         self.objects = self.objects.seen({obj_id})
         return obj_id
+
+    def _was_drawn(self, obj_id: int) -> bool:
+        """Whether an object was ever drawn under a number, be it put away or undone since."""
+        return self.labels.of(obj_id) is not None or self._directions.knows(obj_id)
 
     def note_labels(self, labels: Mapping[int, int]) -> None:
         """Take it that objects are in the target, under these labels by obj_id."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.viewer import Viewer
 
@@ -152,13 +151,8 @@ class PromptLayers:
     @property
     def obj_ids(self) -> frozenset[int]:
         """The objects that have prompts on any plane."""
-        columns = [
-            layer.features[drawing.OBJECT_FEATURE]
-            for layer in self._drawn_layers()
-            if drawing.OBJECT_FEATURE in layer.features
-        ]
-        numbers = [pd.to_numeric(each, errors="coerce").dropna() for each in columns]
-        return frozenset(int(number) for each in numbers for number in each.unique())
+        found = [drawing.objects_of(layer.features) for layer in self._drawn_layers()]
+        return frozenset().union(*found)
 
     def has_prompts(self, obj_id: int) -> bool:
         """Whether there is any prompt of an object."""

@@ -21,6 +21,10 @@ class HeldLabels:
         """Return the objects that have a label; several if they are drawn from several sides."""
         return sorted(key for key, each in self._now.items() if each == label)
 
+    def was_in_any(self, obj_id: int) -> bool:
+        """Whether an object is in any of the targets, or was when it was removed."""
+        return any(obj_id in held for held in self._in.values())
+
     @property
     def numbers(self) -> set[int]:
         """All numbers that are in use: of objects, and their labels."""

@@ -75,6 +75,11 @@ class PromptHistory(Generic[State]):
         """Take it that every state that is kept was another one."""
         self._states = [change(state) for state in self._states]
 
+    def change_back(self, change: Callable[[State], State]) -> None:
+        """Take it that the states until now were others; asked from the newest to the oldest."""
+        for position in range(self._position, -1, -1):
+            self._states[position] = change(self._states[position])
+
     def undo(self) -> State | None:
         """Go back by one edit and return the state to restore; None if there is none."""
         if not self.can_undo:
