@@ -141,10 +141,13 @@ class OnnxModel(Sam2Model):
     """
 
     def __init__(self, folder: Path, onnx_folder: Path) -> None:
-        super().__init__(folder, "CPU", "f32", None)
-        self._image_encoder = _OnnxEncoder(onnx_folder / _ENCODER)  # type: ignore[assignment]
-        self._mask_decoder = _OnnxDecoder(onnx_folder / _DECODER)  # type: ignore[assignment]
         self._onnx_folder = onnx_folder
+        super().__init__(folder, "CPU", "f32", None)
+        self._mask_decoder = _OnnxDecoder(onnx_folder / _DECODER)  # type: ignore[assignment]
+
+    def _load_image_encoder(self) -> tuple[Any, str]:
+        # OpenVINO's is not compiled: its memory would count as ONNX Runtime's.
+        return _OnnxEncoder(self._onnx_folder / _ENCODER), "f32"
 
     @property
     def memory(self) -> MemoryModel:

@@ -65,9 +65,7 @@ class Sam2Model:
             cache_dir = cache_dir / self.content
         runtime = Runtime(device, precision, cache_dir, threads)
         files = self._files = LoadedFiles(self.name, folder, self.content, runtime)
-        encoder = files.compile(IMAGE_ENCODER_FILE)
-        self.precision = effective_precision(encoder)
-        self._image_encoder = ImageEncoder(encoder)
+        self._image_encoder, self.precision = self._load_image_encoder()
         self._mask_decoder = MaskDecoder(partial(files.compile, MASK_DECODER_FILE))
         self._parameters = _read_parameters(folder / PARAMETERS_FILE)
         self._encoder_lock = threading.Lock()
@@ -77,6 +75,11 @@ class Sam2Model:
         self._decoding: ImageEmbedding | None = None
         self._point_graphs: PointGraphs | None = None
         self._has_derived = False
+
+    def _load_image_encoder(self) -> tuple[ImageEncoder, str]:
+        """Return the image encoder, and the precision that it is computed in."""
+        encoder = self._files.compile(IMAGE_ENCODER_FILE)
+        return ImageEncoder(encoder), effective_precision(encoder)
 
     def __repr__(self) -> str:
         return f"Sam2Model({self.name!r}, device={self.device!r}, precision={self.precision!r})"
