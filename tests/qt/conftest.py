@@ -38,8 +38,9 @@ def plugins_are_looked_for_once() -> Iterator[None]:
     def discover_once(manager: PluginManager, *args: Any, **options: Any) -> int:
         if manager in found:
             return 0
+        count = discover(manager, *args, **options)
         found.add(manager)
-        return discover(manager, *args, **options)
+        return count
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManager, "discover", discover_once)

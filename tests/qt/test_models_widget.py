@@ -180,10 +180,14 @@ def test_a_model_named_like_one_of_the_catalogue_stands_beside_it(
     open_dock: Any, monkeypatch: Any
 ) -> None:
     name = "sam2.1_hiera_tiny"
-    add_model(name)
     save_preferences(default_model=name)
     dock = open_dock()
     widget = dock.widget
+    add_model(name)
+    # As a conversion does when it has ended.
+    widget.table.choose(name)
+    dock.wait(lambda: dock.names.count(name) == 2)
+    assert widget.table.chosen.folder is not None
     own, published = (row for row, each in enumerate(dock.names) if each == name)
     widget.table.selectRow(own)
     widget.convert()

@@ -97,12 +97,13 @@ def set_in_use(layer: Layer, is_in_use: bool) -> None:
 
 def leave_known(layer: Layer, known: object) -> None:
     """Leave what is known of the prompts of a layer, or on an image, to whoever goes on there."""
-    layer.metadata[_KNOWN] = known
+    layer.metadata[_KNOWN] = layer.unique_id, known
 
 
 def take_known(layer: Layer) -> object:
-    """Return what was left with a layer, once; None if nothing was."""
-    return layer.metadata.pop(_KNOWN, None)
+    """Return what was left with a layer, once; None if nothing was, or only with its original."""
+    left_with, known = layer.metadata.pop(_KNOWN, (None, None))
+    return known if left_with == layer.unique_id else None
 
 
 def _no_features() -> pd.DataFrame:

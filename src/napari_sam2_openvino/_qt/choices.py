@@ -85,7 +85,7 @@ class Choices(QWidget):
         fallback = choose_default(listings, self._default)
         wanted = chosen if chosen in self.models and self._has_begun else fallback
         before = self._contents
-        self._contents = {each.name: each.content for each in listings}
+        self._contents = {each.name: each.content for each in listings if each.is_ready}
         is_replaced = wanted in before and before[wanted] != self._contents.get(wanted)
         with self.model_combo.changed.blocked():
             self.model_combo.reset_choices()

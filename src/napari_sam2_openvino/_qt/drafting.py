@@ -30,10 +30,9 @@ class _Moment:
         """Whether the user sees no difference: which object is current is none."""
         return self.marks == other.marks and self.objects.drafts == other.objects.drafts
 
-    @property
-    def obj_ids(self) -> frozenset[int]:
-        """The objects that are in hand."""
-        return self.marks.obj_ids | self.objects.refined
+    def has(self, obj_id: int) -> bool:
+        """Whether an object is in hand."""
+        return obj_id in self.marks.obj_ids or obj_id in self.objects.refined
 
     def renumbered(self, new_ids: Mapping[int, int]) -> "_Moment":
         """Return the same of objects with other ids."""
@@ -91,14 +90,40 @@ class Drafting(ObjectsInHand):
     def _leave_what_is_done(self, plane: PlaneIndex) -> None:
         """Go on to a new object where the current one is to get no further prompts.
 
-        It was drawn from another direction, or is in the target and no longer in hand: what is
-        drawn next would take its place.
+        It was drawn from another direction, or is no longer in hand, but in a target, or brought
+        back by undo: what is drawn next would take its place.
         """
         current = self.objects.current
-        is_done = self.labels.of(current) and not self.is_in_hand(current)
+        is_known = self.labels.was_in_any(current) or self._was_removed(current)
+        is_done = is_known and not self.is_in_hand(current)
         if is_done or not self._directions.is_along(current, plane):
             self.objects = self.objects.next()
             self._show_current()
+
+    def _was_removed(self, obj_id: int) -> bool:
+        """Whether undo brings back an object that is no longer in hand."""
+        return any(moment.has(obj_id) for moment in self._history.past)
+
+    def _is_of_another(self, label: int) -> bool:
+        """Whether the number of a label is, or was, that of an object that is not under it."""
+        if self.labels.of(label) == label:
+            return False
+        is_remembered = any(moment.has(label) for moment in self._history.states)
+        return is_remembered or self.is_in_hand(label) or self.labels.was_in_any(label)
+
+    def id_of_label(self, label: int, plane: PlaneIndex) -> int:
+        """Return the obj_id under which an object of the target is taken into hand on a plane."""
+        for held in self.labels.objects_of(label):
+            if self.is_in_hand(held) and self._directions.is_along(held, plane):
+                return held
+        # Else it may be another object, or this one, drawn from another side.
+        is_taken = self.is_in_hand(label) or label in self._moved or self._is_of_another(label)
+        obj_id = self.first_free_id if is_taken else label
+        if self.labels.of(obj_id) != label:
+            self.class_names.pop(obj_id, None)
+        self.note_labels({obj_id: label})
+        self.objects = self.objects.seen({obj_id})
+        return obj_id
 
     def make_way(self, numbers: Collection[int]) -> None:
         """Let other objects have these numbers: those that have them, or had them, get new ones.
@@ -110,6 +135,8 @@ class Drafting(ObjectsInHand):
         new_ids = dict(zip(taken, count(max([self.objects.largest, *numbers]) + 1), strict=False))
         self._renumber(new_ids)
         self.labels.renumber(new_ids)
+        moved = self._moved.items()
+        self._moved = {new_ids.get(old, old): new_ids.get(new, new) for old, new in moved}
         self._history.change_all(lambda moment: moment.renumbered(new_ids))
 
     def leave_to_others(self, labels: Collection[int]) -> None:
@@ -197,12 +224,15 @@ class Drafting(ObjectsInHand):
 
     def clear(self, obj_id: int, plane: PlaneIndex) -> None:
         """Remove the prompts of an object on a plane."""
+        was_in_hand = self.is_in_hand(obj_id)
         with self._step():
             self.layers.remove({obj_id}, plane)
             self.objects = self.objects.with_draft(obj_id, plane, Draft())
-            is_known = self.labels.of(obj_id) or self.class_names.get(obj_id)
+            is_gone = was_in_hand and not self.is_in_hand(obj_id)
+            is_known = self.labels.was_in_any(obj_id) or self.class_names.get(obj_id) or is_gone
             if is_known and obj_id == self.objects.current:
-                # What is drawn next takes neither its place in the target nor its class.
+                # What is drawn next takes neither its place in a target, or where undo brings it
+                # back, nor its class.
                 self.objects = self.objects.next()
         self.set_polarity(drawing.POSITIVE)
 
@@ -258,13 +288,12 @@ class Drafting(ObjectsInHand):
         new_ids : mapping of int to int
             Of each object, the id that it was committed under.
         """
-        self._part_from_earlier(new_ids)
+        moved = self._moved_to_labels(new_ids)
         with self._step():
             self.layers.remove(set(new_ids), plane)
-            moved = {old: new for old, new in new_ids.items() if old != new}
             self._renumber(moved)
-            self.objects = self.objects.without(set(new_ids.values()), plane)
-            self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
+            self.objects = self.objects.without({moved.get(each, each) for each in new_ids}, plane)
+            self.note_labels({**new_ids, **{new: new for new in moved.values()}})
         self.set_polarity(drawing.POSITIVE)
 
     def carried(self, new_ids: Mapping[int, int]) -> None:
@@ -275,35 +304,18 @@ class Drafting(ObjectsInHand):
         new_ids : mapping of int to int
             Of each object.
         """
-        self._part_from_earlier(new_ids)
-        moved = {old: new for old, new in new_ids.items() if old != new}
+        moved = self._moved_to_labels(new_ids)
         if moved:
             with self._step():
                 self._renumber(moved)
             self._show_current()
-        self.note_labels({**new_ids, **{new: new for new in new_ids.values()}})
+        self.note_labels({**new_ids, **{new: new for new in moved.values()}})
 
-    def _part_from_earlier(self, obj_ids: Collection[int]) -> None:
-        """Give other numbers to what had these before it was removed, and other objects drawn.
-
-        Undo would bring it back as one of these, and in its place in the target.
-        """
-        self.record()
-        # What was in a target before is brought into hand again as the same object.
-        parted = {each for each in obj_ids if not self.labels.was_in_any(each)}
-        free = count(self.first_free_id)
-        new_ids: dict[int, int] = {}
-        removed: set[int] = set()
-
-        def part(moment: _Moment) -> _Moment:
-            there = parted & moment.obj_ids
-            removed.update(parted - there)
-            earlier = there & removed
-            new_ids.update({each: next(free) for each in sorted(earlier - new_ids.keys())})
-            return moment.renumbered({each: new_ids[each] for each in earlier})
-
-        self._history.change_back(part)
-        self.objects = self.objects.seen(new_ids.values())
+    def _moved_to_labels(self, new_ids: Mapping[int, int]) -> dict[int, int]:
+        """Return which objects get their label as their number: no other one may have had it."""
+        return {
+            old: new for old, new in new_ids.items() if old != new and not self._is_of_another(new)
+        }
 
     def _separate(self) -> None:
         """Make an object of each new prompt: those of the current object, which has none yet."""

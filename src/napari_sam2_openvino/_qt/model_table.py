@@ -45,11 +45,19 @@ class ModelTable(QTableWidget):
         return self._listings[row] if self.selectedItems() and row < len(self._listings) else None
 
     def choose(self, name: str) -> None:
-        """Select the row of a model, now or when there is one."""
-        names = [each.name for each in self._listings]
-        self._awaited = "" if name in names else name
-        if name in names:
-            self.selectRow(names.index(name))
+        """Select the row of a model that is on the disk, now or when there is one."""
+        self._awaited = name
+        if rows := self._awaited_rows():
+            self._awaited = ""
+            self.selectRow(rows[0])
+
+    def _awaited_rows(self) -> list[int]:
+        wanted = self._awaited
+        return [
+            row
+            for row, each in enumerate(self._listings)
+            if each.name == wanted and each.folder is not None
+        ]
 
     def show_models(self, listings: tuple[ModelListing, ...]) -> None:
         """Show these models; the one that is chosen stays, or the first one is."""
@@ -68,7 +76,7 @@ class ModelTable(QTableWidget):
                     )
                 self.setItem(row, column, item)
         self.blockSignals(False)
-        kept = [row for row, each in enumerate(listings) if each.name == self._awaited]
+        kept = self._awaited_rows()
         if kept:
             self._awaited = ""
         elif chosen is not None:

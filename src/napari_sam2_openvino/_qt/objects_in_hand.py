@@ -28,10 +28,9 @@ class ObjectsInHand:
     """What is known of the objects in hand of one image, and which numbers are taken by what.
 
     An object has a number of its own, its obj_id, and a label once it is in the target. They are
-    the same, unless it is drawn from several directions, or another object took the number: a
-    number is given out once, and what is drawn makes way for what is in the target.
-
-    Nothing here can be undone, or is about the object that the next prompt belongs to.
+    the same, unless it is drawn from several directions, or another object took the number: what is
+    drawn makes way for what is in the target, and no number goes from one object to another while
+    undo could bring back the first.
 
     Parameters
     ----------
@@ -135,26 +134,6 @@ class ObjectsInHand:
         """The largest number of what is in hand, or has its label in the target; 0 if none is."""
         used = self.layers.obj_ids | self.objects.refined | self.labels.numbers
         return max(used, default=0)
-
-    def id_of_label(self, label: int, plane: PlaneIndex) -> int:
-        """Return the obj_id under which an object of the target is taken into hand on a plane."""
-        for held in self.labels.objects_of(label):
-            if self.is_in_hand(held) and self._directions.is_along(held, plane):
-                return held
-        # Else it may be another object, or this one, drawn from another side.
-        is_taken = self.is_in_hand(label) or label in self._moved
-        # Nor may undo bring back another one under its number, which would take its place.
-        is_taken |= self.labels.of(label) != label and self._was_drawn(label)
-        obj_id = self.first_free_id if is_taken else label
-        if self.labels.of(obj_id) != label:
-            self.class_names.pop(obj_id, None)
-        self.note_labels({obj_id: label})
-        self.objects = self.objects.seen({obj_id})
-        return obj_id
-
-    def _was_drawn(self, obj_id: int) -> bool:
-        """Whether an object was ever drawn under a number, be it put away or undone since."""
-        return self.labels.of(obj_id) is not None or self._directions.knows(obj_id)
 
     def note_labels(self, labels: Mapping[int, int]) -> None:
         """Take it that objects are in the target, under these labels by obj_id."""

@@ -24,10 +24,6 @@ class Directions:
         """Note that an object is drawn from another direction from now on."""
         self._planes[obj_id] = plane
 
-    def knows(self, obj_id: int) -> bool:
-        """Whether an object was ever drawn."""
-        return obj_id in self._planes
-
     def is_along(self, obj_id: int, plane: PlaneIndex, *, as_drawn: bool = False) -> bool:
         """Whether an object is drawn in the direction of a plane.
 

@@ -22,7 +22,7 @@ class HeldLabels:
         return sorted(key for key, each in self._now.items() if each == label)
 
     def was_in_any(self, obj_id: int) -> bool:
-        """Whether an object is in any of the targets, or was when it was removed."""
+        """Whether an object is in any of the targets that are not forgotten, chosen or not."""
         return any(obj_id in held for held in self._in.values())
 
     @property

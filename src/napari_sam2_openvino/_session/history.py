@@ -1,6 +1,6 @@
 """Several levels of undo for states that are values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import eq
 from typing import Generic, TypeVar
 
@@ -49,6 +49,16 @@ class PromptHistory(Generic[State]):
         """The state that was recorded or returned last."""
         return self._states[self._position] if self._states else None
 
+    @property
+    def states(self) -> Sequence[State]:
+        """All states that undo and redo can go to, from the oldest on."""
+        return self._states
+
+    @property
+    def past(self) -> Sequence[State]:
+        """The states that undo can go to, and the one that is there now."""
+        return self._states[: self._position + 1]
+
     def record(self, state: State) -> bool:
         """Note the state that is there now; states that were undone are forgotten.
 
@@ -74,11 +84,6 @@ class PromptHistory(Generic[State]):
     def change_all(self, change: Callable[[State], State]) -> None:
         """Take it that every state that is kept was another one."""
         self._states = [change(state) for state in self._states]
-
-    def change_back(self, change: Callable[[State], State]) -> None:
-        """Take it that the states until now were others; asked from the newest to the oldest."""
-        for position in range(self._position, -1, -1):
-            self._states[position] = change(self._states[position])
 
     def undo(self) -> State | None:
         """Go back by one edit and return the state to restore; None if there is none."""

@@ -99,10 +99,10 @@ class Objects:
         others = {key: each for key, each in self.drafts.items() if key != (obj_id, plane.turned)}
         return replace(self, drafts={**others, (obj_id, plane): draft})
 
-    @property
-    def refined(self) -> set[int]:
+    @cached_property
+    def refined(self) -> frozenset[int]:
         """The objects that exist and are refined, on any plane."""
-        return {obj_id for (obj_id, _), draft in self.drafts.items() if draft.mask}
+        return frozenset(obj_id for (obj_id, _), draft in self.drafts.items() if draft.mask)
 
     def without(self, obj_ids: Collection[int], plane: PlaneIndex) -> "Objects":
         """Forget what is done with on a plane, either way round; the ids stay taken."""

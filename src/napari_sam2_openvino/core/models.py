@@ -156,7 +156,7 @@ def find_model_folder(model: str | os.PathLike[str] = STARTER) -> Path:
             f"Model {name} is not converted yet: run `napari-sam2 models download {name}`, then "
             f"`napari-sam2 models convert {name} --name {name}`."
         )
-    names = ", ".join(listing.name for listing in list_models())
+    names = ", ".join(dict.fromkeys(listing.name for listing in list_models()))
     raise ModelNotFoundError(
         f"There is no model {name!r}: choose one of {names}, or a model folder."
     )
