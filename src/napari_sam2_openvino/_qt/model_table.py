@@ -45,19 +45,16 @@ class ModelTable(QTableWidget):
         return self._listings[row] if self.selectedItems() and row < len(self._listings) else None
 
     def choose(self, name: str) -> None:
-        """Select the row of a model that is on the disk, now or when there is one."""
-        self._awaited = name
-        if rows := self._awaited_rows():
-            self._awaited = ""
+        """Select the row of a model, now or when there is one; rather that of one on the disk."""
+        rows = self._rows_of(name)
+        if rows:
             self.selectRow(rows[0])
+        self._awaited = "" if rows and self._listings[rows[0]].folder is not None else name
 
-    def _awaited_rows(self) -> list[int]:
-        wanted = self._awaited
-        return [
-            row
-            for row, each in enumerate(self._listings)
-            if each.name == wanted and each.folder is not None
-        ]
+    def _rows_of(self, name: str) -> list[int]:
+        """Return the rows of a name; those of models on the disk come first."""
+        rows = [row for row, each in enumerate(self._listings) if each.name == name]
+        return sorted(rows, key=lambda row: self._listings[row].folder is None)
 
     def show_models(self, listings: tuple[ModelListing, ...]) -> None:
         """Show these models; the one that is chosen stays, or the first one is."""
@@ -76,13 +73,13 @@ class ModelTable(QTableWidget):
                     )
                 self.setItem(row, column, item)
         self.blockSignals(False)
-        kept = self._awaited_rows()
+        kept = [row for row in self._rows_of(self._awaited) if listings[row].folder is not None]
         if kept:
             self._awaited = ""
         elif chosen is not None:
-            rows = [row for row, each in enumerate(listings) if each.name == chosen.name]
             # A model of the user's own may be named like one of the catalogue.
-            kept = sorted(rows, key=lambda row: listings[row].folder != chosen.folder)
+            kept = self._rows_of(chosen.name)
+            kept.sort(key=lambda row: listings[row].folder != chosen.folder)
         self.selectRow(kept[0] if kept else 0)
 
 
