@@ -155,7 +155,7 @@ def test_no_callback_of_ours_holds_the_main_thread(stopwatch: Stopwatch, open_wi
         window.click(step, 300, 300)
         window.press("J")
         window.settle()
-    assert window.viewer.layers["cells objects"].data.max() == 4
+    assert len(np.unique(window.viewer.layers["cells objects"].data)) == 1 + 4
     assert stopwatch.too_slow() == {}
     assert "Annotator._on_answers" in stopwatch.seconds
 
