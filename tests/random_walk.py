@@ -39,6 +39,8 @@ class Walk:
         Names between which the walk switches.
     is_exact : bool, optional
         Whether the models are discs, which tell what each mask has to be.
+    is_strict : bool, optional
+        See `CommittedModel`.
     open_again : callable, optional
         Closes the widget and puts another one in its place in the window.
     folder : Path, optional
@@ -52,6 +54,7 @@ class Walk:
         models: Sequence[str] = ("starter", "other"),
         *,
         is_exact: bool = True,
+        is_strict: bool = False,
         open_again: Callable[[], None] | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -61,7 +64,7 @@ class Walk:
         self.rng = np.random.default_rng(seed)
         self.n_checked = 0
         self.done: list[str] = []
-        self.model = CommittedModel(window)
+        self.model = CommittedModel(window, is_strict=is_strict)
         self._open_again = open_again
         self._folder = folder
 
