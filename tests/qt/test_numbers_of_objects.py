@@ -7,17 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from tests.qt.test_drafts_and_undo import STACK, do, draw, label_at
+from tests.qt.test_drafts_and_undo import STACK, do, draw, label_at, stack
+
+__all__ = ["stack"]
 
 A, B = (20, 20), (45, 60)
-
-
-@pytest.fixture
-def stack(open_window: Any) -> Any:
-    window = open_window(STACK)
-    window.show_plane(1)
-    window.settle()
-    return window
 
 
 def commit(window: Any) -> None:

@@ -122,7 +122,7 @@ class PromptSnapshot:
 
     __hash__ = None  # type: ignore[assignment]
 
-    @property
+    @cached_property
     def obj_ids(self) -> frozenset[int]:
         """The objects that have prompts."""
         layers = [each for each in (self.points, self.shapes) if each is not None]

@@ -21,7 +21,6 @@ from napari_sam2_openvino._qt.job_progress import JobProgress
 from napari_sam2_openvino._qt.jobs import CancellableJob
 from napari_sam2_openvino.core.catalogue import CatalogueEntry, downloads, find_entry
 from napari_sam2_openvino.core.errors import JobCancelledError, Sam2Error
-from napari_sam2_openvino.core.paths import checkpoints_dir
 from napari_sam2_openvino.core.progress import Progress
 
 MakeJob = Callable[[str, str, str | None, int | None], CancellableJob]
@@ -175,8 +174,7 @@ class ConvertDialog(QDialog):
     def _on_failure(self, error: Exception) -> None:
         self._show_running(False)
         entry = find_entry(self.checkpoint_combo.currentText().strip())
-        is_there = entry is not None and (checkpoints_dir() / entry.file_name).is_file()
-        if isinstance(error, JobCancelledError) and entry is not None and is_there:
+        if isinstance(error, JobCancelledError) and entry and entry.checkpoint.is_file():
             self.progress.say(
                 f"Cancelled: no model was written. The checkpoint of {entry.name} is kept."
             )

@@ -36,8 +36,6 @@ class _Moment:
 
     def renumbered(self, new_ids: Mapping[int, int]) -> "_Moment":
         """Return the same of objects with other ids."""
-        if not new_ids:
-            return self
         drawn_on = {new_ids.get(key, key): plane for key, plane in self.drawn_on.items()}
         marks, objects = self.marks.renumbered(new_ids), self.objects.renumber(new_ids)
         return _Moment(marks, objects, drawn_on)
@@ -94,8 +92,9 @@ class Drafting(ObjectsInHand):
         back by undo: what is drawn next would take its place.
         """
         current = self.objects.current
-        is_known = self.labels.was_in_any(current) or self._was_removed(current)
-        is_done = is_known and not self.is_in_hand(current)
+        is_done = not self.is_in_hand(current) and (
+            self.labels.was_in_any(current) or self._was_removed(current)
+        )
         if is_done or not self._directions.is_along(current, plane):
             self.objects = self.objects.next()
             self._show_current()

@@ -8,7 +8,6 @@ from napari_sam2_openvino.conversion.child import FolderJob
 from napari_sam2_openvino.conversion.pipeline import Request
 from napari_sam2_openvino.core.catalogue import find_entry
 from napari_sam2_openvino.core.errors import ConversionError
-from napari_sam2_openvino.core.paths import checkpoints_dir
 from napari_sam2_openvino.core.progress import Progress
 
 
@@ -75,7 +74,7 @@ class ConvertJob(FolderJob):
                 f"size {entry.image_size}."
             )
         else:
-            path, sha256 = checkpoints_dir() / entry.file_name, entry.sha256
+            path, sha256 = entry.checkpoint, entry.sha256
             if not path.is_file():
                 raise ConversionError(
                     f"{name} is not downloaded yet: run `napari-sam2 models download {name}` first."

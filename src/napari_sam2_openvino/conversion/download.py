@@ -12,7 +12,6 @@ from napari_sam2_openvino.conversion import staging
 from napari_sam2_openvino.conversion.checkpoints import sha256_of_file
 from napari_sam2_openvino.core.catalogue import CatalogueEntry, downloads, find_entry
 from napari_sam2_openvino.core.errors import ConversionError, InputError, JobCancelledError
-from napari_sam2_openvino.core.paths import checkpoints_dir
 from napari_sam2_openvino.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class DownloadJob:
             )
         self._entry = entry
         self._cancelled = threading.Event()
-        self.path = checkpoints_dir() / entry.file_name
+        self.path = entry.checkpoint
 
     def run(self) -> Generator[Progress, None, None]:
         """Download; the checkpoint is at `path` when the generator ends, and not before.

@@ -22,7 +22,7 @@ def files_of(listing: ModelListing) -> Path:
         return listing.folder
     entry = find_entry(listing.name)
     assert entry is not None
-    return checkpoints_dir() / entry.file_name
+    return entry.checkpoint
 
 
 def remove_files(place: Path) -> None:

@@ -1,6 +1,9 @@
 """Published checkpoints: where they are, what each is good for, how one is known to be whole."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from napari_sam2_openvino.core.paths import checkpoints_dir
 
 _URL = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _META = "https://github.com/facebookresearch/sam2"
@@ -58,6 +61,11 @@ class CatalogueEntry:
     def file_name(self) -> str:
         """Name of the checkpoint file that is downloaded."""
         return (self.url or "").rpartition("/")[2]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that the checkpoint is downloaded to, be it there or not."""
+        return checkpoints_dir() / self.file_name
 
 
 def _entry(version: str, size: str, n_bytes: int | None, sha256: str) -> CatalogueEntry:

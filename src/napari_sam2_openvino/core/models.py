@@ -14,7 +14,7 @@ from napari_sam2_openvino.core.catalogue import (
 )
 from napari_sam2_openvino.core.errors import ModelFormatError, ModelNotFoundError
 from napari_sam2_openvino.core.model_folder import INFO_FILE, ModelInfo, read_model_info
-from napari_sam2_openvino.core.paths import checkpoints_dir, models_dir, starter_dir
+from napari_sam2_openvino.core.paths import models_dir, starter_dir
 
 if TYPE_CHECKING:
     from napari_sam2_openvino.core.model import Sam2Model
@@ -222,8 +222,7 @@ def _model_folders() -> list[Path]:
 
 def _offer(entry: CatalogueEntry) -> ModelListing:
     """Describe a model of the catalogue that is not converted."""
-    checkpoint = checkpoints_dir() / entry.file_name
-    is_there = entry.can_be_downloaded and checkpoint.is_file()
+    is_there = entry.can_be_downloaded and entry.checkpoint.is_file()
     return ModelListing(
         name=entry.name,
         folder=None,
@@ -233,7 +232,7 @@ def _offer(entry: CatalogueEntry) -> ModelListing:
         weights="",
         state="downloaded" if is_there else "in catalogue",
         source=entry.url or f"a file that you bring ({entry.page})",
-        n_bytes=checkpoint.stat().st_size if is_there else entry.n_bytes,
+        n_bytes=entry.checkpoint.stat().st_size if is_there else entry.n_bytes,
         is_published=True,
     )
 
