@@ -26,26 +26,22 @@ class CommittedModel:
     What an object is to whoever draws is told by what has stood together: prompts and masks that
     had one number at one time, and the label that they were committed to, are one object for good.
     Each prompt is told from all others by its place. A label that is there already may be written
-    for the object that it is of, and for no other.
+    for the object that it is of, and for no other; and an object that is in a layer is written
+    under its label again.
 
     Parameters
     ----------
     window : Window
-    is_strict : bool, optional
-        Whether an object must also get the label again that it has in a layer, and a session hold
-        every object of the layer that was saved. Neither costs a pixel of another object, and both
-        fail once in some thousand steps.
     """
 
-    def __init__(self, window: Any, *, is_strict: bool = False) -> None:
+    def __init__(self, window: Any) -> None:
         self._window = window
-        self._is_strict = is_strict
         self._histories: dict[Any, LabelsHistory] = {}
         self._kin = Kin()
         # Of prompts that count for all objects, and so tell none from another.
         self._shared: set[Token] = set()
-        # Layers of sessions: what was drawn before one was opened stands beside its objects.
-        self._opened: set[Any] = set()
+        # Of sessions: what was drawn before one was opened stands beside its objects.
+        self._doubled: list[Token] = []
         self._failures: list[AssertionError] = []
         self.n_asked = 0
         self.n_committed = 0
@@ -63,7 +59,7 @@ class CommittedModel:
     def forget(self) -> None:
         """Forget everything, now that all layers are gone."""
         self._histories.clear()
-        self._opened.clear()
+        self._doubled.clear()
         self._shared.clear()
         self._kin = Kin()
 
@@ -71,19 +67,25 @@ class CommittedModel:
         """Take it that a layer is as it has to be, unless it is known already."""
         self._histories.setdefault(labels.unique_id, LabelsHistory(labels.data))
 
-    def of_session(self, labels: Labels, saved: Labels, objects: Iterable[Any]) -> None:
+    def only_committed(self, labels: Labels) -> NDArray[Any] | None:
+        """Return what a layer holds now; None if anything but commits of its image changed it."""
+        history = self._histories[labels.unique_id]
+        return None if history.image is None or history.is_changed else history.now
+
+    def of_session(
+        self, labels: Labels, objects: Iterable[Any], saved: NDArray[Any] | None
+    ) -> None:
         """Take over a layer that a session was opened into, with its objects.
 
-        It holds what the one that was saved does, if that holds nothing but what was committed.
+        It holds what the one that was saved did then, if that is known.
         """
-        before = self._histories[saved.unique_id]
-        if self._is_strict and before.image is not None and not before.is_changed:
-            np.testing.assert_array_equal(labels.data, before.now, "the session has other labels")
+        if saved is not None:
+            np.testing.assert_array_equal(labels.data, saved, "the session has other labels")
         self.take_over(labels)
-        self._opened.add(labels.unique_id)
         for each in objects:
+            tokens = self._tokens(each.prompts.value(), each.plane)
+            self._doubled += [*tokens][:1]
             if each.committed:
-                tokens = self._tokens(each.prompts.value(), each.plane)
                 self._kin.join([_label(labels, each.obj_id), *tokens])
 
     def painted(self, labels: Labels, place: tuple[int, ...], value: int) -> None:
@@ -208,8 +210,8 @@ class CommittedModel:
                 f"object {each.obj_id} was written as {number}, which is another object"
             )
             own = {n for n in there if self._kin.are_one([_label(done.labels, n), *tokens])}
-            is_again = not own or number in own or done.labels.unique_id in self._opened
-            assert is_again or not self._is_strict, (
+            is_double = any(self._kin.are_one([twin, *tokens]) for twin in self._doubled)
+            assert not own or number in own or is_double, (
                 f"object {each.obj_id} was written as {number}, but there it is {own} already"
             )
             self._kin.join([label, *tokens])

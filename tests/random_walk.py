@@ -39,8 +39,6 @@ class Walk:
         Names between which the walk switches.
     is_exact : bool, optional
         Whether the models are discs, which tell what each mask has to be.
-    is_strict : bool, optional
-        See `CommittedModel`.
     open_again : callable, optional
         Closes the widget and puts another one in its place in the window.
     folder : Path, optional
@@ -54,7 +52,6 @@ class Walk:
         models: Sequence[str] = ("starter", "other"),
         *,
         is_exact: bool = True,
-        is_strict: bool = False,
         open_again: Callable[[], None] | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -64,7 +61,7 @@ class Walk:
         self.rng = np.random.default_rng(seed)
         self.n_checked = 0
         self.done: list[str] = []
-        self.model = CommittedModel(window, is_strict=is_strict)
+        self.model = CommittedModel(window)
         self._open_again = open_again
         self._folder = folder
 
@@ -315,13 +312,14 @@ class Walk:
         if self._folder is None or self.window.annotator.image is None:
             return
         path = self._folder / f"{len(self.done)}.json"
+        saved = None if before is None else self.model.only_committed(before)
         files.save(path)
         self.window.wait(path.exists)
         files.open(path)
         self.window.wait(lambda: self.window.status.startswith("The session is open."))
         target = self.window.annotator.target
         if before is not None and target != before:
-            self.model.of_session(target, before, read_session(path).objects)
+            self.model.of_session(target, read_session(path).objects, saved)
 
     # What must hold
 
