@@ -21,11 +21,25 @@ SHAPE = (3, 60, 80)
 # How often a step is done; 2 for others.
 WEIGHTS: dict[str, float] = {
     **{"do_verb": 9, "do_click": 8, "do_commit": 9, "do_undo": 7, "do_redo": 4, "do_edit": 4},
-    **{"do_commit_all": 4, "do_next_object": 3, "do_remove_prompt": 3},
+    **{"do_clear": 1, "do_commit_all": 4, "do_next_object": 3, "do_remove_prompt": 3},
     # These end what is going on.
     **{"do_cancel": 1, "do_remove_layer": 0.5, "do_replace_image": 1, "do_switch_model": 1},
     **{"do_open_again": 0.5, "do_open_session": 0.5},
 }
+# What someone does in one breath, which steps at random seldom come to.
+PHRASES: tuple[tuple[str, ...], ...] = (
+    ("do_box", "do_clear", "do_box", "do_commit", *["do_undo"] * 4, "do_commit_all"),
+    ("do_click", "do_clear", "do_choose_target", "do_click", "do_commit", "do_undo", "do_undo"),
+    ("do_edit", "do_click", "do_commit", *["do_undo"] * 3, "do_undo_labels", "do_commit"),
+    ("do_edit", "do_clear", "do_click", "do_commit", *["do_undo"] * 4, "do_commit_all"),
+    ("do_click", "do_commit", "do_undo", "do_choose_target", "do_commit", "do_undo", "do_commit"),
+    ("do_scribble", "do_change_plane", "do_box", "do_commit_all", *["do_undo"] * 3, "do_commit"),
+    ("do_box", "do_transpose", "do_click", "do_commit", *["do_undo"] * 3, "do_commit_all"),
+    ("do_click", "do_open_session", "do_click", "do_commit", *["do_undo"] * 5, "do_commit_all"),
+    ("do_click", "do_undo", "do_open_again", "do_click", "do_commit", "do_undo", "do_commit"),
+)
+# How often a step begins one.
+PHRASES_SHARE = 0.04
 
 
 class Walk:
@@ -61,6 +75,7 @@ class Walk:
         self.rng = np.random.default_rng(seed)
         self.n_checked = 0
         self.done: list[str] = []
+        self._to_do: list[str] = []
         self.model = CommittedModel(window)
         self._open_again = open_again
         self._folder = folder
@@ -75,14 +90,21 @@ class Walk:
         return int(self.window.viewer.dims.current_step[0])
 
     def step(self) -> None:
-        names = [name for name in dir(self) if name.startswith("do_")]
-        weights = np.array([WEIGHTS.get(name, 2) for name in names])
-        name = str(self.rng.choice(names, p=weights / weights.sum()))
+        if not self._to_do:
+            self._to_do = self._next_steps()
+        name = self._to_do.pop(0)
         self.done.append(name)
         getattr(self, name)()
         self.model.check()
         if self.rng.random() < 0.3:
             self.window.qtbot.wait(int(self.rng.integers(1, 60)))
+
+    def _next_steps(self) -> list[str]:
+        if self.rng.random() < PHRASES_SHARE:
+            return [*PHRASES[self.rng.integers(len(PHRASES))]]
+        names = [name for name in dir(self) if name.startswith("do_")]
+        weights = np.array([WEIGHTS.get(name, 2) for name in names])
+        return [str(self.rng.choice(names, p=weights / weights.sum()))]
 
     def settle(self) -> None:
         """Wait for the answers, unless they were cancelled and nothing has changed since."""
@@ -149,11 +171,14 @@ class Walk:
 
     def do_verb(self) -> None:
         verbs = (
-            *("toggle_polarity", "toggle_for_all", "previous_object", "clear", "toggle_many"),
+            *("toggle_polarity", "toggle_for_all", "previous_object", "toggle_many"),
             *("next_mask", "grow_mask", "shrink_mask", "toggle_hover", "toggle_live"),
             *("next_plane", "previous_plane", "show_help", "edit_object"),
         )
         self.window.do(str(self.rng.choice(verbs)))
+
+    def do_clear(self) -> None:
+        self.window.do("clear")
 
     def do_next_object(self) -> None:
         """What is drawn next is of the next object of the plane, or of none that there is."""

@@ -623,3 +623,33 @@ def test_a_window_begins_with_the_preferred_model_unless_its_report_advises_agai
     labels = dict(window.widget.choices._models)
     assert ("mine (not advised)" in labels) != is_advised
     assert "mine" in window.widget.choices.models
+
+
+def test_an_object_that_was_refined_the_other_way_round_has_all_of_its_commits(
+    open_window: Any,
+) -> None:
+    window = open_window(STACK)
+    window.show_plane(1)
+    window.settle()
+    window.click(1, 20, 60)
+    window.settle()
+    window.do("commit")
+    window.viewer.dims.order = (0, 2, 1)
+    window.settle()
+    window.widget.objects.edit(labels_of(window), 1)
+    window.wait(lambda: window.annotator.drawn)
+    window.click(1, 28, 60)
+    window.settle()
+    window.do("commit")
+    committed = window.widget.files.session().objects
+    assert [(each.obj_id, each.plane.transposed) for each in committed] == [(1, False), (1, True)]
+    window.viewer.dims.order = (0, 1, 2)
+    window.settle()
+    # Its first prompts would draw the mask that it had before.
+    before = labels_of(window).data.copy()
+    window.widget.objects.edit(labels_of(window), 1)
+    window.wait(lambda: window.annotator.drawn)
+    window.settle()
+    assert not window.clicks
+    window.do("commit")
+    np.testing.assert_array_equal(labels_of(window).data, before)

@@ -11,6 +11,8 @@ from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.records import ObjectRecord, object_from_json, object_to_json
 from napari_sam2_openvino.core.types import PlaneIndex
 
+_Place = tuple[int, tuple[int | None, ...]]
+
 
 @dataclass(frozen=True)
 class _Entry:
@@ -20,9 +22,9 @@ class _Entry:
     record: ObjectRecord
 
     @property
-    def place(self) -> tuple[int, PlaneIndex]:
-        """The object, and the plane that it was committed on."""
-        return self.record.obj_id, self.record.plane
+    def place(self) -> _Place:
+        """The object and the plane that it was committed on, whichever way round that was seen."""
+        return self.record.obj_id, self.record.plane.index
 
 
 class CommitHistory:
@@ -39,7 +41,7 @@ class CommitHistory:
         self._table = ObjectTable(labels)
         self._log = [_Entry(None, record) for record in _recorded(self._table.rows())]
         # Objects and planes of commits that are not in the layer now.
-        self._gone: set[tuple[int, PlaneIndex]] = set()
+        self._gone: set[_Place] = set()
 
     @property
     def is_empty(self) -> bool:
@@ -127,7 +129,7 @@ class CommitHistory:
         Without what napari's undo has taken back since.
         """
         there, kept = self._table.rows(), []
-        newest: set[tuple[int, PlaneIndex]] = set()
+        newest: set[_Place] = set()
         for entry in reversed(self._log):
             record = entry.record
             row, place = there.get(record.obj_id), entry.place
@@ -143,6 +145,8 @@ class CommitHistory:
     def record_of(self, obj_id: int, plane: PlaneIndex) -> ObjectRecord | None:
         """Return the commit that an object has on a plane, if it is known.
 
+        None too if that was seen with rows and columns swapped: its prompts give another mask here.
+
         Raises
         ------
         InputError
@@ -152,10 +156,10 @@ class CommitHistory:
         row = self._table.row(obj_id)
         if row is not None and row.prompts:
             record = object_from_json(row.prompts)
-            if record.plane == plane:
-                return record
-        found = [each.record for each in self._log if each.place == (obj_id, plane)]
-        return found[-1] if found else None
+            if record.plane.index == plane.index:
+                return record if record.plane == plane else None
+        found = [each.record for each in self._log if each.place == (obj_id, plane.index)]
+        return found[-1] if found and found[-1].plane == plane else None
 
     def set_class(self, obj_ids: Collection[int], name: str) -> None:
         """Give objects of the table a class; "" takes it away."""
@@ -171,7 +175,7 @@ class CommitHistory:
         for each in reversed(self._log):
             # Its row was about this plane: it still has pixels on another one.
             if each.record.obj_id in lost and each.place not in self._gone:
-                self._table.bring_back(*each.place)
+                self._table.bring_back(each.record.obj_id, each.record.plane)
 
 
 def _recorded(rows: Mapping[int, ObjectRow]) -> list[ObjectRecord]:
