@@ -142,6 +142,8 @@ class Walk:
             if layer is not None and len(layer.data):
                 layer.selected_data = {int(self.rng.integers(len(layer.data)))}
                 layer.remove_selected()
+                # Nobody draws on before the window has seen that.
+                self.window.annotator.sync()
 
     def do_box(self) -> None:
         self.window.do("draw_box")
