@@ -27,6 +27,12 @@ def commit_mask(
     return result.n_changed
 
 
+def _locked(data: Any) -> Labels:
+    labels = Labels(data)
+    labels.editable = False
+    return labels
+
+
 def make_image(shape: tuple[int, ...] = (60, 80), **place: Any) -> Image:
     return Image(np.zeros(shape, np.uint16), name="cells", **place)
 
@@ -48,6 +54,7 @@ def test_a_new_labels_layer_fits_its_image() -> None:
         (lambda: Labels(np.zeros((60, 80), int), visible=False), "is hidden"),
         (lambda: Labels(np.zeros((60, 80), ">u2")), "another order than this computer (>u2)"),
         (lambda: Labels(np.broadcast_to(np.zeros((1, 1), int), (60, 80))), "read-only"),
+        (lambda: _locked(np.zeros((60, 80), int)), "not editable"),
     ],
 )
 def test_layers_that_cannot_be_written_are_refused(make: Any, words: str) -> None:

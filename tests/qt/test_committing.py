@@ -154,6 +154,26 @@ def test_an_object_is_committed_when_the_next_label_is_found(window: Any, scans:
     assert len(window.layers.points.data) == 0
 
 
+def test_an_object_is_told_to_wait_while_another_one_is_committed(
+    window: Any, scans: Scans
+) -> None:
+    mine = add_target(window)
+    window.click(40, 50)
+    window.press("N")
+    window.click(80, 50)
+    window.settle()
+    window.press("W")
+    assert window.status.startswith("Reading mine for free labels")
+    window.do("previous_object")
+    window.press("W")
+    assert window.status == "Another object waits for mine to be read: commit this one after it."
+    scans.go_on.set()
+    window.wait(lambda: not window.annotator.committer.is_scanning)
+    window.settle()
+    window.press("W")
+    assert (mine.data[40, 50], mine.data[80, 50]) == (43, 42)
+
+
 def test_clicks_during_the_search_are_neither_lost_nor_committed(window: Any, scans: Scans) -> None:
     mine = add_target(window)
     window.click(40, 50)

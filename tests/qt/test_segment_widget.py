@@ -653,3 +653,21 @@ def test_an_object_that_was_refined_the_other_way_round_has_all_of_its_commits(
     assert not window.clicks
     window.do("commit")
     np.testing.assert_array_equal(labels_of(window).data, before)
+
+
+def test_an_object_that_is_to_be_refined_stays_out_of_another_image(open_window: Any) -> None:
+    window = open_window(STACK[0], encode_seconds=0.5)
+    labels = np.zeros((60, 80), np.uint8)
+    labels[20:40, 20:40] = 5
+    theirs = window.viewer.add_labels(labels, name="theirs")
+    other = window.viewer.add_image(STACK[1], name="other")
+    # It is cut out once the encoder is done with what it does.
+    window.widget.objects.edit(theirs, 5)
+    window.annotator.set_image(other)
+    window.settle()
+    assert window.annotator.image == other
+    assert not window.annotator.drawn
+    window.annotator.set_image(window.viewer.layers["cells"])
+    window.settle()
+    window.widget.objects.edit(theirs, 5)
+    window.wait(lambda: window.annotator.drawn)

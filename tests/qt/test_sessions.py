@@ -409,6 +409,26 @@ def test_prompts_come_from_a_table_and_from_any_layer(open_window: Any, tmp_path
     assert not window.annotator.drawn
 
 
+def test_a_table_is_imported_where_it_was_asked_for(open_window: Any, tmp_path: Path) -> None:
+    window = open_window(STACK, encode_seconds=0.5)
+    window.show_plane(1)
+    table = tmp_path / "points.csv"
+    table.write_text("x,y\n20,10\n")
+    # It is read once the encoder is done with what it does.
+    window.widget.prompts_tab.files_panel.import_table(table)
+    window.show_plane(2)
+    window.wait(lambda: window.layers.points is not None)
+    np.testing.assert_array_equal(window.layers.points.data, [[1, 10, 20]])
+    window.settle()
+    other = window.viewer.add_image(STACK, name="other")
+    said: list[str] = []
+    window.annotator.feedback.status_changed.connect(said.append)
+    window.widget.prompts_tab.files_panel.import_table(table)
+    window.annotator.set_image(other)
+    window.wait(lambda: "cells was left meanwhile: choose it and import again." in said)
+    assert window.layers.points is None
+
+
 @pytest.mark.parametrize("moment", ["decoding", "scanning", "dragging", "importing", "hovering"])
 def test_the_window_may_be_closed_in_the_middle_of_anything(
     open_window: Any, tmp_path: Path, moment: str

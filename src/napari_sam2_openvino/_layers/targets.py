@@ -82,6 +82,8 @@ def write_problem(labels: Labels) -> str | None:
 def data_problem(labels: Labels) -> str | None:
     """Return in one sentence why the pixels of a layer cannot be written, or None."""
     data = labels.data
+    if not labels.editable:
+        return f"{labels.name} is not editable: set its editable to True or {_ADVICE}."
     if type(data).__module__.partition(".")[0] == "dask":
         return f"{labels.name} is a dask array, which cannot be written to: {_ADVICE}."
     if not np.dtype(data.dtype).isnative:

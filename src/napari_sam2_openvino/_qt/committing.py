@@ -101,7 +101,7 @@ class Committer:
         that if they are still the answers.
         """
         if self._scan is not None:
-            self._tell_scan(self._scan.labels)
+            self._tell_wait(self._scan, commit)
             return
         try:
             self._write(commit)
@@ -257,6 +257,15 @@ class Committer:
         self.status_changed.emit(
             f"Reading {labels.name} for free labels; then the object is committed …"
         )
+
+    def _tell_wait(self, scan: _Scan, commit: Commit) -> None:
+        waiting = {each.obj_id for each in scan.commit.answers}
+        if waiting.issuperset(each.obj_id for each in commit.answers):
+            self._tell_scan(scan.labels)
+        else:
+            self.status_changed.emit(
+                f"Another object waits for {scan.labels.name} to be read: commit this one after it."
+            )
 
     def _end_scan(self) -> None:
         if self._scan is not None:

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from napari.layers import Layer, Points, Shapes
+from napari.layers import Image, Layer, Points, Shapes
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -23,9 +23,12 @@ from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.paths import sessions_dir
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.prompt_columns import load_table
+from napari_sam2_openvino.core.types import PlaneIndex
 
 _SESSIONS = "Sessions (*.json)"
 _TABLES = "Tables (*.csv *.tsv *.txt)"
+
+_Place = tuple[Image | None, PlaneIndex | None]
 
 
 class FilesPanel(QWidget):
@@ -95,21 +98,28 @@ class FilesPanel(QWidget):
 
     def import_table(self, path: Path) -> None:
         """Make objects of the points or boxes of a table; it is read in the worker."""
-        self._annotator.worker(partial(load_table, path), self._on_table, self._on_error)
+        place = self._annotator.image, self._annotator.plane
+        self._annotator.worker(
+            partial(load_table, path), partial(self._on_table, place), self._on_error
+        )
 
     def import_layer(self, layer: Points | Shapes) -> None:
         """Make objects of the points or shapes of a layer."""
-        self._add(partial(import_prompts.marks_from_layer, layer))
+        place = self._annotator.image, self._annotator.plane
+        self._add(partial(import_prompts.marks_from_layer, layer), place)
 
-    def _on_table(self, table: Any) -> None:
-        self._add(partial(import_prompts.marks_from_table, table))
+    def _on_table(self, place: _Place, table: Any) -> None:
+        self._add(partial(import_prompts.marks_from_table, table), place)
 
-    def _add(self, read: Any) -> None:
+    def _add(self, read: Any, place: _Place) -> None:
+        """Add marks to the image, and to the plane, that were in view when they were asked for."""
         annotator = self._annotator
-        drafting, image, plane = annotator.drafting, annotator.image, annotator.plane
+        drafting, (image, plane) = annotator.drafting, place
         try:
             if drafting is None or image is None or plane is None:
                 raise InputError("Choose an image and show one of its planes first.")
+            if annotator.image != image:
+                raise InputError(f"{image.name} was left meanwhile: choose it and import again.")
             placed = read(image, plane, drafting.first_free_id)
         except InputError as error:
             annotator.feedback.report(error)

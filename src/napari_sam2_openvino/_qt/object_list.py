@@ -180,7 +180,7 @@ class ObjectList:
             return
         annotator.worker(
             partial(cut_object, labels.data, obj_id, plane),
-            partial(self._refine, labels, obj_id, plane),
+            partial(self._refine, image, plane, labels, obj_id),
             self._on_unreadable,
         )
 
@@ -191,10 +191,13 @@ class ObjectList:
         state: ObjectState = "draft" if stored is None else "edited"
         return ObjectRow(obj_id, state, answer.iou_prediction, answer.area, name)
 
-    def _refine(self, labels: Labels, obj_id: int, plane: PlaneIndex, cut: MaskCut) -> None:
+    def _refine(
+        self, image: Image, plane: PlaneIndex, labels: Labels, obj_id: int, cut: MaskCut
+    ) -> None:
         annotator = self._annotator
         drafting = annotator.drafting
-        if drafting is None or annotator.plane != plane or not cut.mask.size:
+        is_in_view = annotator.image == image and annotator.plane == plane
+        if drafting is None or not is_in_view or not cut.mask.size:
             return
         is_target = labels == annotator.target
         number = drafting.id_of_label(obj_id, plane) if is_target else drafting.first_free_id

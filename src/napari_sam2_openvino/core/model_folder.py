@@ -214,7 +214,8 @@ def read_model_info(folder: Path) -> ModelInfo:
     ModelFormatError
         If the folder is not a whole model of a format that this version reads.
     """
-    _require(folder, (INFO_FILE, IMAGE_ENCODER_FILE, MASK_DECODER_FILE, PARAMETERS_FILE))
+    graphs = *_parts(IMAGE_ENCODER_FILE), *_parts(MASK_DECODER_FILE)
+    _require(folder, (INFO_FILE, *graphs, PARAMETERS_FILE))
     try:
         info = TypeAdapter(ModelInfo).validate_json((folder / INFO_FILE).read_bytes())
     except OSError as error:
@@ -234,7 +235,7 @@ def read_model_info(folder: Path) -> ModelInfo:
             f"{FORMAT_VERSION}: convert the checkpoint again."
         )
     if info.has_memory:
-        _require(folder, (MEMORY_ATTENTION_FILE, MEMORY_ENCODER_FILE))
+        _require(folder, (*_parts(MEMORY_ATTENTION_FILE), *_parts(MEMORY_ENCODER_FILE)))
     return info
 
 
@@ -243,6 +244,11 @@ def write_model_info(folder: Path, info: ModelInfo) -> None:
     temporary = folder / f"{INFO_FILE}.tmp"
     temporary.write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     temporary.replace(folder / INFO_FILE)
+
+
+def _parts(graph: str) -> tuple[str, str]:
+    """Return the names of a graph's file and of the one with its weights."""
+    return graph, str(Path(graph).with_suffix(".bin"))
 
 
 def _require(folder: Path, wanted: tuple[str, ...]) -> None:
