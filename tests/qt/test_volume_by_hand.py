@@ -9,6 +9,7 @@ import pytest
 from tests.qt.test_volume import BOX, HW, RADII, Volume, carried_before, discs
 
 from napari_sam2_openvino._layers import plane_writing
+from napari_sam2_openvino._qt import carried_runs
 
 STAYED = "On one plane what you changed by hand or committed stayed as it was"
 
@@ -173,6 +174,45 @@ def test_pixels_that_are_painted_before_their_plane_is_reached_stay(
     assert (volume.labels[5, 30:40, 44:80] == 1).all()
     take_back(volume)
     assert volume.areas() == [360 if plane == 5 else 0 for plane in range(len(RADII))]
+
+
+def test_what_is_committed_while_its_plane_is_written_is_not_taken_back(
+    open_window: Any, starter: Any, monkeypatch: Any
+) -> None:
+    volume = Volume(open_window(discs(RADII), load_engine=lambda _name: starter))
+    volume.box(3, *BOX)
+    written, go, real = Event(), Event(), plane_writing.write_objects
+
+    def held(*arguments: Any, **options: Any) -> Any:
+        result = real(*arguments, **options)
+        written.set()
+        go.wait(30)
+        return result
+
+    monkeypatch.setattr(plane_writing, "write_objects", held)
+    volume.carrier.run()
+    volume.window.wait(written.is_set)
+    area = np.count_nonzero(volume.labels[3])
+    volume.window.do("commit")
+    assert volume.window.status.startswith(f"Object 1: {area} pixels")
+    go.set()
+    volume.settle()
+    take_back(volume)
+    assert volume.areas() == [area if plane == 3 else 0 for plane in range(len(RADII))]
+
+
+def test_what_can_be_taken_back_no_more_is_still_known(volume: Volume, monkeypatch: Any) -> None:
+    monkeypatch.setattr(carried_runs, "MAX_BYTES", 0)
+    add(volume)
+    mine = volume.labels[4].copy()
+    for _ in range(2):
+        volume.box(3, 34, 44, 66, 80)
+        volume.run()
+        assert volume.areas()[3] == volume.window.answer.area
+        np.testing.assert_array_equal(volume.labels[4], mine)
+        assert STAYED in volume.window.status
+    take_back(volume)
+    assert not volume.carrier.can_take_back
 
 
 def test_older_pixels_stay_however_often_an_object_is_carried(
