@@ -5,6 +5,7 @@ import pytest
 import zarr
 
 from napari_sam2_openvino._layers import plane_windows
+from napari_sam2_openvino._layers.left_objects import NO_PIXELS, fingerprint
 from napari_sam2_openvino._layers.plane_writing import is_safe_aside, take_back, write_objects
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.plane_box import Box
@@ -13,10 +14,18 @@ from napari_sam2_openvino.core.types import PlaneIndex
 HW = (40, 60)
 PLANE = PlaneIndex((2, None, None))
 FLAT = PlaneIndex((None, None))
+MODE = "keep existing"
 
 
 def square(row, column, side=10):
     return MaskCut(np.ones((side, side), bool), (row, column))
+
+
+def filled(cut):
+    mask = np.zeros(HW, bool)
+    (row, column), (height, width) = cut.origin, cut.mask.shape
+    mask[row : row + height, column : column + width] = cut.mask
+    return mask
 
 
 @pytest.fixture(params=["numpy", "zarr"])
@@ -172,3 +181,113 @@ def test_windows_of_boxes_in_any_places_do_not_overlap(monkeypatch):
         assert times_read.max() == 1
         for window, box in zip(windows, boxes, strict=True):
             assert window.part(box).shape == box.hw
+
+
+def plane_of(data):
+    return np.array(data)[2]
+
+
+def test_an_object_that_was_committed_since_is_not_taken_back(data):
+    first = write_objects(data, PLANE, [(7, square(20, 20)), (8, square(20, 40))], MODE, ())
+    second = write_objects(data, PLANE, [(7, square(20, 24))], MODE, (), history=[first])
+    # What the second has erased would be a part of it again.
+    for each in (first, second):
+        each.note_commit(7, None)
+    assert take_back(data, second) is False
+    take_back(data, first)
+    assert np.array_equal(plane_of(data) == 7, filled(square(20, 24)))
+    assert not (plane_of(data) == 8).any()
+
+
+def test_a_commit_that_is_undone_is_none(data):
+    before = np.array(data)
+    written = write_objects(data, PLANE, [(7, square(20, 20))], MODE, ())
+    carried = plane_of(data)
+    written.note_commit(7, fingerprint(square(20, 20), PLANE))
+    data[2] = np.where(filled(square(25, 20)), carried, 0)
+    assert not take_back(data, written)
+    data[2] = carried
+    take_back(data, written)
+    assert np.array_equal(data, before)
+
+
+@pytest.mark.parametrize("value", [7, 0])
+def test_an_object_that_was_changed_by_hand_is_not_written(data, value):
+    first = write_objects(data, PLANE, [(7, square(20, 20)), (8, square(20, 40))], MODE, ())
+    data[2, 22:24, 24:36] = value
+    mine = plane_of(data) == 7
+    moved = [(7, square(21, 20)), (8, square(21, 40))]
+    second = write_objects(data, PLANE, moved, MODE, (), history=[first])
+    assert np.array_equal(plane_of(data) == 7, mine)
+    assert np.array_equal(plane_of(data) == 8, filled(square(21, 40)))
+    assert (second.by_hand, second.kept) == ({7}, frozenset())
+    assert second.areas == {7: mine.sum(), 8: 100}
+    # The newest that has written it is what counts.
+    third = write_objects(data, PLANE, moved, MODE, (), history=[first, second])
+    assert third.by_hand == {7}
+    replaced = write_objects(data, PLANE, moved, MODE, {7, 8}, history=[first, second, third])
+    assert replaced.by_hand == frozenset()
+    assert np.array_equal(plane_of(data) == 7, filled(square(21, 20)))
+
+
+def test_an_object_that_was_confirmed_as_it_is_is_not_written(data):
+    first = write_objects(data, PLANE, [(7, square(20, 20))], MODE, ())
+    first.note_commit(7, None)
+    second = write_objects(data, PLANE, [(7, square(21, 20))], MODE, (), history=[first])
+    assert second.by_hand == {7}
+    assert np.array_equal(plane_of(data) == 7, filled(square(20, 20)))
+    same = write_objects(data, PLANE, [(7, square(20, 20))], MODE, (), history=[first, second])
+    assert (same.by_hand, same.left, same.areas) == (frozenset(), {}, {7: 100})
+
+
+def test_a_mask_that_is_drawn_is_written_until_it_is_changed_by_hand(data):
+    def draw(row, history):
+        cut = [(7, square(row, 20))]
+        return write_objects(data, PLANE, cut, MODE, (), given={7}, history=history)
+
+    data[2, 30:32, 30:32] = 7
+    first = draw(20, [])
+    assert np.array_equal(plane_of(data) == 7, filled(square(20, 20)))
+    second = draw(21, [first])
+    assert np.array_equal(plane_of(data) == 7, filled(square(21, 20)))
+    data[2, 30:32, 30:32] = 7
+    assert draw(21, [first, second]).by_hand == {7}
+    assert draw(22, [first, second]).by_hand == frozenset()
+    assert np.array_equal(plane_of(data) == 7, filled(square(22, 20)))
+
+
+def test_what_another_object_has_overwritten_is_not_changed_by_hand(data):
+    first = write_objects(data, PLANE, [(7, square(20, 20)), (8, square(5, 40))], MODE, ())
+    other = [(9, square(22, 24))]
+    second = write_objects(data, PLANE, other, "overwrite", (), history=[first])
+    assert (plane_of(data) == 7).sum() == 100 - 6 * 8
+    moved = [(7, square(18, 20)), (8, square(6, 40))]
+    third = write_objects(data, PLANE, moved, MODE, (), history=[first, second])
+    assert third.by_hand == frozenset()
+    assert np.array_equal(plane_of(data) == 8, filled(square(6, 40)))
+    assert np.array_equal(plane_of(data) == 7, filled(square(18, 20)) & ~filled(square(22, 24)))
+
+
+def test_pixels_from_before_stay_at_every_time(data):
+    older = filled(square(20, 20))
+    data[2] = np.where(older, 7, plane_of(data))
+    history = []
+    for column in (24, 26, 28):
+        written = write_objects(data, PLANE, [(7, square(20, column))], MODE, (), history=history)
+        history.append(written)
+        assert np.array_equal(plane_of(data) == 7, older | filled(square(20, column)))
+        assert (written.kept, written.by_hand) == ({7}, frozenset())
+    for written in reversed(history):
+        take_back(data, written)
+    assert np.array_equal(plane_of(data) == 7, older)
+
+
+def test_what_is_known_of_a_plane_counts_when_it_is_seen_the_other_way_round():
+    data = np.zeros((30, 40, 4), np.uint16)
+    upright, turned = PlaneIndex((None, None, 2)), PlaneIndex((None, None, 2), True)
+    data[20:25, 10:13, 2] = 7
+    low = MaskCut(np.ones((4, 6), bool), (8, 20))
+    first = write_objects(data, turned, [(7, low)], MODE, ())
+    second = write_objects(data, upright, [(7, NO_PIXELS)], MODE, (), history=[first])
+    assert (second.kept, second.by_hand) == ({7}, frozenset())
+    assert np.count_nonzero(data) == np.count_nonzero(data[20:25, 10:13, 2]) == 15

@@ -128,6 +128,17 @@ def open_widget(qtbot: Any) -> Iterator[Callable[[Window], Window]]:
         each.annotator.close()
 
 
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: Any) -> Any:
+    """The engine that ships, loaded once."""
+    from napari_sam2_openvino._session.engines import Sam2Engine
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("NAPARI_SAM2_HOME", str(tmp_path_factory.mktemp("starter")))
+    yield Sam2Engine("starter")
+    patch.undo()
+
+
 @pytest.fixture
 def window(open_window: Callable[..., Window]) -> Window:
     """Return a window with a flat image, its embedding ready."""

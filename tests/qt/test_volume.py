@@ -18,7 +18,6 @@ from napari_sam2_openvino._qt.score_strip import (
     ScoreStates,
     ScoreStrip,
 )
-from napari_sam2_openvino._session.engines import Sam2Engine
 
 HW = (96, 128)
 CENTRE = (50, 62)
@@ -32,15 +31,6 @@ def discs(radii: Any, *, centre: tuple[int, int] = CENTRE, hw: tuple[int, int] =
     noise = np.random.default_rng(0).normal(0, 4, (len(radii), *hw))
     planes = np.stack([np.where(distance < radius, 180, 40) for radius in radii])
     return np.clip(planes + noise, 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: Any) -> Any:
-    """The engine that ships, loaded once."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("NAPARI_SAM2_HOME", str(tmp_path_factory.mktemp("starter")))
-    yield Sam2Engine("starter")
-    patch.undo()
 
 
 class Volume:

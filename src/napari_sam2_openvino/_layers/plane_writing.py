@@ -1,84 +1,23 @@
-"""Whole planes of labels that are written beside napari's history, and taken back.
+"""Whole planes of labels that are written beside napari's history, and taken back."""
 
-napari's history keeps about 26 bytes for each pixel that changes, which a stack has no memory for.
-What is kept here are run lengths.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._layers.label_parts import cut_objects
+from napari_sam2_openvino._layers.left_objects import common, fingerprint, is_within
 from napari_sam2_openvino._layers.plane_windows import Window, read_windows
 from napari_sam2_openvino._layers.targets import commit_to_windows
+from napari_sam2_openvino._layers.wishes import left_of_others, make_wishes, what_is_known
+from napari_sam2_openvino._layers.written_planes import Change, Runs, WrittenPlane
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.plane_box import Box
 from napari_sam2_openvino.core.rle import MaskRuns
 from napari_sam2_openvino.core.types import PlaneIndex
-
-
-@dataclass(frozen=True, eq=False)
-class _Runs:
-    """Values in a row, equal neighbours as one."""
-
-    values: NDArray[Any]
-    lengths: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, row: NDArray[Any]) -> "_Runs":
-        starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]]) if len(row) else np.zeros(0, int)
-        return cls(row[starts], np.diff(starts, append=len(row)).astype(np.int32))
-
-    def row(self) -> NDArray[Any]:
-        return np.repeat(self.values, self.lengths)
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.values.nbytes + self.lengths.nbytes)
-
-
-@dataclass(frozen=True, eq=False)
-class _Change:
-    """The pixels of a window that changed: where, and their labels before and after."""
-
-    where: MaskRuns
-    before: _Runs
-    after: _Runs
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.where.counts.nbytes) + self.before.nbytes + self.after.nbytes
-
-
-@dataclass(frozen=True, eq=False)
-class WrittenPlane:
-    """What was written on a plane, so that it can be taken back.
-
-    Parameters
-    ----------
-    plane : PlaneIndex
-    areas : mapping of int to int
-        Pixels of each object on the plane afterwards, by label; 0 for one that is not there.
-    changes : tuple
-        What it takes to write the plane as it was.
-    kept : frozenset of int, optional
-        Labels that were watched and have older pixels outside of their new masks.
-    """
-
-    plane: PlaneIndex
-    areas: Mapping[int, int]
-    changes: tuple[_Change, ...] = field(default=())
-    kept: frozenset[int] = frozenset()
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held, in bytes."""
-        return sum(each.nbytes for each in self.changes)
 
 
 def is_safe_aside(data: Any, plane: PlaneIndex, in_view: PlaneIndex | None) -> bool:
@@ -111,9 +50,13 @@ def write_objects(
     mode: CommitMode,
     replaced: Collection[int],
     *,
-    watched: Collection[int] = (),
+    given: Collection[int] = (),
+    history: Sequence[WrittenPlane] = (),
 ) -> WrittenPlane:
     """Write objects into a plane of labels, by the rule of every commit.
+
+    Only what propagations have written before becomes 0 where an object is not found any more.
+    An object that was changed by hand since then stays as it is.
 
     Parameters
     ----------
@@ -125,40 +68,51 @@ def write_objects(
         not there.
     mode : {"keep existing", "overwrite", "only where empty"}
     replaced : collection of int
-        Labels whose pixels on the plane become 0 outside of their new masks.
-    watched : collection of int, optional
-        Labels of which `WrittenPlane.kept` tells whether they have other pixels on the plane.
+        Labels all of whose pixels become 0 outside of their new masks.
+    given : collection of int, optional
+        Labels that are drawn on this plane: replaced as well, unless they were changed by hand
+        after their mask was written as it is drawn. One that was erased there is drawn anew.
+    history : sequence of WrittenPlane, optional
+        What propagations wrote on the plane before, the newest last.
 
     Raises
     ------
     InputError
         If the labels cannot be read or written.
     """
-    labels = {label for label, _ in objects}
-    old = cut_objects(data, labels & {*replaced, *watched}, plane)
-    beside = {label: old.pop(label) for label in old.keys() - set(replaced)}
-    changes: list[_Change] = []
+    asked = dict(objects)
+    others = set()
+    if mode == "overwrite":
+        others = {label for each in history for label in list(each.left)} - asked.keys()
+    here = cut_objects(data, asked.keys() | others, plane)
+    before = what_is_known(plane, here, history)
+    wishes, by_hand = make_wishes(plane, asked, here, before, replaced, given)
+    changes: list[Change] = []
     if mode != "only where empty":
         # First, so that no object keeps another one out of where it is no more.
-        shrunk = [(label, _common(old[label], cut)) for label, cut in objects if label in old]
-        changes += _write(data, plane, commit_to_windows(data, plane, shrunk, mode, old)[0])
-    # A commit replaces an object within the box of its mask: what stays there is part of it.
-    whole = [
-        (label, _joined(beside[label], cut) if label in beside else cut) for label, cut in objects
-    ]
-    windows, results = commit_to_windows(data, plane, whole, mode, old)
+        shrunk = [
+            (each.label, common(each.here, each.whole))
+            for each in wishes
+            if not is_within(each.here, each.whole)
+        ]
+        changes += _write(data, plane, commit_to_windows(data, plane, shrunk, mode, here)[0])
+    whole = [(each.label, each.whole) for each in wishes]
+    windows, results = commit_to_windows(data, plane, whole, mode, here)
     changes += _write(data, plane, windows)
-    kept = {
-        label
-        for label, cut in objects
-        if label in beside and _common(beside[label], cut).mask.sum() < beside[label].mask.sum()
+    areas = {label: int(here[label].mask.sum()) for label in asked}
+    areas |= {each.obj_id: each.n_pixels for each in results}
+    left = {
+        each.label: each.left(plane, window) for each, window in zip(wishes, windows, strict=True)
     }
-    areas = {each.obj_id: each.n_pixels for each in results}
-    return WrittenPlane(plane, areas, tuple(changes), frozenset(kept))
+    left |= left_of_others({label: here[label] for label in others}, plane, before, windows)
+    kept = {each.label for each in wishes if not is_within(each.whole, each.asked)}
+    return WrittenPlane(plane, areas, tuple(changes), frozenset(kept), by_hand, left)
 
 
 def take_back(data: Any, written: WrittenPlane) -> bool:
     """Write a plane as it was before, but for pixels that were changed again since.
+
+    An object that was committed on it since stays as it is.
 
     Returns
     -------
@@ -171,41 +125,28 @@ def take_back(data: Any, written: WrittenPlane) -> bool:
         If the labels cannot be read or written.
     """
     is_changed = False
+    now_of = cut_objects(data, list(written.commits), written.plane)
+    committed = [
+        label
+        for label, cut in now_of.items()
+        if written.is_committed(label, fingerprint(cut, written.plane))
+    ]
     for change in reversed(written.changes):
         cut = change.where.cut()
         (window,) = read_windows(data, written.plane, [Box.of(cut)])
+        before, after = change.before.row(), change.after.row()
+        # A commit has said which pixels are such an object's: it gets no other ones back.
+        before[np.isin(before, committed)] = 0
         # In the order of the run lengths: column by column.
         pixels, is_here = window.after.T, cut.mask.T
         now = pixels[is_here]
-        pixels[is_here] = np.where(now == change.after.row(), change.before.row(), now)
+        is_back = (now == after) & ~np.isin(after, committed)
+        pixels[is_here] = np.where(is_back, before, now)
         is_changed |= bool(_write(data, written.plane, [window]))
     return is_changed
 
 
-def _joined(old: MaskCut, new: MaskCut) -> MaskCut:
-    """Return a new mask with the pixels of an old one that are in its box."""
-    mask = new.mask.copy()
-    rows, columns = np.nonzero(old.mask)
-    rows, columns = rows + old.origin[0] - new.origin[0], columns + old.origin[1] - new.origin[1]
-    height, width = mask.shape
-    is_in = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    mask[rows[is_in], columns[is_in]] = True
-    return MaskCut(mask, new.origin)
-
-
-def _common(old: MaskCut, new: MaskCut) -> MaskCut:
-    """Return the pixels of an old mask that are also in a new one."""
-    kept = np.zeros_like(old.mask)
-    (row, column), (height, width) = new.origin, new.mask.shape
-    rows, columns = np.nonzero(old.mask)
-    at_row, at_column = rows + old.origin[0] - row, columns + old.origin[1] - column
-    is_in = (at_row >= 0) & (at_row < height) & (at_column >= 0) & (at_column < width)
-    stays = new.mask[at_row[is_in], at_column[is_in]]
-    kept[rows[is_in][stays], columns[is_in][stays]] = True
-    return MaskCut(kept, old.origin)
-
-
-def _write(data: Any, plane: PlaneIndex, windows: Sequence[Window]) -> list[_Change]:
+def _write(data: Any, plane: PlaneIndex, windows: Sequence[Window]) -> list[Change]:
     """Write what is to change, and return it."""
     changes = []
     for window in {id(each): each for each in windows}.values():
@@ -217,7 +158,7 @@ def _write(data: Any, plane: PlaneIndex, windows: Sequence[Window]) -> list[_Cha
         part = np.s_[row : row + box.hw[0], column : column + box.hw[1]]
         before, after, mask = window.before[part], window.after[part], where.cut().mask
         _write_box(data, plane, box, before, after)
-        changes.append(_Change(where, _Runs.of(before.T[mask.T]), _Runs.of(after.T[mask.T])))
+        changes.append(Change(where, Runs.of(before.T[mask.T]), Runs.of(after.T[mask.T])))
     return changes
 
 

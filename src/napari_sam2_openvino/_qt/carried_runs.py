@@ -1,14 +1,16 @@
 """What propagations wrote, so that they can be shown, told from other labels, and taken back."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
 
-from napari_sam2_openvino._layers.plane_writing import WrittenPlane
+from napari_sam2_openvino._layers.left_objects import fingerprint
+from napari_sam2_openvino._layers.written_planes import WrittenPlane
 from napari_sam2_openvino._qt.score_strip import PlaneFinding
+from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.propagation import CarriedPlane
 from napari_sam2_openvino.core.types import PlaneIndex
 
@@ -62,6 +64,8 @@ class CarriedRun:
         By label and plane.
     touched : set of (plane, label)
         Where objects have pixels from it; a plane is told by its index.
+    settled : list of WrittenPlane
+        Those that can be taken back no more.
     """
 
     labels: Labels
@@ -70,12 +74,21 @@ class CarriedRun:
     written: list[WrittenPlane] = field(default_factory=list)
     found: dict[int, dict[int, PlaneFinding]] = field(default_factory=dict)
     touched: set[tuple[tuple[int | None, ...], int]] = field(default_factory=set)
+    settled: list[WrittenPlane] = field(default_factory=list)
+    _on_its_way: WrittenPlane | None = None
+
+    def begin(self, plane: PlaneIndex) -> None:
+        """Note that a plane is about to be written."""
+        self._on_its_way = WrittenPlane(plane, {})
 
     def add(self, carried: CarriedPlane, written: WrittenPlane) -> None:
         """Note a plane; it may be one that was written before."""
         self.written.append(written)
+        if self._on_its_way is not None:
+            written.commits.update(self._on_its_way.commits)
+            self._on_its_way = None
         for each in carried.objects:
-            area = written.areas[each.obj_id]
+            area = written.areas.get(each.obj_id, each.mask.area)
             score = float(1 / (1 + np.exp(-np.clip(each.object_score, -50, 50))))
             finding = PlaneFinding(area, score, each.is_known)
             self.found.setdefault(each.obj_id, {})[carried.frame_idx] = finding
@@ -92,6 +105,25 @@ class CarriedRun:
         self.touched = {each for each in self.touched if each[0] != index}
         for planes in self.found.values():
             planes.pop(number or 0, None)
+
+    def settle(self) -> None:
+        """Give up taking it back."""
+        self.settled += [replace(each, changes=()) for each in self.written]
+        self.written.clear()
+
+    def on_plane(self, plane: PlaneIndex) -> list[WrittenPlane]:
+        """Return what was written on a plane, the newest last."""
+        index = plane.index
+        return [each for each in (*self.settled, *self.written) if each.plane.index == index]
+
+    def note_commits(self, plane: PlaneIndex, before: Mapping[int, int | None]) -> None:
+        """Note objects that were committed on a plane, see `WrittenPlane.commits`."""
+        noted = self.on_plane(plane)
+        if self._on_its_way is not None and self._on_its_way.plane.index == plane.index:
+            noted.append(self._on_its_way)
+        for each in noted:
+            for label, pixels in before.items():
+                each.note_commit(label, pixels)
 
     @property
     def nbytes(self) -> int:
@@ -116,7 +148,7 @@ class CarriedRuns:
             if total <= MAX_BYTES:
                 return
             total -= run.nbytes
-            run.written.clear()
+            run.settle()
 
     def last(self, labels: Labels | None) -> CarriedRun | None:
         """Return the newest propagation of a layer that can be taken back."""
@@ -131,14 +163,40 @@ class CarriedRuns:
         """Forget all of a layer that is gone."""
         self._runs = [run for run in self._runs if run.labels != labels]
 
-    def labels_on(self, labels: Labels, plane: PlaneIndex) -> set[int]:
-        """Return the objects that have pixels on a plane from a propagation."""
-        return {
-            label
-            for run in self._of(labels)
-            for index, label in run.touched
-            if index == plane.index
+    def on_plane(self, labels: Labels, plane: PlaneIndex) -> list[WrittenPlane]:
+        """Return what propagations wrote on a plane, the newest last."""
+        return [each for run in self._of(labels) for each in run.on_plane(plane)]
+
+    def begin_anew(self, labels: Labels, stack: Stack, obj_ids: Collection[int]) -> None:
+        """Take it that nothing is known of objects on a stack; all can be taken back as before."""
+        indices = {plane.index for plane in stack.planes}
+        for run in self._of(labels):
+            run.touched = {
+                (index, label)
+                for index, label in run.touched
+                if index not in indices or label not in obj_ids
+            }
+            for each in (*run.settled, *run.written):
+                for label in each.left.keys() & obj_ids if each.plane.index in indices else ():
+                    del each.left[label]
+
+    def note_commits(
+        self, labels: Labels, plane: PlaneIndex, before: Mapping[int, MaskCut | None]
+    ) -> None:
+        """Note that objects of a plane are the user's.
+
+        Parameters
+        ----------
+        labels : Labels
+        plane : PlaneIndex
+        before : mapping of int to MaskCut or None
+            By label, what they had before; None if they were committed as they were.
+        """
+        noted = {
+            label: None if cut is None else fingerprint(cut, plane) for label, cut in before.items()
         }
+        for run in self._of(labels):
+            run.note_commits(plane, noted)
 
     def planes_of(
         self, labels: Labels, stack: Stack, obj_ids: set[int]

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam2_openvino._layers import plane_writing
-from napari_sam2_openvino._layers.plane_writing import WrittenPlane
+from napari_sam2_openvino._layers.written_planes import WrittenPlane
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.carried_runs import CarriedRun, CarriedRuns, Stack
 from napari_sam2_openvino._qt.carry_job import (
@@ -18,6 +18,7 @@ from napari_sam2_openvino._qt.carry_job import (
     give_labels,
     new_rows,
     nothing_to_carry,
+    to_write,
     what_was_done,
     why_stale,
 )
@@ -28,6 +29,7 @@ from napari_sam2_openvino._qt.carry_sources import (
     read_sources,
     stack_in_view,
 )
+from napari_sam2_openvino._qt.commits import Committed
 from napari_sam2_openvino._qt.finder import Finder
 from napari_sam2_openvino._qt.object_list import ObjectList
 from napari_sam2_openvino._qt.plane_overview import PlaneOverview
@@ -99,6 +101,7 @@ class Carrier:
             signal.connect(self._check)
         annotator.plane_changed.connect(self._tell)
         annotator.objects_changed.connect(self._tell)
+        annotator.committed.connect(self._on_committed)
         annotator.viewer.layers.events.removed.connect(self._on_layer_removed)
         self._propagator.carried.connect(self._on_carried)
         self._propagator.ended.connect(self._on_ended)
@@ -223,6 +226,7 @@ class Carrier:
             sources,
             largest,
             lambda: job.is_cancelled,
+            carried=self._runs.planes_of(labels, stack, set(sources.labels.values())),
             on_all_planes=self.scope.replace and not is_new,
         )
         self._writer.read(
@@ -257,11 +261,7 @@ class Carrier:
             return
         run = job.run
         plane = run.stack.planes[carried.frame_idx]
-        objects = [(each.obj_id, each.mask.cut()) for each in carried.objects]
-        own = self._runs.labels_on(run.labels, plane)
-        own |= {each.obj_id for each in carried.objects if each.is_known}
-        if job.scope.replace:
-            own |= job.old
+        run.begin(plane)
         self._writer.write(
             run.data,
             plane,
@@ -269,10 +269,11 @@ class Carrier:
                 plane_writing.write_objects,
                 run.data,
                 plane,
-                objects,
+                to_write(job, carried),
                 job.mode,
-                own,
-                watched=job.old,
+                job.old if job.scope.replace else (),
+                given={each.obj_id for each in carried.objects if each.is_known},
+                history=self._runs.on_plane(run.labels, plane),
             ),
             partial(self._on_written, job, carried),
             partial(self._on_write_failed, job),
@@ -282,6 +283,7 @@ class Carrier:
         # Also of a job that was stopped: it is there, and can be taken back.
         job.run.add(carried, written)
         job.kept |= {(label, carried.frame_idx) for label in written.kept}
+        job.by_hand |= {(label, carried.frame_idx) for label in written.by_hand}
         if written.changes:
             self._writer.refresh(job.run.labels, written)
         if job is self._job:
@@ -353,6 +355,9 @@ class Carrier:
         if why:
             self._stop(why)
         return bool(why)
+
+    def _on_committed(self, done: Committed) -> None:
+        self._runs.note_commits(done.labels, done.commit.plane, done.before)
 
     def _on_layer_removed(self, event: Any) -> None:
         if isinstance(event.value, Labels):

@@ -14,8 +14,9 @@ from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.propagating import PropagationJob
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.planes import PlaneSource
-from napari_sam2_openvino.core.propagation import KnownMask, Propagation
+from napari_sam2_openvino.core.propagation import CarriedPlane, KnownMask, Propagation
 from napari_sam2_openvino.core.propagation_parameters import Carried, ScopeParameters
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
@@ -44,6 +45,10 @@ class CarryJob:
         Labels that were in the target before.
     kept : set of (int, int)
         Label and number of each plane on which old pixels of an object stayed beside its new ones.
+    by_hand : set of (int, int)
+        The same where an object stayed as the user has changed it.
+    labelled : frozenset of int
+        Labels whose masks were read off the target on the plane in view: they are there already.
     is_cancelled : bool
     """
 
@@ -55,6 +60,8 @@ class CarryJob:
     parameters: VolumeParameters
     old: set[int] = field(default_factory=set)
     kept: set[tuple[int, int]] = field(default_factory=set)
+    by_hand: set[tuple[int, int]] = field(default_factory=set)
+    labelled: frozenset[int] = frozenset()
     is_cancelled: bool = False
 
 
@@ -135,6 +142,9 @@ def give_labels(
     annotator.committer.reserve(max(taken))
     drafting.carried(ids)
     job.old = taken & {*labels.values(), *read.cuts}
+    job.labelled = frozenset(read.cuts)
+    # Nobody corrects what is gone: it is found anew.
+    runs.begin_anew(job.run.labels, stack, read.gone | (taken - job.old))
     earlier = runs.planes_of(job.run.labels, stack, taken)
     for label in job.old & read.planes.keys():
         earlier[label] = earlier.get(label, frozenset()) | read.planes[label]
@@ -192,18 +202,36 @@ def new_rows(job: CarryJob, there: Collection[int]) -> list[ObjectRow]:
     return rows
 
 
+def to_write(job: CarryJob, carried: CarriedPlane) -> list[tuple[int, MaskCut]]:
+    """Return labels and masks of the objects of a plane that are not there already."""
+    is_in_view = carried.frame_idx == job.run.stack.current
+    return [
+        (each.obj_id, each.mask.cut())
+        for each in carried.objects
+        if not (is_in_view and each.is_known and each.obj_id in job.labelled)
+    ]
+
+
 def what_was_done(job: CarryJob) -> str:
     """Return how a propagation that has come to its end is announced."""
     run = job.run
-    n_planes = len({each.plane for each in run.written if any(each.areas.values())})
+    there = [number for its in run.found.values() for number, each in its.items() if each.area]
     n_objects = len({label for _, label in run.touched})
     objects = "One object is" if n_objects == 1 else f"{n_objects} objects are"
-    text = f"{objects} on {n_planes} planes of {run.labels.name}."
-    if job.kept:
-        n_kept = len({plane for _, plane in job.kept})
-        planes = "one plane" if n_kept == 1 else f"{n_kept} planes"
+    text = f"{objects} on {len(set(there))} planes of {run.labels.name}."
+    if job.by_hand:
         text += (
-            f" On {planes} older pixels of theirs stayed beside the new ones: with “Replace older "
-            "pixels” they go."
+            f" On {_count_planes(job.by_hand)} what you changed by hand or committed stayed as it "
+            "was: with “Replace older pixels” it is found anew."
+        )
+    if job.kept:
+        text += (
+            f" On {_count_planes(job.kept)} older pixels of theirs stayed beside the new ones: "
+            "with “Replace older pixels” they go."
         )
     return text
+
+
+def _count_planes(places: Collection[tuple[int, int]]) -> str:
+    n_planes = len({plane for _, plane in places})
+    return "one plane" if n_planes == 1 else f"{n_planes} planes"

@@ -1,6 +1,6 @@
 """Which objects are carried through a stack: read off what is drawn, labelled or found."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,12 +159,15 @@ class Read:
         What a search has found.
     planes : mapping of int to frozenset of int, optional
         The numbers of all planes with pixels of an object, by label; empty if not asked for.
+    gone : frozenset of int, optional
+        Labels that were carried, and have no pixel any more on the planes where they were.
     """
 
     largest: int
     cuts: dict[int, MaskCut]
     found: tuple[FoundObject, ...]
     planes: dict[int, frozenset[int]] = field(default_factory=dict)
+    gone: frozenset[int] = frozenset()
 
 
 def read_sources(
@@ -174,6 +177,7 @@ def read_sources(
     largest: int | None,
     cancelled: Callable[[], bool],
     *,
+    carried: Mapping[int, Collection[int]],
     on_all_planes: bool,
 ) -> Read:
     """Read what the target says; for the worker.
@@ -187,6 +191,8 @@ def read_sources(
     largest : int or None
         The largest label, if it is known.
     cancelled : callable
+    carried : mapping of int to collection of int
+        The numbers of the planes that objects in the target were carried to, by label.
     on_all_planes : bool
         Whether to look up on which planes the objects are.
 
@@ -210,7 +216,22 @@ def read_sources(
     planes: dict[int, frozenset[int]] = {}
     if on_all_planes:
         planes = _planes_of(data, stack, {*cuts, *sources.labels.values()}, cancelled)
-    return Read(largest, cuts, found, planes)
+    return Read(largest, cuts, found, planes, _gone(data, stack, carried, cancelled))
+
+
+def _gone(
+    data: Any,
+    stack: Stack,
+    carried: Mapping[int, Collection[int]],
+    cancelled: Callable[[], bool],
+) -> frozenset[int]:
+    """Return the objects without a pixel on any of their planes."""
+    gone = set(carried)
+    for number in sorted({each for numbers in carried.values() for each in numbers}):
+        if not gone:
+            break
+        gone -= object_areas(data, stack.planes[number], cancelled).keys()
+    return frozenset(gone)
 
 
 def _planes_of(

@@ -82,12 +82,15 @@ class Committed:
         Label by obj_id, of the objects that were written.
     areas : mapping of int to int
         Pixels by label.
+    before : mapping of int to MaskCut or None
+        By label, what the object had on the plane before; None if nothing was changed for it.
     """
 
     commit: Commit
     labels: Labels
     new_ids: Mapping[int, int] = field(default_factory=dict)
     areas: Mapping[int, int] = field(default_factory=dict)
+    before: Mapping[int, MaskCut | None] = field(default_factory=dict)
 
 
 def free_ids(

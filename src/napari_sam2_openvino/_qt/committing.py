@@ -16,6 +16,7 @@ from napari_sam2_openvino._layers.label_parts import (
     largest_label,
     largest_on_plane,
 )
+from napari_sam2_openvino._layers.left_objects import NO_PIXELS
 from napari_sam2_openvino._qt.commits import Commit, Committed, FoundCommit, free_ids
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
@@ -226,7 +227,12 @@ class Committer:
             raise InputError("Nothing was written: the pixels belong to other objects already.")
         self._largest = max(largest, *areas)
         new_ids = {old: new for old, new in ids.items() if new in areas}
-        self.committed.emit(Committed(commit, labels, new_ids, areas))
+        before = {
+            each.obj_id: replaced.get(each.obj_id, NO_PIXELS) if each.n_changed else None
+            for each in results
+            if each.is_written
+        }
+        self.committed.emit(Committed(commit, labels, new_ids, areas, before))
         self._tell(labels, areas, len(ids))
 
     def _tell(self, labels: Labels, areas: Mapping[int, int], n_objects: int) -> None:

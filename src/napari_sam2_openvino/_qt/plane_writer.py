@@ -8,7 +8,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import plane_writing
-from napari_sam2_openvino._layers.plane_writing import WrittenPlane
+from napari_sam2_openvino._layers.written_planes import WrittenPlane
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.soon import Soon

@@ -6,7 +6,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam2_openvino._layers import plane_writing
-from napari_sam2_openvino._layers.plane_writing import WrittenPlane
+from napari_sam2_openvino._layers.written_planes import WrittenPlane
 from napari_sam2_openvino._qt.carried_runs import CarriedRun, CarriedRuns
 from napari_sam2_openvino._qt.plane_writer import PlaneWriter
 from napari_sam2_openvino.core.errors import Sam2Error
@@ -33,6 +33,7 @@ class TakingBack:
         self._writer = writer
         self._run: CarriedRun | None = None
         self._n_all = 0
+        self._n_committed = 0
 
     @property
     def is_running(self) -> bool:
@@ -50,6 +51,7 @@ class TakingBack:
         """Begin with the planes, now that none is on its way any more."""
         if self._run is not None and not self._writer.is_writing:
             self._n_all = len(self._run.written)
+            self._n_committed = sum(bool(each.commits) for each in self._run.written)
             self._next()
 
     def stop(self) -> None:
@@ -71,7 +73,8 @@ class TakingBack:
             return
         if not run.written:
             self._runs.remove(run)
-            self._end("The propagation is taken back.")
+            stays = " What you committed there since stays." if self._n_committed else ""
+            self._end(f"The propagation is taken back.{stays}")
             return
         self.progressed.emit(Progress("Taking back", 1 - len(run.written) / self._n_all))
         written = run.written[-1]

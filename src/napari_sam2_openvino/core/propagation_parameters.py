@@ -46,7 +46,8 @@ class ScopeParameters:
             "Replace older pixels",
             "What an object has on the planes that are gone through goes where it is not found, "
             "whoever drew it: choose it to carry an object of an earlier session anew. Otherwise "
-            "only what this window has carried goes, and the rest stays beside what is found.",
+            "only what this window has carried goes, the rest stays beside what is found, and a "
+            "plane that was corrected by hand stays as it is.",
         ),
     ] = False
 
