@@ -32,6 +32,7 @@ from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.propagation import put_known
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 from napari_sam2_openvino.core.video_state import FramePrediction, VideoState
@@ -296,6 +297,7 @@ class PropagationJob:
     ) -> None:
         """Write a plane, and only then note that it is there."""
         plane = prediction.labels
+        put_known(plane, self._prompts.masks_on(step.frame_idx))
         try:
             self._files.save(step.number, state, step.frame_idx)
             labels.write(self._image.axes.position(step.frame_idx), plane)
