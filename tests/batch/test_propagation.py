@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,10 @@ from napari_sam2_openvino.batch.volume_prompts import (
 )
 from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import MaskRecord
+from napari_sam2_openvino.core.tunings import Choice, Trial, read_tuning, write_tuning
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 MICRO_CONFIG = Path(__file__).parents[1] / "conversion" / "micro.yaml"
@@ -126,6 +128,32 @@ def test_what_was_begun_is_not_mixed_with_something_else(recipe, tmp_path):
         run(output, recipe)
 
 
+@pytest.mark.parametrize(
+    ("changed", "error", "sentence"),
+    [
+        ({"device": "NPU.7"}, DeviceError, "The device must be one of"),
+        ({"method": "memory"}, InputError, "memory"),
+        ({"image": np.full((7, *HW), np.nan, np.float32)}, InputError, "must hold numbers"),
+    ],
+    ids=["device", "method", "image"],
+)
+def test_what_cannot_be_done_overwrites_and_begins_nothing(
+    changed, error, sentence, recipe, tmp_path
+):
+    output = tmp_path / "out.zarr"
+    run(output, recipe)
+    files, before = sorted(tmp_path.rglob("*")), labels(output)
+    other = replace(recipe, device=changed.get("device", "CPU"))
+    parameters = VolumeParameters(method=changed.get("method", "automatic"))
+    options = {"image": changed.get("image"), "parameters": parameters}
+    with pytest.raises(error, match=sentence):
+        run(output, other, overwrite=True, **options)
+    with pytest.raises(error, match=sentence):
+        run(tmp_path / "new.zarr", other, **options)
+    assert sorted(tmp_path.rglob("*")) == files
+    np.testing.assert_array_equal(labels(output), before)
+
+
 def test_its_own_image_is_never_replaced(recipe, tmp_path):
     image = zarr.create_array(tmp_path / "image.zarr", data=stack())
     path = tmp_path / "image.zarr"
@@ -160,6 +188,19 @@ def test_what_is_finished_is_resumed_without_doing_anything(recipe, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
     with pytest.raises(InputError, match=r"was made with other settings, prompts \("):
         run(output, recipe, entries=(FIRST,), resume=True)
+
+
+@pytest.mark.usefixtures("sam2_home")
+@pytest.mark.parametrize("until", [2, None])
+def test_an_automatic_precision_stays_the_one_that_a_job_began_with(until, tmp_path):
+    recipe, output = ModelRecipe.of("starter"), tmp_path / "out.zarr"
+    with contextlib.suppress(JobCancelledError):
+        run(output, recipe, until=until)
+    best = Choice("CPU", "f16" if recipe.load().precision == "f32" else "f32")
+    write_tuning(read_tuning(recipe.folder).having(Trial(best, True, 1.0, 0.1, 0.01)))
+    run(output, recipe, resume=True)
+    made_from = json.loads((tmp_path / "out.zarr.json").read_text())["made_from"]
+    assert made_from["segmenter"]["precision"] not in ("auto", best.precision)
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:90], lambda _: b""])

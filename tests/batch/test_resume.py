@@ -19,6 +19,7 @@ from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord, write_whole
+from napari_sam2_openvino.batch.outputs import read_noted
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.plane_work import PlaneWorker
 from napari_sam2_openvino.batch.stack import Stack
@@ -135,6 +136,17 @@ def test_resume_with_something_else_is_refused(image, options, message, is_finis
     np.testing.assert_array_equal(read(output)[0], before)
 
 
+@pytest.mark.parametrize("n_planes", [2, 6])
+def test_axes_that_were_guessed_can_be_named(n_planes, tmp_path):
+    output = begun(tmp_path, n_planes)
+    assert stack_image(STACK).axes.is_guessed
+    assert run(STACK, output, resume=True, axes="zyx").report.is_whole
+    assert run(STACK, output, resume=True).report.is_whole
+    assert "axes (z 6, y 48, x 64, now time 6" in str(
+        run(STACK, output, resume=True, axes="tyx").errors[0]
+    )
+
+
 @pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
 def test_resume_of_what_is_finished_does_nothing(name, tmp_path):
     run(STACK, tmp_path / name)
@@ -195,16 +207,16 @@ def test_a_journal_tells_what_is_different():
 
 
 def test_a_journal_of_another_version_or_damaged_is_refused(tmp_path):
-    journal = Journal(tmp_path / "job")
+    journal = Journal(tmp_path / "labels.zarr.partial")
     journal.begin(IDENTITY)
     journal.finish_plane(3, PlaneRecord(5, 0.5))
     assert journal.has_plane(3)
     assert not journal.has_plane(2)
     assert journal.record(3) == PlaneRecord(5, 0.5)
     for content in (b'{"format_version": 99}', b"{", b"[]"):
-        write_whole(tmp_path / "job" / "job.json", content)
+        write_whole(journal.folder / "job.json", content)
         with pytest.raises(InputError, match="overwrite what was begun"):
-            journal.check(IDENTITY, tmp_path / "labels.zarr")
+            read_noted(tmp_path / "labels.zarr")
 
 
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):

@@ -53,6 +53,11 @@ class StackImage:
     units: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
+    @property
+    def layout(self) -> str:
+        """The axes with their lengths, whether they were named or guessed."""
+        return str(replace(self.axes, is_guessed=False))
+
     def check_output(self, output: Path) -> None:
         """Raise InputError if labels of that name would replace the image itself."""
         files = [self.source] if isinstance(self.source, Path) else self.files

@@ -1,7 +1,6 @@
 """Objects through a stack as a job: prompts in, labels out, with progress, cancel and resume."""
 
 import hashlib
-import json
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
@@ -12,19 +11,16 @@ import numpy as np
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.frame_files import FrameFiles
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
-from napari_sam2_openvino.batch.journal import (
-    JobIdentity,
-    Journal,
-    PlaneRecord,
-    check_finished,
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord
+from napari_sam2_openvino.batch.output_lock import OutputLock
+from napari_sam2_openvino.batch.outputs import (
     check_output,
     check_what_is_there,
     journal_folder,
-    record_file,
+    read_noted,
     remove_output,
-    write_whole,
+    write_record,
 )
-from napari_sam2_openvino.batch.output_lock import OutputLock
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
@@ -121,13 +117,13 @@ class PropagationJob:
         self._prompts = prompts
         self._output = output
         self._settings = settings
+        self._recipe = settings.recipe
         self._parameters = replace(settings.parameters, keep_all_planes=False)
         self._view = choose_channels(
             self._image, settings.channels, settings.normalization, as_grey=False
         )
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
-        self._record = record_file(output)
         self._is_final = False
         self._cancelled = False
         if sum(length > 1 for length in self._image.axes.labels_shape[:-2]) > 1:
@@ -158,9 +154,9 @@ class PropagationJob:
         try:
             try:
                 lock.acquire()
-                self._begin()
             except OSError as error:
                 raise self._cannot_write(error) from error
+            self._prepare()
             if not self._is_final:
                 yield from self._carry()
         finally:
@@ -169,15 +165,32 @@ class PropagationJob:
         n_objects = len({prompt.obj_id for prompt in prompts})
         yield Progress("Done", 1.0, f"{n_objects} objects, {self._image.axes.n_planes} planes")
 
+    def _prepare(self) -> None:
+        """See whether what is there is this job's; nothing is changed."""
+        noted = None if self._settings.overwrite else read_noted(self._output)
+        if noted is None:
+            self._recipe = self._recipe.settled()
+        else:
+            self._recipe = self._recipe.as_begun(noted.identity.segmenter)
+        self._made_from = self._identity()
+        if noted is not None:
+            noted.check(self._made_from)
+            self._is_final = noted.is_final
+
     def _carry(self) -> Generator[Progress, None, None]:
         predictor = SAM2VideoPredictor(
-            self._settings.recipe.load(),
+            self._recipe.load(),
             self._parameters,
             embeddings=EmbeddingCache(_CACHE_BYTES),
         )
         with self._image.open() as arrays:
             state = VideoState(self._sources(arrays))
             yield from self._give_prompts(predictor, state)
+            # Only now, when model, image and prompts are known to be good, is anything replaced.
+            try:
+                self._begin()
+            except OSError as error:
+                raise self._cannot_write(error) from error
             yield from self._propagate(predictor, state)
         self._finish()
 
@@ -190,16 +203,9 @@ class PropagationJob:
 
     def _begin(self) -> None:
         """Go on with what is there, or make what planes are written to."""
-        self._made_from = self._identity()
         if self._settings.overwrite:
             remove_output(self._output)
-        if self._journal.exists:
-            self._journal.check(self._made_from, self._output)
-        elif self._output.exists():
-            check_finished(self._made_from, self._output)
-            self._is_final = True
-            return
-        else:
+        if not self._journal.exists:
             self._journal.begin(self._made_from)
         self._files = FrameFiles(self._folder / "frames")
         if not self._output.exists():
@@ -220,13 +226,13 @@ class PropagationJob:
     def _identity(self) -> JobIdentity:
         prompts = hashlib.blake2b(self._prompts.model_dump_json().encode(), digest_size=16)
         decides = {
-            **self._settings.recipe.identity(),
+            **self._recipe.identity(),
             **{name: str(value) for name, value in asdict(self._parameters).items()},
             "channels": str(self._settings.channels),
             **{name: str(value) for name, value in asdict(self._settings.normalization).items()},
             "prompts": prompts.hexdigest(),
         }
-        return JobIdentity(self._image.digest(), str(self._image.axes), "", decides)
+        return JobIdentity(self._image.digest(), self._image.layout, "", decides)
 
     def _steps(self) -> list[_Step]:
         """Return all planes in their order: from the first prompts on, then back from the last."""
@@ -309,9 +315,8 @@ class PropagationJob:
 
     def _finish(self) -> None:
         """Note how the labels were made, and forget what only an unfinished job needs."""
-        content = {"made_from": asdict(self._made_from)}
         try:
-            write_whole(self._record, json.dumps(content, indent=1).encode())
+            write_record(self._output, self._made_from)
             self._journal.remove()
         except OSError as error:
             raise self._cannot_write(error) from error
