@@ -120,7 +120,7 @@ def test_what_was_begun_is_not_mixed_with_something_else(recipe, tmp_path):
         run(output, recipe)
     with pytest.raises(InputError, match=r"other settings, prompts \("):
         run(output, recipe, entries=(FIRST,), resume=True)
-    with pytest.raises(InputError, match=r"other settings, image \("):
+    with pytest.raises(InputError, match="with another image, of which z=1 differs"):
         run(output, recipe, image=stack()[::-1].copy(), resume=True)
     run(output, recipe, entries=(FIRST,), overwrite=True)
     assert set(np.unique(labels(output))) == {0, 3}
@@ -186,6 +186,10 @@ def test_what_is_finished_is_resumed_without_doing_anything(recipe, tmp_path):
     run(output, recipe, resume=True)
     assert (tmp_path / "out.zarr.json").stat().st_mtime_ns == written
     assert not list(tmp_path.glob("*.partial"))
+    changed = stack()
+    changed[0] += 1
+    with pytest.raises(InputError, match="was made with another image, of which z=0 differs"):
+        run(output, recipe, image=changed, resume=True)
     with pytest.raises(InputError, match=r"was made with other settings, prompts \("):
         run(output, recipe, entries=(FIRST,), resume=True)
 

@@ -114,7 +114,8 @@ def test_without_resume_what_was_begun_is_refused(tmp_path):
     ("image", "options", "message"),
     [
         (STACK, {"recipe": BrightSpots(200)}, r"threshold \(128, now 200\)"),
-        (STACK + 1, {}, r"image \("),
+        (STACK + 1, {}, "with another image, of which z=0 differs"),
+        (STACK.astype(np.float32), {}, r"image \(uint16, now float32\)"),
         (STACK, {"planes": "z=1:"}, r"planes \(, now z=1:\)"),
         (
             STACK,
@@ -134,6 +135,53 @@ def test_resume_with_something_else_is_refused(image, options, message, is_finis
         raise job.errors[0]
     assert not job.report.is_whole
     np.testing.assert_array_equal(read(output)[0], before)
+
+
+@pytest.mark.parametrize("n_planes", [3, 6])
+def test_a_finished_plane_that_is_another_one_by_now_is_not_resumed_over(n_planes, tmp_path):
+    output = begun(tmp_path, n_planes)
+    changed = STACK.copy()
+    changed[1] = changed[1, ::-1]
+    message = str(run(changed, output, resume=True).errors[0])
+    assert "with another image, of which z=1 differs" in message
+    assert run(STACK, output, resume=True).report.is_whole
+
+
+def test_of_many_planes_some_are_compared(tmp_path):
+    image = np.concatenate([STACK] * 20)
+    run(image, tmp_path / "labels.tif")
+    record = json.loads((tmp_path / "labels.tif.json").read_text())
+    assert len(record["image_planes"]) == 32
+    assert {"0", "119"} <= set(record["image_planes"])
+    image[119, 0, 0] += 1
+    message = str(run(image, tmp_path / "labels.tif", resume=True).errors[0])
+    assert "another image, of which z=119 differs" in message
+
+
+def test_channels_that_are_seen_are_compared_and_others_not(tmp_path):
+    image = np.stack([STACK[:4], STACK[2:]], axis=1)
+    output = tmp_path / "labels.tif"
+    options = {"axes": "zcyx", "parameters": BatchParameters(channels=(1,))}
+    run(image, output, **options)
+    unseen, seen = image.copy(), image.copy()
+    unseen[:, 0], seen[:, 1] = 7, seen[:, 1, ::-1]
+    assert run(unseen, output, resume=True, **options).report.is_whole
+    message = str(run(seen, output, resume=True, **options).errors[0])
+    assert "was made with another image, of which z=0 differs" in message
+
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+@pytest.mark.parametrize("link", ["none", "z"])
+def test_a_plane_that_failed_can_be_repaired(link, number, tmp_path):
+    linked = BatchParameters(linking=LinkParameters(link))
+    whole = STACK.astype(np.float32)
+    damaged = whole.copy()
+    damaged[number] = np.nan
+    output = tmp_path / "labels.tif"
+    assert run(damaged, output, parameters=linked).report.stacks[0].n_finished == 5
+    assert run(whole, output, parameters=linked, resume=True).report.is_whole
+    run(whole, tmp_path / "in peace.tif", parameters=linked)
+    np.testing.assert_array_equal(read(output)[0], read(tmp_path / "in peace.tif")[0])
 
 
 @pytest.mark.parametrize("n_planes", [2, 6])

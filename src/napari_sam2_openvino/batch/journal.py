@@ -25,7 +25,7 @@ class JobIdentity:
     Parameters
     ----------
     image : str
-        Hash of the image.
+        Type of the image's pixels; what they are is noted of each finished plane.
     axes : str
         The image's, with their lengths.
     planes : str
@@ -66,11 +66,14 @@ class PlaneRecord:
         That it took.
     is_skipped : bool, optional
         Whether it was found empty and not segmented.
+    image : str, optional
+        Hash of the image's plane, see `plane_digest`; "" where it was not noted.
     """
 
     n_objects: int
     seconds: float
     is_skipped: bool = False
+    image: str = ""
 
 
 class Journal:
@@ -140,6 +143,13 @@ class Journal:
     def record(self, number: int) -> PlaneRecord:
         """Return what is noted of a finished plane."""
         return PlaneRecord(**json.loads(self._plane_file(number).read_bytes()))
+
+    def image_planes(self) -> dict[int, str]:
+        """Return hashes of planes of the image by number, where they are finished and it was noted."""
+        paths = (self.folder / _PLANES).glob("[0-9]*.json")
+        numbers = sorted(int(path.stem) for path in paths)
+        found = {number: self.record(number).image for number in numbers}
+        return {number: image for number, image in found.items() if image}
 
     def link_file(self, number: int) -> Path:
         """Return where the linking keeps what it decided about a plane."""

@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_sam2_openvino._files.images import check_labels_path
+from napari_sam2_openvino.batch.image_check import find_changed
+from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.batch.journal import (
     FORMAT_VERSION,
     JobIdentity,
@@ -16,6 +19,7 @@ from napari_sam2_openvino.batch.journal import (
     write_whole,
 )
 from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.normalize import ChannelView
 
 _SUFFIX = ".partial"
 _LONGEST_NAME = 255
@@ -30,18 +34,40 @@ class Noted:
     output : Path
         The labels.
     identity : JobIdentity
+    image_planes : mapping of int to str
+        Hashes of some planes of the image, by number.
     is_final : bool
         Whether they are finished.
     """
 
     output: Path
     identity: JobIdentity
+    image_planes: Mapping[int, str]
     is_final: bool
 
-    def check(self, identity: JobIdentity) -> None:
-        """Raise InputError unless a job would make the same labels."""
+    def check(self, identity: JobIdentity, image: StackImage, view: ChannelView) -> None:
+        """See whether a job would make the same labels.
+
+        Parameters
+        ----------
+        identity : JobIdentity
+            Of the job.
+        image : StackImage
+        view : ChannelView
+            What it sees of the image.
+
+        Raises
+        ------
+        InputError
+            If they would be others.
+        """
         if differences := self.identity.differences(identity):
             raise self._refusal(f"with other settings, {'; '.join(differences)}", "those")
+        # A propagation counts the planes of its second pass on from those of the first one.
+        n_planes = image.axes.n_planes
+        before = {number % n_planes: each for number, each in self.image_planes.items()}
+        if changed := find_changed(image, view, before):
+            raise self._refusal(f"with another image, of which {changed} differs", "that one")
 
     def _refusal(self, difference: str, what: str) -> InputError:
         if self.is_final:
@@ -63,7 +89,7 @@ def read_noted(output: Path) -> Noted | None:
     """
     journal = Journal(journal_folder(output))
     if journal.exists:
-        return Noted(output, journal.identity, is_final=False)
+        return Noted(output, journal.identity, journal.image_planes(), is_final=False)
     if not output.exists():
         return None
     record = record_file(output)
@@ -73,22 +99,24 @@ def read_noted(output: Path) -> Noted | None:
             "overwrite it."
         )
     try:
-        identity = JobIdentity(**read_content(record, {"made_from"})["made_from"])
-    except (ValueError, TypeError) as error:
+        content = read_content(record, {"made_from", "image_planes"})
+        identity = JobIdentity(**content["made_from"])
+        planes = {int(number): each for number, each in content["image_planes"].items()}
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{record} cannot be used ({error}): choose another name for the labels, or overwrite "
             "them."
         ) from error
-    return Noted(output, identity, is_final=True)
+    return Noted(output, identity, planes, is_final=True)
 
 
-def write_record(output: Path, identity: JobIdentity, **more: Any) -> None:
+def write_record(output: Path, journal: Journal, **more: Any) -> None:
     """Note how labels were made that are finished.
 
     Parameters
     ----------
     output : Path
-    identity : JobIdentity
+    journal : Journal
         Of the job.
     **more
         Whatever else there is to tell.
@@ -98,7 +126,12 @@ def write_record(output: Path, identity: JobIdentity, **more: Any) -> None:
     OSError
         If it cannot be written.
     """
-    content = {"format_version": FORMAT_VERSION, **more, "made_from": asdict(identity)}
+    content = {
+        "format_version": FORMAT_VERSION,
+        **more,
+        "made_from": asdict(journal.identity),
+        "image_planes": journal.image_planes(),
+    }
     write_whole(record_file(output), json.dumps(content, indent=1).encode())
 
 

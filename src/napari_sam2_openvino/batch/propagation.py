@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.frame_files import FrameFiles
+from napari_sam2_openvino.batch.image_check import compared_planes, plane_digest
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord
 from napari_sam2_openvino.batch.output_lock import OutputLock
@@ -174,7 +175,7 @@ class PropagationJob:
             self._recipe = self._recipe.as_begun(noted.identity.segmenter)
         self._made_from = self._identity()
         if noted is not None:
-            noted.check(self._made_from)
+            noted.check(self._made_from, self._image, self._view)
             self._is_final = noted.is_final
 
     def _carry(self) -> Generator[Progress, None, None]:
@@ -191,7 +192,7 @@ class PropagationJob:
                 self._begin()
             except OSError as error:
                 raise self._cannot_write(error) from error
-            yield from self._propagate(predictor, state)
+            yield from self._propagate(predictor, state, arrays)
         self._finish()
 
     def _check_place(self) -> None:
@@ -232,7 +233,7 @@ class PropagationJob:
             **{name: str(value) for name, value in asdict(self._settings.normalization).items()},
             "prompts": prompts.hexdigest(),
         }
-        return JobIdentity(self._image.digest(), self._image.layout, "", decides)
+        return JobIdentity(str(self._image.dtype), self._image.layout, "", decides)
 
     def _steps(self) -> list[_Step]:
         """Return all planes in their order: from the first prompts on, then back from the last."""
@@ -262,7 +263,7 @@ class PropagationJob:
         predictor.propagate_in_video_preflight(state)
 
     def _propagate(
-        self, predictor: SAM2VideoPredictor, state: VideoState
+        self, predictor: SAM2VideoPredictor, state: VideoState, arrays: ImageArrays
     ) -> Generator[Progress, None, None]:
         steps, labels = self._steps(), LabelsStore(self._output)
         begun = time.perf_counter()
@@ -277,16 +278,23 @@ class PropagationJob:
                 continue
             self._recall_first_pass(state, step)
             started = time.perf_counter()
+            image = self._digest(arrays, step.frame_idx)
             prediction = predictor.propagate_to_frame(
                 state,
                 step.frame_idx,
                 reverse=step.reverse,
                 cancelled=lambda: self._cancelled,
             )
-            self._keep(step, state, prediction, labels, started)
+            seconds = time.perf_counter() - started
+            self._keep(step, state, prediction, labels, PlaneRecord(0, seconds, image=image))
             left = (time.perf_counter() - begun) / (done - n_known) * (len(steps) - done)
             text = f"plane {done} of {len(steps)}, about {left:.0f} s left"
             yield Progress("Propagating", done / len(steps), text)
+
+    def _digest(self, arrays: ImageArrays, frame_idx: int) -> str:
+        if frame_idx not in compared_planes(range(self._image.axes.n_planes)):
+            return ""
+        return plane_digest(self._image, arrays, frame_idx, self._view)
 
     def _recall_first_pass(self, state: VideoState, step: _Step) -> None:
         """Put back what the first pass found on a plane: not all of it is found again."""
@@ -299,7 +307,7 @@ class PropagationJob:
         state: VideoState,
         prediction: FramePrediction,
         labels: LabelsStore,
-        started: float,
+        record: PlaneRecord,
     ) -> None:
         """Write a plane, and only then note that it is there."""
         plane = prediction.labels
@@ -308,15 +316,14 @@ class PropagationJob:
             self._files.save(step.number, state, step.frame_idx)
             labels.write(self._image.axes.position(step.frame_idx), plane)
             n_objects = int(np.count_nonzero(np.unique(plane)))
-            record = PlaneRecord(n_objects, time.perf_counter() - started)
-            self._journal.finish_plane(step.number, record)
+            self._journal.finish_plane(step.number, replace(record, n_objects=n_objects))
         except OSError as error:
             raise self._cannot_write(error) from error
 
     def _finish(self) -> None:
         """Note how the labels were made, and forget what only an unfinished job needs."""
         try:
-            write_record(self._output, self._made_from)
+            write_record(self._output, self._journal)
             self._journal.remove()
         except OSError as error:
             raise self._cannot_write(error) from error

@@ -10,6 +10,7 @@ from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.axes import select_planes
 from napari_sam2_openvino.batch.copying import write_labels
 from napari_sam2_openvino.batch.emptiness import Emptiness
+from napari_sam2_openvino.batch.image_check import compared_planes
 from napari_sam2_openvino.batch.images import StackImage, choose_channels
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal
 from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
@@ -154,7 +155,7 @@ class Stack:
         self._made_from = self._identity()
         if noted is None:
             return False
-        noted.check(self._made_from)
+        noted.check(self._made_from, self.image, self._view)
         return noted.is_final
 
     def _check_place(self) -> None:
@@ -173,7 +174,9 @@ class Stack:
             **{name: str(value) for name, value in asdict(parameters.normalization).items()},
             **{name: str(value) for name, value in asdict(parameters.linking).items()},
         }
-        return JobIdentity(self.image.digest(), self.image.layout, self._settings.planes, segmenter)
+        return JobIdentity(
+            str(self.image.dtype), self.image.layout, self._settings.planes, segmenter
+        )
 
     def _begin(self) -> None:
         """Go on with what is there, or make everything that planes are written to."""
@@ -255,6 +258,7 @@ class Stack:
             Journal(self._folder.absolute()),
             self._journal.run,
             stores,
+            compared_planes(self.numbers),
             emptiness,
         )
 
@@ -285,7 +289,7 @@ class Stack:
                 return
             write_record(
                 self.output,
-                self._made_from,
+                self._journal,
                 n_planes=len(self.numbers),
                 n_objects=self.n_objects(),
                 **_versions(),
