@@ -145,7 +145,7 @@ class Journal:
         return PlaneRecord(**json.loads(self._plane_file(number).read_bytes()))
 
     def image_planes(self) -> dict[int, str]:
-        """Return hashes of planes of the image by number, where they are finished and it was noted."""
+        """Return hashes of planes of the image by number, where it was noted and they are done."""
         paths = (self.folder / _PLANES).glob("[0-9]*.json")
         numbers = sorted(int(path.stem) for path in paths)
         found = {number: self.record(number).image for number in numbers}
