@@ -32,6 +32,14 @@ class BrightSpots:
         assert image.axes.n_planes
         return self
 
+    def settled(self, threads):
+        assert threads is None or threads >= 1
+        return self
+
+    def as_begun(self, identity):
+        assert identity["segmenter"] == "bright spots"
+        return self
+
     def build(self, threads):
         assert threads is None or threads >= 1
         return self._segment

@@ -75,6 +75,7 @@ def test_each_file_gets_its_sentence_and_the_others_are_done(tmp_path):
             assert problem.endswith(".")
             assert "\n" not in problem
     np.testing.assert_array_equal(read(tmp_path / "labels" / "good.tif")[0], expected(GOOD))
+    assert not (tmp_path / "labels" / "no numbers.tif").exists()
     partial, _ = read(tmp_path / "labels" / "one plane of nan.tif")
     np.testing.assert_array_equal(partial[[0, 2, 3, 4]], expected(GOOD)[[0, 2, 3, 4]])
     assert not partial[1].any()

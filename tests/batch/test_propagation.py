@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,10 @@ from napari_sam2_openvino.batch.volume_prompts import (
 )
 from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.conversion.pipeline import Request, fill_folder
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError
+from napari_sam2_openvino.core.errors import DeviceError, InputError, JobCancelledError
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import MaskRecord
+from napari_sam2_openvino.core.tunings import Choice, Trial, read_tuning, write_tuning
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
 MICRO_CONFIG = Path(__file__).parents[1] / "conversion" / "micro.yaml"
@@ -118,12 +120,38 @@ def test_what_was_begun_is_not_mixed_with_something_else(recipe, tmp_path):
         run(output, recipe)
     with pytest.raises(InputError, match=r"other settings, prompts \("):
         run(output, recipe, entries=(FIRST,), resume=True)
-    with pytest.raises(InputError, match=r"other settings, image \("):
+    with pytest.raises(InputError, match="with another image, of which z=1 differs"):
         run(output, recipe, image=stack()[::-1].copy(), resume=True)
     run(output, recipe, entries=(FIRST,), overwrite=True)
     assert set(np.unique(labels(output))) == {0, 3}
     with pytest.raises(InputError, match="is there already"):
         run(output, recipe)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "sentence"),
+    [
+        ({"device": "NPU.7"}, DeviceError, "The device must be one of"),
+        ({"method": "memory"}, InputError, "memory"),
+        ({"image": np.full((7, *HW), np.nan, np.float32)}, InputError, "must hold numbers"),
+    ],
+    ids=["device", "method", "image"],
+)
+def test_what_cannot_be_done_overwrites_and_begins_nothing(
+    changed, error, sentence, recipe, tmp_path
+):
+    output = tmp_path / "out.zarr"
+    run(output, recipe)
+    files, before = sorted(tmp_path.rglob("*")), labels(output)
+    other = replace(recipe, device=changed.get("device", "CPU"))
+    parameters = VolumeParameters(method=changed.get("method", "automatic"))
+    options = {"image": changed.get("image"), "parameters": parameters}
+    with pytest.raises(error, match=sentence):
+        run(output, other, overwrite=True, **options)
+    with pytest.raises(error, match=sentence):
+        run(tmp_path / "new.zarr", other, **options)
+    assert sorted(tmp_path.rglob("*")) == files
+    np.testing.assert_array_equal(labels(output), before)
 
 
 def test_its_own_image_is_never_replaced(recipe, tmp_path):
@@ -158,8 +186,25 @@ def test_what_is_finished_is_resumed_without_doing_anything(recipe, tmp_path):
     run(output, recipe, resume=True)
     assert (tmp_path / "out.zarr.json").stat().st_mtime_ns == written
     assert not list(tmp_path.glob("*.partial"))
+    changed = stack()
+    changed[0] += 1
+    with pytest.raises(InputError, match="was made with another image, of which z=0 differs"):
+        run(output, recipe, image=changed, resume=True)
     with pytest.raises(InputError, match=r"was made with other settings, prompts \("):
         run(output, recipe, entries=(FIRST,), resume=True)
+
+
+@pytest.mark.usefixtures("sam2_home")
+@pytest.mark.parametrize("until", [2, None])
+def test_an_automatic_precision_stays_the_one_that_a_job_began_with(until, tmp_path):
+    recipe, output = ModelRecipe.of("starter"), tmp_path / "out.zarr"
+    with contextlib.suppress(JobCancelledError):
+        run(output, recipe, until=until)
+    best = Choice("CPU", "f16" if recipe.load().precision == "f32" else "f32")
+    write_tuning(read_tuning(recipe.folder).having(Trial(best, True, 1.0, 0.1, 0.01)))
+    run(output, recipe, resume=True)
+    made_from = json.loads((tmp_path / "out.zarr.json").read_text())["made_from"]
+    assert made_from["segmenter"]["precision"] not in ("auto", best.precision)
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:90], lambda _: b""])
@@ -260,6 +305,36 @@ def test_objects_of_labels_are_prompts(is_stack, recipe, tmp_path):
     for _ in job.run():
         pass
     assert set(np.unique(labels(tmp_path / "out.zarr")[5])) == {0, 2, 7}
+
+
+def small_things():
+    """Return what is lost in a mask of low resolution: a spot, a line, a hole, neighbours."""
+    labelled = np.zeros((400, 400), np.uint16)
+    labelled[50:53, 50:53] = 9
+    labelled[100:101, 40:240] = 2
+    labelled[150:250, 50:150] = 3
+    labelled[200:202, 100:102] = 0
+    labelled[150:250, 150:200] = 4
+    return labelled
+
+
+def test_masks_that_are_given_are_written_as_they_are_on_their_planes(recipe, tmp_path):
+    given = small_things()
+    stacked = np.stack([np.zeros_like(given), given, np.zeros_like(given), given[::-1]])
+    tifffile.imwrite(
+        tmp_path / "given.tif", stacked, metadata={"axes": "ZYX"}, photometric="minisblack"
+    )
+    image = np.full(stacked.shape, 40, np.uint8) + 100 * (stacked[1] == 3).astype(np.uint8)
+    found = prompts_from_labels(tmp_path / "given.tif", None, 4, given.shape)
+    output = tmp_path / "out.zarr"
+    job = PropagationJob(image, found, output, PropagationSettings(recipe), axes="ZYX")
+    for _ in job.run():
+        pass
+    # Plane 1 is gone through again on the way back.
+    for plane in (1, 3):
+        is_given = stacked[plane] > 0
+        np.testing.assert_array_equal(labels(output)[plane][is_given], stacked[plane][is_given])
+        assert not labels(output)[plane][~is_given].any()
 
 
 def test_killed_and_resumed_by_the_command(tmp_path):

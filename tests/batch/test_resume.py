@@ -19,6 +19,7 @@ from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord, write_whole
+from napari_sam2_openvino.batch.outputs import read_noted
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.plane_work import PlaneWorker
 from napari_sam2_openvino.batch.stack import Stack
@@ -113,7 +114,8 @@ def test_without_resume_what_was_begun_is_refused(tmp_path):
     ("image", "options", "message"),
     [
         (STACK, {"recipe": BrightSpots(200)}, r"threshold \(128, now 200\)"),
-        (STACK + 1, {}, r"image \("),
+        (STACK + 1, {}, "with another image, of which z=0 differs"),
+        (STACK.astype(np.float32), {}, r"image \(uint16, now float32\)"),
         (STACK, {"planes": "z=1:"}, r"planes \(, now z=1:\)"),
         (
             STACK,
@@ -133,6 +135,64 @@ def test_resume_with_something_else_is_refused(image, options, message, is_finis
         raise job.errors[0]
     assert not job.report.is_whole
     np.testing.assert_array_equal(read(output)[0], before)
+
+
+@pytest.mark.parametrize("n_planes", [3, 6])
+def test_a_finished_plane_that_is_another_one_by_now_is_not_resumed_over(n_planes, tmp_path):
+    output = begun(tmp_path, n_planes)
+    changed = STACK.copy()
+    changed[1] = changed[1, ::-1]
+    message = str(run(changed, output, resume=True).errors[0])
+    assert "with another image, of which z=1 differs" in message
+    assert run(STACK, output, resume=True).report.is_whole
+
+
+def test_of_many_planes_some_are_compared(tmp_path):
+    image = np.concatenate([STACK] * 20)
+    run(image, tmp_path / "labels.tif")
+    record = json.loads((tmp_path / "labels.tif.json").read_text())
+    assert len(record["image_planes"]) == 32
+    assert {"0", "119"} <= set(record["image_planes"])
+    image[119, 0, 0] += 1
+    message = str(run(image, tmp_path / "labels.tif", resume=True).errors[0])
+    assert "another image, of which z=119 differs" in message
+
+
+def test_channels_that_are_seen_are_compared_and_others_not(tmp_path):
+    image = np.stack([STACK[:4], STACK[2:]], axis=1)
+    output = tmp_path / "labels.tif"
+    options = {"axes": "zcyx", "parameters": BatchParameters(channels=(1,))}
+    run(image, output, **options)
+    unseen, seen = image.copy(), image.copy()
+    unseen[:, 0], seen[:, 1] = 7, seen[:, 1, ::-1]
+    assert run(unseen, output, resume=True, **options).report.is_whole
+    message = str(run(seen, output, resume=True, **options).errors[0])
+    assert "was made with another image, of which z=0 differs" in message
+
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+@pytest.mark.parametrize("link", ["none", "z"])
+def test_a_plane_that_failed_can_be_repaired(link, number, tmp_path):
+    linked = BatchParameters(linking=LinkParameters(link))
+    whole = STACK.astype(np.float32)
+    damaged = whole.copy()
+    damaged[number] = np.nan
+    output = tmp_path / "labels.tif"
+    assert run(damaged, output, parameters=linked).report.stacks[0].n_finished == 5
+    assert run(whole, output, parameters=linked, resume=True).report.is_whole
+    run(whole, tmp_path / "in peace.tif", parameters=linked)
+    np.testing.assert_array_equal(read(output)[0], read(tmp_path / "in peace.tif")[0])
+
+
+@pytest.mark.parametrize("n_planes", [2, 6])
+def test_axes_that_were_guessed_can_be_named(n_planes, tmp_path):
+    output = begun(tmp_path, n_planes)
+    assert stack_image(STACK).axes.is_guessed
+    assert run(STACK, output, resume=True, axes="zyx").report.is_whole
+    assert run(STACK, output, resume=True).report.is_whole
+    assert "axes (z 6, y 48, x 64, now time 6" in str(
+        run(STACK, output, resume=True, axes="tyx").errors[0]
+    )
 
 
 @pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
@@ -195,16 +255,16 @@ def test_a_journal_tells_what_is_different():
 
 
 def test_a_journal_of_another_version_or_damaged_is_refused(tmp_path):
-    journal = Journal(tmp_path / "job")
+    journal = Journal(tmp_path / "labels.zarr.partial")
     journal.begin(IDENTITY)
     journal.finish_plane(3, PlaneRecord(5, 0.5))
     assert journal.has_plane(3)
     assert not journal.has_plane(2)
     assert journal.record(3) == PlaneRecord(5, 0.5)
     for content in (b'{"format_version": 99}', b"{", b"[]"):
-        write_whole(tmp_path / "job" / "job.json", content)
+        write_whole(journal.folder / "job.json", content)
         with pytest.raises(InputError, match="overwrite what was begun"):
-            journal.check(IDENTITY, tmp_path / "labels.zarr")
+            read_noted(tmp_path / "labels.zarr")
 
 
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):

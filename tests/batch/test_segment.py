@@ -12,15 +12,18 @@ from typer.testing import CliRunner
 
 from napari_sam2_openvino import segment_stack
 from napari_sam2_openvino.batch import segmenter
+from napari_sam2_openvino.batch.job import BatchJob
 from napari_sam2_openvino.batch.objects import EveryObject, recommended_parameters
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
+from napari_sam2_openvino.batch.stack import StackSettings
 from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.core.all_objects import find_objects
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.labels_from_candidates import labels_from_candidates
 from napari_sam2_openvino.core.planes import make_plane_source
 from napari_sam2_openvino.core.reading import ImageArrays
+from napari_sam2_openvino.core.tunings import Choice, Trial, read_tuning, write_tuning
 from napari_sam2_openvino.core.types import PlaneIndex
 from napari_sam2_openvino.synthetic import make_scene
 
@@ -102,6 +105,48 @@ def test_what_cannot_be_done_is_raised(stack, tmp_path):
             parameters=BatchParameters(linking=LinkParameters("t")),
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+@pytest.mark.parametrize("scheduler", [(), ("--scheduler", "local")], ids=["here", "local"])
+def test_a_device_that_is_not_there_overwrites_and_begins_nothing(scheduler, name, stack, tmp_path):
+    tifffile.imwrite(tmp_path / "in.tif", stack[:2], metadata={"axes": "ZYX"})
+    output = tmp_path / name
+    assert command(tmp_path / "in.tif", "-o", output, *OPTIONS).exit_code == 0
+    files, before = sorted(tmp_path.rglob("*")), read(output)[0]
+    wrong = *OPTIONS, *scheduler, "--device", "NPU.7"
+    for where in (output, "--overwrite"), (tmp_path / f"new {name}",):
+        answer = command(tmp_path / "in.tif", "-o", *where, *wrong)
+        assert answer.exit_code == 1
+        assert answer.stderr.count("The device must be one of") == 1
+    assert sorted(tmp_path.rglob("*")) == files
+    np.testing.assert_array_equal(read(output)[0], before)
+
+
+@pytest.mark.usefixtures("sam2_home")
+@pytest.mark.parametrize("n_planes", [1, 2])
+def test_an_automatic_precision_stays_the_one_that_a_job_began_with(n_planes, stack, tmp_path):
+    recipe = ModelRecipe.of("starter")
+    output = tmp_path / "labels.zarr"
+    images = [(stack[:2], output)]
+    job = BatchJob(images, StackSettings(EveryObject(recipe, OBJECTS)), axes="zyx")
+    for progress in job.run():
+        if progress.detail.startswith(f"{n_planes} of 2") and n_planes == 1:
+            break
+    best = Choice("CPU", "f16" if recipe.load().precision == "f32" else "f32")
+    write_tuning(read_tuning(recipe.folder).having(Trial(best, True, 1.0, 0.1, 0.01)))
+    settings = StackSettings(EveryObject(recipe, OBJECTS), resume=True)
+    for _ in (job := BatchJob(images, settings, axes="zyx")).run():
+        pass
+    assert job.report.is_whole, job.report.stacks
+    made_from = json.loads((tmp_path / "labels.zarr.json").read_text())["made_from"]
+    assert made_from["segmenter"]["precision"] not in ("auto", best.precision)
+    other = StackSettings(
+        EveryObject(replace(recipe, precision=best.precision), OBJECTS), resume=True
+    )
+    for _ in (job := BatchJob(images, other, axes="zyx")).run():
+        pass
+    assert f"now {best.precision})" in str(job.errors[0])
 
 
 def test_a_recipe_says_all_that_labels_depend_on():

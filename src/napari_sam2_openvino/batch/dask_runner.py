@@ -72,6 +72,11 @@ class DaskRunner:
                 f"There must be at least 1 worker, but {self.n_workers} are asked for."
             )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the workers are on this computer, and have what this process has."""
+        return bool(self.scheduler == LOCAL)
+
     def __call__(
         self, tasks: Iterator[PlaneTask], cancelled: Cancelled
     ) -> Generator[PlaneDone | None, None, None]:

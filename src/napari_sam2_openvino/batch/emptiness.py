@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino.batch.axes import Axes
+from napari_sam2_openvino.batch.image_check import channel_planes
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.normalize import (
     HIGH_PERCENTILE,
@@ -99,10 +100,7 @@ def _contrasts(
     measure: Callable[[Sequence[NDArray[Any]]], Stretch],
 ) -> list[float]:
     contrasts = []
-    for channel in view.indices or (None,):
-        index = list(plane.index)
-        if channel is not None and view.axis is not None:
-            index[view.axis] = channel
-        stretch = measure(sample_plane(arrays, PlaneIndex(tuple(index)), _PIXELS))
+    for each in channel_planes(plane, view):
+        stretch = measure(sample_plane(arrays, each, _PIXELS))
         contrasts.append(stretch.high - stretch.low)
     return contrasts

@@ -1,7 +1,6 @@
 """Any image as planes to segment: a file, a napari layer, or an array of any kind."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,9 @@ from napari_sam2_openvino.batch.axes import Axes, name_axes
 from napari_sam2_openvino.core.errors import InputError, times
 from napari_sam2_openvino.core.normalize import MOST_CHANNELS, ChannelView, check_dtype
 from napari_sam2_openvino.core.parameters import Normalization
-from napari_sam2_openvino.core.reading import ImageArrays, sample_plane
+from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.units import long_unit, short_unit
 
-# Planes that are looked at, and pixels of each, to tell an image from another one.
-_SAMPLED_PLANES = 3
-_SAMPLED_PIXELS = 1 << 16
 # Below this, rows or columns are no image.
 SMALLEST_SIDE = 2
 
@@ -53,6 +49,11 @@ class StackImage:
     units: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
+    @property
+    def layout(self) -> str:
+        """The axes with their lengths, whether they were named or guessed."""
+        return str(replace(self.axes, is_guessed=False))
+
     def check_output(self, output: Path) -> None:
         """Raise InputError if labels of that name would replace the image itself."""
         files = [self.source] if isinstance(self.source, Path) else self.files
@@ -80,22 +81,6 @@ class StackImage:
 
     def _arrays(self, levels: Sequence[Any]) -> ImageArrays:
         return ImageArrays(levels, self.name, self.name, self.axes.has_colours)
-
-    def digest(self) -> str:
-        """Return a hash of shape, type and pixels of a few planes: it follows a file that moves."""
-        hasher = hashlib.blake2b(repr((self.axes.shape, str(self.dtype))).encode(), digest_size=16)
-        numbers = np.linspace(0, self.axes.n_planes - 1, _SAMPLED_PLANES).round().astype(int)
-        with self.open() as arrays:
-            for number in np.unique(numbers):
-                plane = self.axes.plane(self.axes.position(int(number)))
-                try:
-                    parts = sample_plane(arrays, plane, _SAMPLED_PIXELS)
-                # A damaged plane is told of when its turn comes.
-                except InputError:
-                    parts = []
-                for part in parts:
-                    hasher.update(np.ascontiguousarray(part).tobytes())
-        return hasher.hexdigest()
 
     def spooled(self, folder: Path) -> "StackImage":
         """Return it as other processes can open it: arrays in memory are saved to a folder."""

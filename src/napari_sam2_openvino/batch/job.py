@@ -12,6 +12,7 @@ from napari_sam2_openvino.batch.pace import Pace
 from napari_sam2_openvino.batch.plane_work import PlaneOutcome, StackTask
 from napari_sam2_openvino.batch.reports import BatchReport, StackReport
 from napari_sam2_openvino.batch.runners import PlaneTask, Runner, run_here
+from napari_sam2_openvino.batch.segmenter import PlaneRecipe
 from napari_sam2_openvino.batch.stack import Stack, StackSettings
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
 from napari_sam2_openvino.core.progress import Progress
@@ -119,7 +120,7 @@ class BatchJob:
 
     def _open(self, image: object, output: Path) -> "tuple[_Progressing, StackTask | None]":
         found = image if isinstance(image, StackImage) else stack_image(image, self._axes)
-        stack = Stack(found, output, self._settings)
+        stack = Stack(found, output, self._settings, settle=self._settle)
         try:
             progressing = _Progressing(stack)
             task = progressing.task(for_other_processes=self._runner is not None)
@@ -127,6 +128,12 @@ class BatchJob:
             stack.close()
             raise
         return progressing, task
+
+    def _settle(self, recipe: PlaneRecipe) -> PlaneRecipe:
+        """Try a recipe in this process, unless only workers on other computers have its device."""
+        if self._runner is None:
+            return recipe.settled(self._threads)
+        return recipe.settled(None) if self._runner.is_local else recipe
 
     def _fail(self, number: int, error: Sam2Error) -> None:
         image, output = self._images[number]

@@ -9,16 +9,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from napari_sam2_openvino._files.images import check_labels_path
 from napari_sam2_openvino._files.labels_store import sync
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.paths import temporary_beside
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _IDENTITY_FILE = "job.json"
 _PLANES, _LINKS = "planes", "links"
-_SUFFIX = ".partial"
-_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class JobIdentity:
     Parameters
     ----------
     image : str
-        Hash of the image.
+        Type of the image's pixels; what they are is noted of each finished plane.
     axes : str
         The image's, with their lengths.
     planes : str
@@ -69,11 +66,14 @@ class PlaneRecord:
         That it took.
     is_skipped : bool, optional
         Whether it was found empty and not segmented.
+    image : str, optional
+        Hash of the image's plane, see `plane_digest`; "" where it was not noted.
     """
 
     n_objects: int
     seconds: float
     is_skipped: bool = False
+    image: str = ""
 
 
 class Journal:
@@ -117,33 +117,20 @@ class Journal:
         """Name of this job and of those that resume it, not of one that overwrites it."""
         return str(self._content()["run"])
 
-    def check(self, identity: JobIdentity, output: Path) -> None:
-        """Raise InputError unless the job that was begun is the same."""
-        differences = self._identity().differences(identity)
-        if differences:
-            raise InputError(
-                f"{output} was begun with other settings, {'; '.join(differences)}: resume with "
-                "those, or overwrite it."
-            )
-
-    def _identity(self) -> JobIdentity:
+    @property
+    def identity(self) -> JobIdentity:
+        """What the job is; raises InputError if that cannot be read."""
         content = self._content()
         return JobIdentity(**{each.name: content[each.name] for each in fields(JobIdentity)})
 
     def _content(self) -> dict[str, Any]:
         path = self.folder / _IDENTITY_FILE
         try:
-            content: dict[str, Any] = json.loads(path.read_bytes())
-            if content["format_version"] != FORMAT_VERSION:
-                raise ValueError("another format version")
-            missing = {"run", *(each.name for each in fields(JobIdentity))} - set(content)
-            if missing:
-                raise ValueError(f"without {', '.join(sorted(missing))}")
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return read_content(path, {"run", *(each.name for each in fields(JobIdentity))})
+        except ValueError as error:
             raise InputError(
                 f"{path} cannot be used ({error}): overwrite what was begun."
             ) from error
-        return content
 
     def finish_plane(self, number: int, record: PlaneRecord) -> None:
         """Note that a plane is whole on the disk."""
@@ -156,6 +143,13 @@ class Journal:
     def record(self, number: int) -> PlaneRecord:
         """Return what is noted of a finished plane."""
         return PlaneRecord(**json.loads(self._plane_file(number).read_bytes()))
+
+    def image_planes(self) -> dict[int, str]:
+        """Return hashes of planes of the image by number, where it was noted and they are done."""
+        paths = (self.folder / _PLANES).glob("[0-9]*.json")
+        numbers = sorted(int(path.stem) for path in paths)
+        found = {number: self.record(number).image for number in numbers}
+        return {number: image for number, image in found.items() if image}
 
     def link_file(self, number: int) -> Path:
         """Return where the linking keeps what it decided about a plane."""
@@ -176,89 +170,29 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def journal_folder(output: Path) -> Path:
-    """Return the folder beside labels in which their job notes what it has done.
-
-    Raises
-    ------
-    InputError
-        If file systems allow no name that long.
-    """
-    name = f"{output.name}{_SUFFIX}"
-    if (excess := len(os.fsencode(name)) - _LONGEST_NAME) > 0:
-        raise InputError(
-            f"The name {output.name} is too long, because a folder {_SUFFIX} is made beside it: "
-            f"choose one that is shorter by {excess} bytes."
-        )
-    return output.with_name(name)
-
-
-def record_file(output: Path) -> Path:
-    """Return the file beside labels that says in the end how they were made."""
-    return output.with_name(f"{output.name}.json")
-
-
-def check_output(output: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise InputError if a job cannot write labels there, as where one was begun already."""
-    if resume or overwrite:
-        check_labels_path(output, overwrite=True)
-        return
-    if Journal(journal_folder(output)).exists:
-        raise InputError(f"{output} was begun already: resume or overwrite it.")
-    check_labels_path(output)
-
-
-def remove_output(output: Path) -> None:
-    """Remove labels, and all that their job has left beside them.
-
-    Raises
-    ------
-    OSError
-        If something cannot be removed.
-    """
-    for path in (journal_folder(output), output):
-        if path.is_dir():
-            shutil.rmtree(path)
-    for path in (output, record_file(output)):
-        path.unlink(missing_ok=True)
-
-
-def check_finished(identity: JobIdentity, output: Path) -> None:
-    """Accept labels that are finished if they are what a job would make.
+def read_content(path: Path, names: set[str]) -> dict[str, Any]:
+    """Read a file in which a job has noted something.
 
     Parameters
     ----------
-    identity : JobIdentity
-        Of the job.
-    output : Path
-        The labels.
+    path : Path
+    names : set of str
+        What must be there.
 
     Raises
     ------
-    InputError
-        If they were made by something else.
+    ValueError
+        If it cannot be read, is of another version, or lacks something; says which.
     """
     try:
-        content = json.loads(record_file(output).read_bytes())
-        made = JobIdentity(**content["made_from"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{output} is there already and was not made by a batch: choose another name, or "
-            "overwrite it."
-        ) from error
-    if differences := made.differences(identity):
-        raise InputError(
-            f"{output} was made with other settings, {'; '.join(differences)}: choose another "
-            "name, or overwrite it."
-        )
-
-
-def check_what_is_there(*, resume: bool, overwrite: bool) -> None:
-    """Raise InputError if what is there already is both to be kept and to be replaced."""
-    if resume and overwrite:
-        raise InputError(
-            "resume keeps what was begun and overwrite replaces it: give only one of them."
-        )
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+        raise ValueError("it is of another version of this package")
+    if missing := names - set(content):
+        raise ValueError(f"without {', '.join(sorted(missing))}")
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Every object of a plane, as the window finds them."""
 
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -33,6 +33,14 @@ class EveryObject:
     def for_image(self, image: StackImage) -> "EveryObject":  # noqa: ARG002
         """Return itself: it is the same for all images."""
         return self
+
+    def settled(self, threads: int | None) -> "EveryObject":
+        """Return it with the device and precision that the model has when it is loaded here."""
+        return replace(self, model=self.model.settled(threads))
+
+    def as_begun(self, identity: Mapping[str, str]) -> "EveryObject":
+        """Return it with the device and precision of a job that was begun, unless it names one."""
+        return replace(self, model=self.model.as_begun(identity))
 
     def build(self, threads: int | None) -> PlaneSegmenter:
         """Make the segmenter in this process."""

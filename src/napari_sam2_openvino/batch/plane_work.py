@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.labels_store import MOST_LABELS, LabelsStore
 from napari_sam2_openvino.batch.emptiness import Emptiness
+from napari_sam2_openvino.batch.image_check import plane_digest
 from napari_sam2_openvino.batch.images import StackImage
 from napari_sam2_openvino.batch.journal import Journal, PlaneRecord
 from napari_sam2_openvino.batch.segmenter import Cancelled, PlaneRecipe, PlaneSegmenter
@@ -38,6 +39,8 @@ class StackTask:
         The journal's, of the job.
     stores : tuple of Path
         `LabelsStore`s that a plane is written to.
+    compared : frozenset of int
+        Numbers of the planes by which the image is known again.
     emptiness : Emptiness, optional
         What planes are skipped; none if it is None.
     key : str, optional
@@ -50,6 +53,7 @@ class StackTask:
     journal: Journal
     run: str
     stores: tuple[Path, ...]
+    compared: frozenset[int]
     emptiness: Emptiness | None = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -99,6 +103,13 @@ class _Opened:
         source = make_plane_source([self.arrays], plane, self._task.view, self.stretches)
         return (yield from self.segmenter(source, position, cancelled))
 
+    def image_digest(self, number: int) -> str:
+        """Return a hash of a plane of the image if it is one that is to be noted, else ""."""
+        task = self._task
+        if number not in task.compared:
+            return ""
+        return plane_digest(task.image, self.arrays, number, task.view)
+
     @property
     def is_wanted(self) -> bool:
         """Whether the job is still the one that the journal is of."""
@@ -147,9 +158,12 @@ class PlaneWorker:
                 if opened.journal.has_plane(number):
                     return PlaneOutcome(number, opened.journal.record(number))
                 started = time.perf_counter()
+                image = opened.image_digest(number)
                 position = task.image.axes.position(number)
                 labels = yield from opened.segment(position, cancelled)
-                return _keep(opened, number, position, labels, started)
+                seconds = time.perf_counter() - started
+                record = PlaneRecord(0, seconds, labels is None, image)
+                return _keep(opened, number, position, labels, record)
             except JobCancelledError:
                 raise
             except Sam2Error as error:
@@ -177,21 +191,19 @@ def _keep(
     number: int,
     position: tuple[int, ...],
     labels: NDArray[Any] | None,
-    started: float,
+    record: PlaneRecord,
 ) -> PlaneOutcome:
     """Write a plane, and only then note that it is there."""
-    n_objects = 0
     # This one may be done late, by a worker whose job was given up and overwritten.
     if not opened.is_wanted:
         raise JobCancelledError("The labels are another job's by now.")
     try:
         if labels is not None:
-            n_objects = int(np.count_nonzero(np.unique(labels)))
+            record = replace(record, n_objects=int(np.count_nonzero(np.unique(labels))))
             if labels.max() > MOST_LABELS:
                 raise InputError(f"Labels go up to {MOST_LABELS}, but one is {labels.max()}.")
             for store in opened.stores:
                 store.write(position, labels)
-        record = PlaneRecord(n_objects, time.perf_counter() - started, labels is None)
         opened.journal.finish_plane(number, record)
     except OSError as error:
         problem = (

@@ -1,7 +1,7 @@
 """Objects that were pointed at: a table of points and boxes, applied to every plane and file."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,14 @@ class PromptedObjects:
         """
         name = Path(image.name).name
         return replace(self, prompts=read_prompts(self.table, name, image.axes))
+
+    def settled(self, threads: int | None) -> "PromptedObjects":
+        """Return it with the device and precision that the model has when it is loaded here."""
+        return replace(self, model=self.model.settled(threads))
+
+    def as_begun(self, identity: Mapping[str, str]) -> "PromptedObjects":
+        """Return it with the device and precision of a job that was begun, unless it names one."""
+        return replace(self, model=self.model.as_begun(identity))
 
     def build(self, threads: int | None) -> PlaneSegmenter:
         """Make the segmenter in this process."""

@@ -1,7 +1,6 @@
 """Objects through a stack as a job: prompts in, labels out, with progress, cancel and resume."""
 
 import hashlib
-import json
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
@@ -11,20 +10,18 @@ import numpy as np
 
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.frame_files import FrameFiles
+from napari_sam2_openvino.batch.image_check import compared_planes, plane_digest
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
-from napari_sam2_openvino.batch.journal import (
-    JobIdentity,
-    Journal,
-    PlaneRecord,
-    check_finished,
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal, PlaneRecord
+from napari_sam2_openvino.batch.output_lock import OutputLock
+from napari_sam2_openvino.batch.outputs import (
     check_output,
     check_what_is_there,
     journal_folder,
-    record_file,
+    read_noted,
     remove_output,
-    write_whole,
+    write_record,
 )
-from napari_sam2_openvino.batch.output_lock import OutputLock
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
@@ -32,6 +29,7 @@ from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 from napari_sam2_openvino.core.parameters import Normalization
 from napari_sam2_openvino.core.planes import PlaneSource, StretchCache, make_plane_source
 from napari_sam2_openvino.core.progress import Progress
+from napari_sam2_openvino.core.propagation import put_known
 from napari_sam2_openvino.core.reading import ImageArrays
 from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 from napari_sam2_openvino.core.video_state import FramePrediction, VideoState
@@ -120,13 +118,13 @@ class PropagationJob:
         self._prompts = prompts
         self._output = output
         self._settings = settings
+        self._recipe = settings.recipe
         self._parameters = replace(settings.parameters, keep_all_planes=False)
         self._view = choose_channels(
             self._image, settings.channels, settings.normalization, as_grey=False
         )
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
-        self._record = record_file(output)
         self._is_final = False
         self._cancelled = False
         if sum(length > 1 for length in self._image.axes.labels_shape[:-2]) > 1:
@@ -157,9 +155,9 @@ class PropagationJob:
         try:
             try:
                 lock.acquire()
-                self._begin()
             except OSError as error:
                 raise self._cannot_write(error) from error
+            self._prepare()
             if not self._is_final:
                 yield from self._carry()
         finally:
@@ -168,16 +166,33 @@ class PropagationJob:
         n_objects = len({prompt.obj_id for prompt in prompts})
         yield Progress("Done", 1.0, f"{n_objects} objects, {self._image.axes.n_planes} planes")
 
+    def _prepare(self) -> None:
+        """See whether what is there is this job's; nothing is changed."""
+        noted = None if self._settings.overwrite else read_noted(self._output)
+        if noted is None:
+            self._recipe = self._recipe.settled()
+        else:
+            self._recipe = self._recipe.as_begun(noted.identity.segmenter)
+        self._made_from = self._identity()
+        if noted is not None:
+            noted.check(self._made_from, self._image, self._view)
+            self._is_final = noted.is_final
+
     def _carry(self) -> Generator[Progress, None, None]:
         predictor = SAM2VideoPredictor(
-            self._settings.recipe.load(),
+            self._recipe.load(),
             self._parameters,
             embeddings=EmbeddingCache(_CACHE_BYTES),
         )
         with self._image.open() as arrays:
             state = VideoState(self._sources(arrays))
             yield from self._give_prompts(predictor, state)
-            yield from self._propagate(predictor, state)
+            # Only now, when model, image and prompts are known to be good, is anything replaced.
+            try:
+                self._begin()
+            except OSError as error:
+                raise self._cannot_write(error) from error
+            yield from self._propagate(predictor, state, arrays)
         self._finish()
 
     def _check_place(self) -> None:
@@ -189,16 +204,9 @@ class PropagationJob:
 
     def _begin(self) -> None:
         """Go on with what is there, or make what planes are written to."""
-        self._made_from = self._identity()
         if self._settings.overwrite:
             remove_output(self._output)
-        if self._journal.exists:
-            self._journal.check(self._made_from, self._output)
-        elif self._output.exists():
-            check_finished(self._made_from, self._output)
-            self._is_final = True
-            return
-        else:
+        if not self._journal.exists:
             self._journal.begin(self._made_from)
         self._files = FrameFiles(self._folder / "frames")
         if not self._output.exists():
@@ -219,13 +227,13 @@ class PropagationJob:
     def _identity(self) -> JobIdentity:
         prompts = hashlib.blake2b(self._prompts.model_dump_json().encode(), digest_size=16)
         decides = {
-            **self._settings.recipe.identity(),
+            **self._recipe.identity(),
             **{name: str(value) for name, value in asdict(self._parameters).items()},
             "channels": str(self._settings.channels),
             **{name: str(value) for name, value in asdict(self._settings.normalization).items()},
             "prompts": prompts.hexdigest(),
         }
-        return JobIdentity(self._image.digest(), str(self._image.axes), "", decides)
+        return JobIdentity(str(self._image.dtype), self._image.layout, "", decides)
 
     def _steps(self) -> list[_Step]:
         """Return all planes in their order: from the first prompts on, then back from the last."""
@@ -255,7 +263,7 @@ class PropagationJob:
         predictor.propagate_in_video_preflight(state)
 
     def _propagate(
-        self, predictor: SAM2VideoPredictor, state: VideoState
+        self, predictor: SAM2VideoPredictor, state: VideoState, arrays: ImageArrays
     ) -> Generator[Progress, None, None]:
         steps, labels = self._steps(), LabelsStore(self._output)
         begun = time.perf_counter()
@@ -270,16 +278,23 @@ class PropagationJob:
                 continue
             self._recall_first_pass(state, step)
             started = time.perf_counter()
+            image = self._digest(arrays, step.frame_idx)
             prediction = predictor.propagate_to_frame(
                 state,
                 step.frame_idx,
                 reverse=step.reverse,
                 cancelled=lambda: self._cancelled,
             )
-            self._keep(step, state, prediction, labels, started)
+            seconds = time.perf_counter() - started
+            self._keep(step, state, prediction, labels, PlaneRecord(0, seconds, image=image))
             left = (time.perf_counter() - begun) / (done - n_known) * (len(steps) - done)
             text = f"plane {done} of {len(steps)}, about {left:.0f} s left"
             yield Progress("Propagating", done / len(steps), text)
+
+    def _digest(self, arrays: ImageArrays, frame_idx: int) -> str:
+        if frame_idx not in compared_planes(range(self._image.axes.n_planes)):
+            return ""
+        return plane_digest(self._image, arrays, frame_idx, self._view)
 
     def _recall_first_pass(self, state: VideoState, step: _Step) -> None:
         """Put back what the first pass found on a plane: not all of it is found again."""
@@ -292,24 +307,23 @@ class PropagationJob:
         state: VideoState,
         prediction: FramePrediction,
         labels: LabelsStore,
-        started: float,
+        record: PlaneRecord,
     ) -> None:
         """Write a plane, and only then note that it is there."""
         plane = prediction.labels
+        put_known(plane, self._prompts.masks_on(step.frame_idx))
         try:
             self._files.save(step.number, state, step.frame_idx)
             labels.write(self._image.axes.position(step.frame_idx), plane)
             n_objects = int(np.count_nonzero(np.unique(plane)))
-            record = PlaneRecord(n_objects, time.perf_counter() - started)
-            self._journal.finish_plane(step.number, record)
+            self._journal.finish_plane(step.number, replace(record, n_objects=n_objects))
         except OSError as error:
             raise self._cannot_write(error) from error
 
     def _finish(self) -> None:
         """Note how the labels were made, and forget what only an unfinished job needs."""
-        content = {"made_from": asdict(self._made_from)}
         try:
-            write_whole(self._record, json.dumps(content, indent=1).encode())
+            write_record(self._output, self._journal)
             self._journal.remove()
         except OSError as error:
             raise self._cannot_write(error) from error

@@ -38,8 +38,9 @@ class StackReport:
             return f"{self.image}: {' '.join(self.problems)}"
         text = (
             f"{self.image}: {count(self.n_objects, 'object')} on {self.n_finished} of "
-            f"{count(self.n_planes, 'plane')}, in {self.output}"
+            f"{count(self.n_planes, 'plane')}"
         )
+        text += f", in {self.output}" if self.n_finished else ""
         told = " ".join(self.problems[:_MOST_PROBLEMS])
         more = len(self.problems) - _MOST_PROBLEMS
         rest = f" And {more} more." if more > 0 else ""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,6 +55,23 @@ class PlaneRecipe(Protocol):
 
     def for_image(self, image: StackImage) -> "PlaneRecipe":
         """Return the recipe for one image; raise InputError if it cannot be segmented by it."""
+
+    def settled(self, threads: int | None) -> "PlaneRecipe":
+        """Return it with nothing left to be chosen by the computer that it runs on, which is tried.
+
+        Parameters
+        ----------
+        threads : int or None
+            As `build` will get it.
+
+        Raises
+        ------
+        Sam2Error
+            If it cannot run in this process.
+        """
+
+    def as_begun(self, identity: Mapping[str, str]) -> "PlaneRecipe":
+        """Return it with what it leaves open as it was in the identity of a job that was begun."""
 
     def build(self, threads: int | None) -> PlaneSegmenter:
         """Make it in this process, to use so many processor threads; None for all."""
@@ -114,6 +131,24 @@ class ModelRecipe:
             )
             _LOADED[self, threads] = model
             return model
+
+    def settled(self, threads: int | None = None) -> "ModelRecipe":
+        """Return it with the device and precision that the model has when it is loaded here."""
+        model = self.load(threads)
+        settled = replace(self, device=model.device, precision=model.precision)
+        with _LOCK:
+            _LOADED[settled, threads] = model
+        return settled
+
+    def as_begun(self, identity: Mapping[str, str]) -> "ModelRecipe":
+        """Return it with the device and precision of a job that was begun, unless it names one."""
+        return replace(
+            self,
+            device=identity.get("device", "auto") if self.device == "auto" else self.device,
+            precision=(
+                identity.get("precision", "auto") if self.precision == "auto" else self.precision
+            ),
+        )
 
     def identity(self) -> dict[str, str]:
         """Return what masks depend on: the content of the folder, wherever it lies."""

@@ -1,7 +1,7 @@
 """One stack on its way: where its labels go, which planes are missing, what makes them final."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.axes import select_planes
 from napari_sam2_openvino.batch.copying import write_labels
 from napari_sam2_openvino.batch.emptiness import Emptiness
+from napari_sam2_openvino.batch.image_check import compared_planes
 from napari_sam2_openvino.batch.images import StackImage, choose_channels
-from napari_sam2_openvino.batch.journal import (
-    JobIdentity,
-    Journal,
-    check_finished,
+from napari_sam2_openvino.batch.journal import JobIdentity, Journal
+from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
+from napari_sam2_openvino.batch.output_lock import OutputLock
+from napari_sam2_openvino.batch.outputs import (
     check_output,
     check_what_is_there,
     journal_folder,
+    read_noted,
     record_file,
     remove_output,
-    write_whole,
+    write_record,
 )
-from napari_sam2_openvino.batch.linking import decide_links, link_series, linked_plane
-from napari_sam2_openvino.batch.output_lock import OutputLock
 from napari_sam2_openvino.batch.parameters import BatchParameters
 from napari_sam2_openvino.batch.plane_work import StackTask
 from napari_sam2_openvino.batch.segmenter import PlaneRecipe
@@ -32,6 +32,9 @@ from napari_sam2_openvino.core.progress import Progress
 
 GROWING_SUFFIX = ".zarr"
 """Labels of this format are readable while they are made."""
+
+
+Settle = Callable[[PlaneRecipe], PlaneRecipe]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +79,25 @@ class Stack:
     output : Path
         A .zarr, .tif or .npy.
     settings : StackSettings
+    settle : callable, optional
+        Tries the recipe and returns it settled, see `PlaneRecipe`, before anything is begun or
+        overwritten; by default it is taken as it is.
 
     Raises
     ------
     InputError
         If the labels cannot go there, what was begun is something else, or another job writes to
-        them.
+        them. As with what ``settle`` raises, what is there stays.
     """
 
-    def __init__(self, image: StackImage, output: Path, settings: StackSettings) -> None:
+    def __init__(
+        self,
+        image: StackImage,
+        output: Path,
+        settings: StackSettings,
+        *,
+        settle: Settle | None = None,
+    ) -> None:
         self.image = image
         self.output = output
         self._settings = settings
@@ -107,10 +120,10 @@ class Stack:
         if self._links.link != "none":
             link_series(axes, self._links.link, self.numbers)
         self._check_place()
-        self.identity = self._identity()
         self._lock = OutputLock(output)
         try:
             self._lock.acquire()
+            self._is_final = self._prepare(settle)
             if settings.overwrite:
                 remove_output(output)
             self._begin()
@@ -132,6 +145,19 @@ class Stack:
             return self.output
         return self._folder / "planes.zarr"
 
+    def _prepare(self, settle: Settle | None) -> bool:
+        """See whether what is there is this job's and finished; nothing is changed."""
+        noted = None if self._settings.overwrite else read_noted(self.output)
+        if noted is not None:
+            self._recipe = self._recipe.as_begun(noted.identity.segmenter)
+        elif settle is not None:
+            self._recipe = settle(self._recipe)
+        self._made_from = self._identity()
+        if noted is None:
+            return False
+        noted.check(self._made_from, self.image, self._view)
+        return noted.is_final
+
     def _check_place(self) -> None:
         settings, output = self._settings, self.output
         if output.suffix.lower() not in LABELS_SUFFIXES:
@@ -149,23 +175,18 @@ class Stack:
             **{name: str(value) for name, value in asdict(parameters.linking).items()},
         }
         return JobIdentity(
-            self.image.digest(), str(self.image.axes), self._settings.planes, segmenter
+            str(self.image.dtype), self.image.layout, self._settings.planes, segmenter
         )
 
     def _begin(self) -> None:
         """Go on with what is there, or make everything that planes are written to."""
-        self._is_final = False
-        if self._journal.exists:
-            self._journal.check(self.identity, self.output)
-            if self.pending():
-                # A plane that comes between changes what is linked with what.
-                self._journal.forget_links()
-        elif self.output.exists():
-            check_finished(self.identity, self.output)
-            self._is_final = True
+        if self._is_final:
             return
         if not self._journal.exists:
-            self._journal.begin(self.identity)
+            self._journal.begin(self._made_from)
+        elif self.pending():
+            # A plane that comes between changes what is linked with what.
+            self._journal.forget_links()
         for path in self._stores():
             if not path.exists():
                 self._check_nothing_lost(path)
@@ -237,20 +258,22 @@ class Stack:
             Journal(self._folder.absolute()),
             self._journal.run,
             stores,
+            compared_planes(self.numbers),
             emptiness,
         )
 
     def finish(self) -> Generator[Progress, None, None]:
         """Link planes, write the labels under their name, and note how they were made.
 
-        Planes that failed are empty there, and what is needed to try them again stays.
+        Planes that failed are empty there, and what is needed to try them again stays. If all of
+        them failed, nothing is written.
 
         Raises
         ------
         InputError
             If they cannot be written; what was segmented stays.
         """
-        if self._is_final:
+        if self._is_final or len(self.pending()) == len(self.numbers):
             return
         try:
             if self._links.link != "none":
@@ -264,13 +287,13 @@ class Stack:
             yield from self._write_final()
             if self.pending():
                 return
-            content = {
-                "n_planes": len(self.numbers),
-                "n_objects": self.n_objects(),
-                "made_from": asdict(self.identity),
+            write_record(
+                self.output,
+                self._journal,
+                n_planes=len(self.numbers),
+                n_objects=self.n_objects(),
                 **_versions(),
-            }
-            write_whole(self._record, json.dumps(content, indent=1).encode())
+            )
             self._journal.remove()
         except OSError as error:
             raise self._cannot_write(error) from error

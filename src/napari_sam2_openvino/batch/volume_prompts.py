@@ -109,6 +109,14 @@ class VolumePrompts(Record):
             seen.add((prompt.obj_id, prompt.plane))
             prompt.check(place, image_hw)
 
+    def masks_on(self, plane: int) -> dict[int, MaskCut]:
+        """Return the masks that are given on a plane, by object."""
+        return {
+            prompt.obj_id: prompt.mask.value()
+            for prompt in self.prompts
+            if prompt.plane == plane and prompt.mask is not None
+        }
+
 
 def read_prompts(path: Path) -> VolumePrompts:
     """Read a file of prompts.

@@ -278,14 +278,10 @@ class _Walk:
         numbers = range(1, len(obj_ids) + 1)
         labels = replace(prediction, obj_ids=tuple(numbers)).labels
         here = [self._known.get((obj_id, frame_idx)) for obj_id in obj_ids]
-        # What was given stays as it was given, at full resolution and before all others.
-        for number, cut in zip(numbers, here, strict=True):
-            if cut is not None:
-                labels[labels == number] = 0
-        for number, cut in zip(numbers, here, strict=True):
-            if cut is not None:
-                box = Box.of(cut)
-                labels[box.row : box.end_row, box.column : box.end_column][cut.mask] = number
+        put_known(
+            labels,
+            {number: cut for number, cut in zip(numbers, here, strict=True) if cut is not None},
+        )
         return tuple(
             CarriedObject(obj_id, mask, float(score), cut is not None)
             for obj_id, mask, score, cut in zip(
@@ -293,6 +289,24 @@ class _Walk:
             )
             if cut is not None or not np.isnan(score)
         )
+
+
+def put_known(labels: NDArray[np.uint32], known: Mapping[int, MaskCut]) -> None:
+    """Put masks that were given into the labels of their plane, in place of what was found.
+
+    They stay as they were given, at full resolution and before all other objects; where two of them
+    overlap, the later one has the pixel.
+
+    Parameters
+    ----------
+    labels : ndarray of uint32, shape (H, W)
+    known : mapping of int to MaskCut
+        Masks by label.
+    """
+    labels[np.isin(labels, list(known))] = 0
+    for label, cut in known.items():
+        box = Box.of(cut)
+        labels[box.row : box.end_row, box.column : box.end_column][cut.mask] = label
 
 
 def _runs(labels: NDArray[np.uint32], n_objects: int) -> Iterator[MaskRuns]:
