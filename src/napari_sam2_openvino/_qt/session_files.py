@@ -137,13 +137,11 @@ class SessionFiles:
         numbers, class_names = self._numbers(drafting, ids), self._objects.class_names(ids)
         for plane, own in drawn:
             for obj_id, prompts in own.items():
-                answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
-                recorded = drafting.objects.draft(obj_id, plane).region
                 yield ObjectRecord(
                     obj_id=numbers[obj_id],
                     plane=plane,
                     prompts=PromptsRecord.of(prompts),
-                    region=recorded if answer is None else answer.region,
+                    region=annotator.region_of(obj_id, plane, prompts),
                     options=annotator.session.options,
                     class_name=class_names[obj_id],
                 )
