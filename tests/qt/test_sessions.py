@@ -309,6 +309,8 @@ def test_one_layer_that_is_seen_instead_of_the_image_is_so_again(
     window.widget.files.open(path)
     window.wait(lambda: view.layers == (cells,))
     assert panel.channels.kind == "one layer"
+    sentence = "The session is open. Layer other is not there: the network sees cells."
+    window.wait(lambda: window.status == sentence)
 
 
 def test_class_names_of_a_session_stay_when_other_preferences_change(
@@ -354,6 +356,22 @@ def test_what_is_drawn_is_saved_by_itself_also_when_the_window_is_closed(open_wi
     again.do("undo")
     again.settle()
     assert len(again.layers.points.data) == 0
+
+
+def test_what_is_drawn_is_saved_by_itself_while_the_user_goes_on(
+    open_window: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("napari_sam2_openvino._qt.session_files.AUTOSAVE_MS", 1000)
+    window = open_window(STACK)
+    window.settle()
+    window.do("toggle_many")
+    for number in range(40):
+        window.click(1, 5 + number, 10 + number)
+        window.qtbot.wait(100)
+        if list(sessions_dir().glob("*.json")):
+            break
+    assert window.widget.files._saved is not None
+    assert len(window.annotator.drawn) == number + 1 < 40
 
 
 def test_where_nothing_can_be_saved_it_is_said_once_and_tried_again(open_window: Any) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.session_bench import centre, click, large
 
+from napari_sam2_openvino._session.answers import AnswerMemory
 from napari_sam2_openvino.core.regions import Region
 
 
@@ -154,3 +155,36 @@ def test_what_can_be_decoded_does_not_wait_for_an_encode_of_other_objects() -> N
     bench.steps.all()
     assert bench.decoded[-1] is not far
     assert bench.decoded[-2].marks[0].vertices[0] == (800, 100)
+
+
+def test_where_prompts_were_decoded_is_known_while_another_plane_is_in_view() -> None:
+    bench = large()
+    prompts, source = click(345, 345), bench.planes.source(1)
+    bench.request(1, {1: prompts}, view=(300, 300, 390, 390))
+    bench.steps.all()
+    region = bench.session.answers[1].region
+    bench.request(2, {-1: click(500, 500)}, view=(0, 0, 1000, 1000))
+    bench.steps.all()
+    session = bench.session
+    assert session.region_of(source, click(345, 345)) == region
+    assert session.region_of(source, click(346, 345)) is None
+    assert session.region_of(bench.planes.source(2), prompts) is None
+    # The pointer is everywhere: nobody asks for it later.
+    assert session.region_of(bench.planes.source(2), click(500, 500)) is None
+    session.set_model("other")
+    assert session.region_of(source, prompts) is None
+
+
+def test_an_object_whose_answer_was_dropped_is_decoded_where_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(AnswerMemory, "put", lambda *_: None)
+    bench = large()
+    bench.request(1, {1: click(345, 345)}, view=(300, 300, 390, 390))
+    bench.steps.all()
+    region = bench.session.answers[1].region
+    bench.request(2)
+    bench.steps.all()
+    bench.request(1, {1: click(345, 345)}, view=(0, 0, 1000, 1000))
+    bench.steps.all()
+    assert bench.session.answers[1].region == region

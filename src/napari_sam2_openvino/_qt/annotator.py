@@ -30,8 +30,10 @@ from napari_sam2_openvino._session.engines import Engine
 from napari_sam2_openvino._session.objects import HOVER
 from napari_sam2_openvino.core.commit import CommitMode
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
+from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.marks import ObjectPrompts
 from napari_sam2_openvino.core.parameters import MaskOptions
+from napari_sam2_openvino.core.regions import Region
 from napari_sam2_openvino.core.types import PlaneIndex
 
 SETTLE_MS = 30
@@ -156,6 +158,17 @@ class Annotator:
                 return None
         return max(self.drawn, default=None)
 
+    def region_of(self, obj_id: int, plane: PlaneIndex, prompts: ObjectPrompts) -> Region | None:
+        """Return where an object in hand was decoded; None if it was not, on the plane as it is."""
+        answer = self.session.answer(obj_id) if plane == self.plane else None
+        if answer is not None:
+            return answer.region
+        with suppress(InputError):
+            # Of planes out of view.
+            if found := self.session.region_of(self.view.source(plane), prompts):
+                return found
+        return None if self.drafting is None else self.drafting.objects.draft(obj_id, plane).region
+
     def set_image(self, image: Image | None) -> None:
         """Choose the image to segment."""
         if self._closed or image == self._image:
@@ -230,6 +243,8 @@ class Annotator:
         if self._closed:
             return
         self._closed = True
+        with suppress(RuntimeError):
+            self._leave_regions()
         self.session.close()
         self.worker.close()
         self.committer.close()
@@ -238,6 +253,15 @@ class Annotator:
         with suppress(RuntimeError):
             self._timer.stop()
             self._disconnect()
+
+    def _leave_regions(self) -> None:
+        """Let who goes on with the objects in hand decode them where they were."""
+        if (drafting := self.drafting) is None:
+            return
+        for plane, own in list(drafting.planes()):
+            found = {key: self.region_of(key, plane, prompts) for key, prompts in own.items()}
+            known = {key: region for key, region in found.items() if region is not None}
+            drafting.objects = drafting.objects.decoded_in(known, plane)
 
     def _disconnect(self) -> None:
         for name in _DIMS_EVENTS:

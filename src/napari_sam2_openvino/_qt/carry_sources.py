@@ -110,7 +110,7 @@ def gather(
             continue
         answer = annotator.session.answer(obj_id) if at == stack.current else None
         if answer is None:
-            region = drafting.objects.draft(obj_id, stack.planes[at]).region
+            region = annotator.region_of(obj_id, stack.planes[at], prompts)
             prompted.append(PromptedObject(obj_id, at, prompts, region))
         elif answer.area:
             known.append(KnownMask(obj_id, at, answer.mask))

@@ -1,9 +1,9 @@
 """What the network sees of an image: its channels and intensities, and what the layers add."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Image
@@ -21,6 +21,14 @@ from napari_sam2_openvino.core.types import PlaneIndex
 _SHOWN_EVENTS = ("contrast_limits", "gamma")
 
 
+@dataclass(frozen=True)
+class _Channels:
+    """What was chosen of an image."""
+
+    layers: tuple[Image, ...] = ()
+    view: ChannelView = field(default_factory=ChannelView)
+
+
 class NetworkView:
     """Makes plane sources of the layers that are chosen. Lives in the main thread."""
 
@@ -33,9 +41,12 @@ class NetworkView:
     def __init__(self) -> None:
         self._image: Image | None = None
         self._others: tuple[Image, ...] = ()
+        # Of images that others gave way to.
+        self._kept: WeakKeyDictionary[Image, _Channels] = WeakKeyDictionary()
         self._versions: dict[Any, int] = {}
         # For good: pixels may be replaced while another image is looked at.
         self._followed: WeakSet[Image] = WeakSet()
+        self._former_names: WeakKeyDictionary[Image, set[str]] = WeakKeyDictionary()
         self._measured = StretchCache()
         self.view = ChannelView()
 
@@ -57,12 +68,19 @@ class NetworkView:
         return self.view.normalization
 
     def set_image(self, image: Image | None) -> None:
-        """Look at another image, all of its channels."""
+        """Look at another image: at the channels that were chosen of it, else at all of them."""
         self._connect(connect=False)
-        self._image, self._others = image, ()
-        self.view = replace(self.view, axis=None, indices=(), as_grey=False)
+        if self._image is not None:
+            self._kept[self._image] = _Channels(self._others, self.view)
+        chosen = _Channels() if image is None else self._kept.get(image, _Channels())
+        self._image, self._others = image, chosen.layers
+        # Intensities are a choice for all images.
+        self.view = replace(chosen.view, normalization=self.normalization)
         self._connect(connect=True)
-        self._take_contrast()
+        if self.view.displayed and self.normalization.mode == "as displayed":
+            self._offer_contrast()
+        else:
+            self._take_contrast()
 
     def set_channels(
         self,
@@ -125,16 +143,32 @@ class NetworkView:
             self.layers, planes_wanted, self.view, versions=versions, measured=self._measured
         )
 
+    def present_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return what layers are called now, by what they were called when they were seen."""
+        return tuple(self._present_name(name) for name in names)
+
+    def _present_name(self, name: str) -> str:
+        if any(layer.name == name for layer in self._followed):
+            return name
+        renamed = (key.name for key, names in self._former_names.items() if name in names)
+        return next(renamed, name)
+
     def forget(self, layer: Any) -> None:
         """Note that a layer was removed from the viewer."""
         if layer in self._others:
             self.set_channels([each for each in self._others if each != layer])
+        self._kept.pop(layer, None)
+        for image, chosen in list(self._kept.items()):
+            if layer in chosen.layers:
+                left = tuple(each for each in chosen.layers if each != layer)
+                self._kept[image] = _Channels(left)
 
     def close(self) -> None:
         """Let go of the layers."""
         self._connect(connect=False)
         for layer in self._followed:
             layer.events.data.disconnect(self._on_data)
+            layer.events.name.disconnect(self._on_name)
         self._followed.clear()
 
     def _connect(self, *, connect: bool) -> None:
@@ -145,6 +179,11 @@ class NetworkView:
             if connect and layer not in self._followed:
                 self._followed.add(layer)
                 layer.events.data.connect(self._on_data)
+                self._former_names[layer] = {layer.name}
+                layer.events.name.connect(self._on_name)
+
+    def _on_name(self, event: Any) -> None:
+        self._former_names[event.source].add(event.source.name)
 
     def _on_data(self, event: Any) -> None:
         layer = event.source

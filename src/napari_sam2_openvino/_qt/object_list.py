@@ -76,6 +76,14 @@ class ObjectList:
             return []
         return self._history.committed(image.unique_id)
 
+    def committed_elsewhere(self) -> dict[str, list[ObjectRecord]]:
+        """Return what of the image was committed into other layers, by their names."""
+        image = self._annotator.image
+        others = [each for each in self._histories.values() if each is not self._history]
+        if image is None:
+            return {}
+        return {each.labels.name: each.committed(image.unique_id) for each in others}
+
     def restore(self, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
         """Take over what was committed into a target that a session was opened into."""
         image, drafting = self._annotator.image, self._annotator.drafting

@@ -215,11 +215,6 @@ class SegmentWidget(DockWidget):
     def _show_session(self, session: SessionFile) -> None:
         if session.model.name in self.choices.models:
             self.choices.model_combo.value = session.model.name
-        else:
-            self._show_status(
-                f"Model {session.model.name} is not there: "
-                f"{self.choices.model_combo.value} is used."
-            )
 
     def _on_ready(self, _ready: Any) -> None:
         store = self._embeddings.store

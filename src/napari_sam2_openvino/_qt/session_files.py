@@ -17,8 +17,14 @@ from napari_sam2_openvino._qt.autosaves import autosave_path, write_autosaved
 from napari_sam2_openvino._qt.drafting import Drafting
 from napari_sam2_openvino._qt.jobs import ComputeWorker, LongJob
 from napari_sam2_openvino._qt.object_list import ObjectList
+from napari_sam2_openvino._qt.session_channels import describe_channels, find_channels
 from napari_sam2_openvino._qt.session_opening import ReplayJob, check_image, drawn_of
-from napari_sam2_openvino.core.errors import InputError, JobCancelledError, Sam2Error
+from napari_sam2_openvino.core.errors import (
+    InputError,
+    JobCancelledError,
+    ModelNotFoundError,
+    Sam2Error,
+)
 from napari_sam2_openvino.core.progress import Progress
 from napari_sam2_openvino.core.records import (
     ImageRecord,
@@ -75,6 +81,7 @@ class SessionFiles:
         shape = planes.image_shape(image)
         return SessionFile(
             images=tuple(_image_record(layer) for layer in annotator.view.layers),
+            image_name=image.name,
             model=annotator.session.model_record,
             view=annotator.view.view,
             options=annotator.session.options,
@@ -89,7 +96,11 @@ class SessionFiles:
         )
 
     def _records(self, left_out: LeftOut) -> Iterator[ObjectRecord]:
-        yield from self._objects.committed()
+        for record in self._objects.committed():
+            # Else a renamed image is taken for another one when the session is opened.
+            names = self._annotator.view.present_names(record.channels)
+            is_same = names == record.channels
+            yield record if is_same else record.model_copy(update={"channels": names})
         yield from self._drafts(left_out)
 
     def save(self, path: Path) -> None:
@@ -101,15 +112,29 @@ class SessionFiles:
                 InputError("Open an image first: there is no session to save.")
             )
             return
+        elsewhere = self._layers_left_out(session)
 
         def saved(_: Any) -> None:
             text = f"The session is saved in {path}"
             if left_out:
                 what = "a prompt" if len(left_out) == 1 else f"{len(left_out)} prompts"
                 text += f", without {what} that cannot be used"
-            self._annotator.feedback.announce(f"{text}.")
+            text += "."
+            if elsewhere:
+                text += (
+                    f" It is of what is written to now; what was committed into {elsewhere} is not "
+                    'in it: choose that under "Write to" and save another session.'
+                )
+            self._annotator.feedback.announce(text)
 
         self._worker(lambda: write_session(path, session), saved, self._on_error)
+
+    def _layers_left_out(self, session: SessionFile) -> str:
+        """Return the names of layers with objects of the image that a session is not of."""
+        shape = session.images[0].shape
+        found = self._objects.committed_elsewhere().items()
+        names = [name for name, own in found if any(_is_in(each, shape) for each in own)]
+        return ", ".join(names)
 
     def open(self, path: Path) -> None:
         """Bring back a session: its settings, its objects and what was not committed yet."""
@@ -137,13 +162,11 @@ class SessionFiles:
         numbers, class_names = self._numbers(drafting, ids), self._objects.class_names(ids)
         for plane, own in drawn:
             for obj_id, prompts in own.items():
-                answer = annotator.session.answer(obj_id) if plane == annotator.plane else None
-                recorded = drafting.objects.draft(obj_id, plane).region
                 yield ObjectRecord(
                     obj_id=numbers[obj_id],
                     plane=plane,
                     prompts=PromptsRecord.of(prompts),
-                    region=recorded if answer is None else answer.region,
+                    region=annotator.region_of(obj_id, plane, prompts),
                     options=annotator.session.options,
                     class_name=class_names[obj_id],
                 )
@@ -164,7 +187,9 @@ class SessionFiles:
         return numbers
 
     def _on_changed(self) -> None:
-        if self.is_autosaving and not self._annotator.is_closed:
+        # Not put off by what is changed meanwhile: while the user goes on it would never be time.
+        is_waiting = self._timer.isActive()
+        if self.is_autosaving and not self._annotator.is_closed and not is_waiting:
             self._timer.start(AUTOSAVE_MS)
 
     def _on_leaving(self) -> None:
@@ -210,6 +235,14 @@ class SessionFiles:
         self.finished.emit()
         if isinstance(error, JobCancelledError):
             self._annotator.feedback.announce("Cancelled: the session was not opened.")
+        elif isinstance(error, ModelNotFoundError):
+            self._on_error(
+                ModelNotFoundError(
+                    f"{error} The committed objects of this session are made again by their model: "
+                    "open it where that is, or run it by another one with "
+                    "napari-sam2 recipe run --model."
+                )
+            )
         else:
             self._on_error(error)
 
@@ -222,7 +255,7 @@ class SessionFiles:
             if self._job is not None:
                 raise InputError("A session is being opened already: wait for it, or cancel it.")
             check_image(session, image)
-            layers = self._find_channels(session, image)
+            layers = find_channels(session, image, annotator.viewer)
             if not any(record.committed for record in session.objects):
                 self._finish(session, image, layers)
                 return
@@ -235,25 +268,6 @@ class SessionFiles:
         self._job.succeeded.connect(lambda: self._finish(session, image, layers, job))
         self._job.failed.connect(self._on_replay_error)
         self._job.start()
-
-    def _find_channels(self, session: SessionFile, image: Image) -> list[Image]:
-        """Return the layers that a session saw, in its order."""
-        there = [each for each in self._annotator.viewer.layers if isinstance(each, Image)]
-        found = [
-            layer
-            for record in session.images
-            for layer in [each for each in there if each.name == record.name][:1]
-            if planes.image_shape(layer) == record.shape
-        ]
-        if not found and len(session.images) == 1:
-            # The image has another name by now.
-            return [image]
-        if len(found) < len(session.images):
-            names = ", ".join(record.name for record in session.images)
-            raise InputError(
-                f"The session sees the channels {names}: open images of these names and sizes."
-            )
-        return found
 
     def _finish(
         self,
@@ -289,8 +303,11 @@ class SessionFiles:
         in_hand = [each for each in session.objects if not each.committed]
         placed, drafts = drawn_of(in_hand)
         drafting.restore(placed, drafts, {each.obj_id: each.class_name for each in in_hand})
-        differences = () if replayed is None else replayed.differences
-        annotator.feedback.announce(" ".join(["The session is open.", *differences]))
+        notes = describe_channels(session, image, layers)
+        if session.model.name not in ("", model := annotator.session.model_name):
+            notes.append(f"Model {session.model.name} is not there: {model} is used.")
+        notes += () if replayed is None else replayed.differences
+        annotator.feedback.announce(" ".join(["The session is open.", *notes]))
 
     def _change_since(self, opened_on: Image, layers: Sequence[Image]) -> str | None:
         """Return what became of the image, or of a channel, while a session was opened."""

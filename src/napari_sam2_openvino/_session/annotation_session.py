@@ -118,6 +118,13 @@ class AnnotationSession:
         """Return the answer to the newest prompts of an object; None while it is on its way."""
         return self._objects.answer(obj_id)
 
+    def region_of(self, source: PlaneSource, prompts: ObjectPrompts) -> Region | None:
+        """Return where the model that is wanted decoded prompts last, on any plane.
+
+        None if it did not; what was decoded otherwise, as by another model, does not count.
+        """
+        return self._objects.region_of(source, prompts)
+
     @property
     def progress(self) -> tuple[int, int]:
         """How many objects are answered, and how many there are; without the preview."""

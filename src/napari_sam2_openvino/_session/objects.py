@@ -99,6 +99,19 @@ class Objects:
         others = {key: each for key, each in self.drafts.items() if key != (obj_id, plane.turned)}
         return replace(self, drafts={**others, (obj_id, plane): draft})
 
+    def decoded_in(self, regions: Mapping[int, Region], plane: PlaneIndex) -> "Objects":
+        """Note where objects were decoded on a plane, by obj_id."""
+        noted = {
+            (obj_id, plane): replace(self.draft(obj_id, plane), region=region)
+            for obj_id, region in regions.items()
+        }
+        others = {
+            (obj_id, place): draft
+            for (obj_id, place), draft in self.drafts.items()
+            if obj_id not in regions or place.index != plane.index
+        }
+        return replace(self, drafts={**others, **noted})
+
     @cached_property
     def refined(self) -> frozenset[int]:
         """The objects that exist and are refined, on any plane."""

@@ -33,6 +33,8 @@ class PlaneObjects:
         self._shown: VisibleBox | None = None
         self._image_size: int | None = None
         self._memory = AnswerMemory()
+        # Of each answer that was remembered, for good: it takes next to nothing.
+        self._decoded_in: dict[tuple[View | None, str], Region] = {}
         self._changed: set[int] = set()
         self._errors: list[InputError] = []
 
@@ -92,12 +94,13 @@ class PlaneObjects:
         """Want nothing, and forget everything."""
         self.source = None
         self._wanted, self.answers = {}, {}
-        self._memory.clear()
+        self.forget_answers()
         self._changed.clear()
 
     def forget_answers(self) -> None:
         """Forget what was answered before; what is wanted stays."""
         self._memory.clear()
+        self._decoded_in.clear()
 
     def resolve(self, image_size: int) -> None:
         """Choose where each object is decoded, and answer those that are remembered.
@@ -114,13 +117,29 @@ class PlaneObjects:
             if each.region is not None:
                 continue
             known = self._memory.get((self.view, each.digest))
+            before = self._decoded_in.get((self.view, each.digest))
             if known is not None and each.may_use(known.region):
                 each.region = known.region
                 self._put(known.of(each.obj_id, each.prompts))
+                self._note_region(each, known.region)
+            elif before is not None and each.may_use(before):
+                # Its answer was dropped since: elsewhere it would get another mask.
+                each.region = before
             else:
                 each.region = each.choose_region(self.source, image_size, self._shown)
 
+    def _note_region(self, each: Wanted, region: Region) -> None:
+        # The pointer is in another place all the time.
+        if each.obj_id != HOVER:
+            self._decoded_in[self.view, each.digest] = region
+
     # What is there
+
+    def region_of(self, source: PlaneSource, prompts: ObjectPrompts) -> Region | None:
+        """Return where prompts were decoded last on a plane, or None, see `AnnotationSession`."""
+        if self.model_name is None:
+            return None
+        return self._decoded_in.get((View(self.model_name, source.key), prompts.digest()))
 
     @property
     def is_empty(self) -> bool:
@@ -201,6 +220,7 @@ class PlaneObjects:
             self._put(answer)
             if not (answer.touches_border and each.grow(self.source, self._image_size)):
                 self._memory.put((view, each.digest), answer)
+                self._note_region(each, answer.region)
         self._memory.trim(self.answers.values())
 
     def refuse(self, view: View, refused: Sequence[tuple[int, ObjectPrompts, InputError]]) -> None:

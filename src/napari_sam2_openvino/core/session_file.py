@@ -39,6 +39,8 @@ class SessionFile(Record):
     ----------
     images : tuple of ImageRecord
         The annotated image, or the one to three that are its channels.
+    image_name : str, optional
+        Of the annotated image, which may be none of its channels; "" if that is not known.
     model : ModelRecord
         The model in use.
     view : ChannelView, optional
@@ -56,6 +58,7 @@ class SessionFile(Record):
     format: Literal["napari-sam2-openvino session"] = FORMAT
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)] = FORMAT_VERSION
     images: Annotated[tuple[ImageRecord, ...], Field(min_length=1, max_length=3)]
+    image_name: Text = ""
     model: ModelRecord
     view: ChannelView = ChannelView()
     options: MaskOptions = MaskOptions()
