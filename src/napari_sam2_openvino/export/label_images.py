@@ -193,4 +193,4 @@ def _properties(features: ObjectFeatures) -> Iterator[dict[str, Any]]:
         if class_name := features.class_name(obj_id, indices):
             about[CLASS_NAME] = class_name
         if about:
-            yield {"label-value": obj_id, **indices, **about}
+            yield {**about, **indices, "label-value": obj_id}
