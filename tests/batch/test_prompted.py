@@ -110,6 +110,14 @@ def test_a_table_says_what_is_where(frame, wanted):
     assert placed(frame) == wanted
 
 
+def test_x_and_y_are_those_of_the_axes_where_x_comes_before_y():
+    axes = name_axes((80, 60, 5), "", "xyz")
+    wanted = [((4,), 1, point(70, 5))]
+    assert placed(table(x=[70], y=[5], z=[4]), axes) == wanted
+    assert placed(table(**{"axis-0": [70], "axis-1": [5], "axis-2": [4]}), axes) == wanted
+    assert placed(table(**{"axis-0": [70], "axis-1": [5], "z": [4]}), axes) == wanted
+
+
 def rectangles(*shapes):
     """Return a table as napari saves a Shapes layer, of squares at one place."""
     rows = [

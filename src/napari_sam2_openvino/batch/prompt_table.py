@@ -209,7 +209,8 @@ def _coordinates(
         )
     values = read_axes(known, prefix)
     if values.shape[1] == 2:
-        return values[:, ::-1], _planes(known, axes)
+        # They are of a plane as the image has it.
+        return values if axes.is_transposed else values[:, ::-1], _planes(known, axes)
     letters = axes.letters.removesuffix("S")
     if values.shape[1] != len(letters):
         raise InputError(
@@ -217,9 +218,9 @@ def _coordinates(
             f"{len(letters)} ({axes}): give {len(letters)} or 2."
         )
     columns = {letter: values[:, number] for number, letter in enumerate(letters)}
-    *hidden, row, column = list(axes.labels_letters)
-    places = np.round([columns[letter] for letter in hidden]).T.reshape(len(known), -1)
-    return np.column_stack([columns[column], columns[row]]), places
+    places = [columns[letter] for letter in axes.labels_letters[:-2]]
+    xy = np.column_stack([columns["X"], columns["Y"]])
+    return xy, np.round(places).T.reshape(len(known), -1)
 
 
 def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
