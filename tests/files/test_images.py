@@ -216,10 +216,31 @@ def test_the_image_of_bioformats2raw_keeps_its_axes_and_sizes(tmp_path):
         assert (found.axes, found.scale) == ("TCYX", (1, 1, 0.5, 0.25))
 
 
-def test_an_axis_of_a_zarr_may_have_no_name(tmp_path):
-    zarr.create_array(tmp_path / "in.zarr", data=STACK, dimension_names=["t", "c", None, None])
+@pytest.mark.parametrize(
+    ("names", "letters"),
+    [
+        (["t", "c", None, None], "TC??"),
+        (["Time", "channel", "y", "x"], "TCYX"),
+        (["depth", "wavelength", "y", "x"], "Z?YX"),
+    ],
+)
+def test_axes_of_a_zarr_are_those_whose_names_are_known(names, letters, tmp_path):
+    group = zarr.create_group(tmp_path / "in.zarr")
+    group.create_array("0", data=STACK, dimension_names=names)
+    for path in (tmp_path / "in.zarr" / "0", tmp_path / "in.zarr"):
+        with open_image(path) as image:
+            assert image.axes == letters
+
+
+def test_axes_of_ome_zarr_are_known_by_name_or_type(tmp_path):
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=STACK)
+    axes = [{"name": "lag", "type": "time"}, {"name": "channel"}, {"name": "y"}, "x"]
+    sizes = {"type": "scale", "scale": [9, 1, 0.5, 0.25]}
+    datasets = [{"path": "0", "coordinateTransformations": [sizes]}]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
     with open_image(tmp_path / "in.zarr") as image:
-        assert image.axes == "TC??"
+        assert (image.axes, image.scale) == ("TCYX", (9, 1, 0.5, 0.25))
 
 
 @pytest.mark.parametrize("wrong", [0, -2, float("inf"), float("nan")])

@@ -4,7 +4,6 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 from napari_sam2_openvino._files.physical import sizes_of_ome_zarr, sizes_of_tiff
 from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino._files.several_images import (
+    choose_group,
     choose_series,
-    find_main,
-    refuse_several,
+    multiscales_of,
 )
 from napari_sam2_openvino._files.tiff_pages import PagesOfFiles, TiffPages
-from napari_sam2_openvino.core.errors import InputError, times
+from napari_sam2_openvino._files.zarr_axes import axes_of_array, axes_of_multiscale
+from napari_sam2_openvino.core.errors import InputError
 
 if TYPE_CHECKING:
     import tifffile
@@ -144,45 +144,21 @@ def _open_zarr(path: Path) -> ImageFile:
     node: Any = zarr.open(path, mode="r")
     n_images = 1
     if not hasattr(node, "array_keys"):
-        names = getattr(node.metadata, "dimension_names", None) or ()
-        return ImageFile(path, (node,), "".join(name or "?" for name in names).upper())
-    if not _multiscales(node) and any(node.group_keys()):
+        return ImageFile(path, (node,), axes_of_array(node))
+    if not multiscales_of(node) and any(node.group_keys()):
         # Groups that say nothing about themselves, such as those of bioformats2raw.
-        node, n_images = _choose_group(path, node)
-    if multiscales := _multiscales(node):
+        node, n_images = choose_group(path, node)
+    if multiscales := multiscales_of(node):
         first = multiscales[0]
         levels = tuple(node[dataset["path"]] for dataset in first["datasets"])
-        names = [axis["name"] if isinstance(axis, dict) else axis for axis in first.get("axes", ())]
-        axes = "".join(names).upper()
+        axes = axes_of_multiscale(first)
         if len(axes) != levels[0].ndim:
             return ImageFile(path, levels, n_images=n_images)
         return ImageFile(path, levels, axes, *sizes_of_ome_zarr(first), n_images)
     levels = tuple(node[name] for name in sorted(node.array_keys()))
     if not levels:
         raise InputError(f"{path} holds no array: choose an image.")
-    return ImageFile(path, levels)
-
-
-def _choose_group(path: Path, parent: Any) -> tuple[Any, int]:
-    """Return the image among the groups of a group, and how many there are."""
-    names = sorted(parent.group_keys())
-    groups = {name: parent[name] for name in names if _multiscales(parent[name])}
-    if len(groups) < 2:
-        # What napari's own reader does.
-        return parent[next(iter(groups), names[0])], 1
-    finest = [group[_multiscales(group)[0]["datasets"][0]["path"]] for group in groups.values()]
-    main = find_main([(prod(each.shape[-2:]), prod(each.shape)) for each in finest])
-    if main is None:
-        about = [
-            f"{name} of {times(each.shape)}" for name, each in zip(groups, finest, strict=True)
-        ]
-        raise refuse_several(path, about, f"give one, such as {path / next(iter(groups))}")
-    return list(groups.values())[main], len(groups)
-
-
-def _multiscales(group: Any) -> Any:
-    attributes = group.attrs.asdict()
-    return attributes.get("ome", attributes).get("multiscales")
+    return ImageFile(path, levels, axes_of_array(levels[0]))
 
 
 def labels_dtype(largest_id: int) -> np.dtype[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2_openvino.core.errors import InputError, times
 
@@ -107,3 +107,32 @@ def _stacked(series: "Sequence[tifffile.TiffPageSeries]") -> "tifffile.TiffPageS
         kind=first.kind,
         squeeze=False,
     )
+
+
+def choose_group(path: Path, parent: Any) -> tuple[Any, int]:
+    """Return the image among the groups of a zarr's group, and how many there are.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
+    names = sorted(parent.group_keys())
+    groups = {name: parent[name] for name in names if multiscales_of(parent[name])}
+    if len(groups) < 2:
+        # What napari's own reader does.
+        return parent[next(iter(groups), names[0])], 1
+    finest = [group[multiscales_of(group)[0]["datasets"][0]["path"]] for group in groups.values()]
+    main = find_main([(prod(each.shape[-2:]), prod(each.shape)) for each in finest])
+    if main is None:
+        about = [
+            f"{name} of {times(each.shape)}" for name, each in zip(groups, finest, strict=True)
+        ]
+        raise refuse_several(path, about, f"give one, such as {path / next(iter(groups))}")
+    return list(groups.values())[main], len(groups)
+
+
+def multiscales_of(group: Any) -> Any:
+    """Return what OME-Zarr says about the images of a group; None if it says nothing."""
+    attributes = group.attrs.asdict()
+    return attributes.get("ome", attributes).get("multiscales")
