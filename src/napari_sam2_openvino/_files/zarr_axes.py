@@ -5,7 +5,7 @@ from typing import Any
 
 # Names, and OME-Zarr's types, that are longer than a letter.
 _LETTERS = {"time": "T", "channel": "C", "depth": "Z"}
-UNKNOWN = "?"
+_UNKNOWN = "?"
 
 
 def axes_of_array(array: Any) -> str:
@@ -20,10 +20,10 @@ def axes_of_multiscale(multiscale: Mapping[str, Any]) -> str:
     for axis in multiscale.get("axes", ()):
         about = axis if isinstance(axis, Mapping) else {"name": axis}
         letter = _letter(about["name"])
-        letters += _letter(about.get("type")) if letter == UNKNOWN else letter
+        letters += _letter(about.get("type")) if letter == _UNKNOWN else letter
     return letters
 
 
 def _letter(name: str | None) -> str:
-    text = (name or UNKNOWN).strip()
-    return text.upper() if len(text) == 1 else _LETTERS.get(text.lower(), UNKNOWN)
+    text = (name or _UNKNOWN).strip()
+    return text.upper() if len(text) == 1 else _LETTERS.get(text.lower(), _UNKNOWN)
