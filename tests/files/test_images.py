@@ -279,6 +279,29 @@ def test_grey_with_alpha_is_grey(tmp_path):
         np.testing.assert_array_equal(image.levels[0], COLOUR[..., 0])
 
 
+def test_inks_are_read_as_red_green_and_blue_or_refused(tmp_path):
+    grey = PillowImage.fromarray(np.full((20, 30), 200, np.uint8))
+    grey.convert("CMYK").save(tmp_path / "inks.jpg")
+    with open_image(tmp_path / "inks.jpg") as image:
+        assert (image.axes, image.levels[0].shape) == ("YXS", (20, 30, 3))
+        assert np.abs(image.levels[0].astype(int) - 200).max() < 8
+    inks = np.zeros((20, 30, 4), np.uint8)
+    with (
+        pytest.raises(InputError, match=r"CMYK.* save it with red"),
+        write_and_open(tmp_path, pixels=inks, photometric="separated"),
+    ):
+        pass
+
+
+def test_pictures_of_an_animation_are_planes(tmp_path):
+    pages = STACK[:, 0].astype(np.uint8)
+    first, *others = [PillowImage.fromarray(page) for page in pages]
+    first.save(tmp_path / "in.png", save_all=True, append_images=others)
+    with open_image(tmp_path / "in.png") as image:
+        assert image.axes == ""
+        np.testing.assert_array_equal(image.levels[0], pages)
+
+
 def test_npy_stays_on_disk_and_png_is_read(tmp_path):
     np.save(tmp_path / "stack.npy", STACK)
     with open_image(tmp_path / "stack.npy") as image:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.physical import sizes_of_ome_zarr, sizes_of_tiff
+from napari_sam2_openvino._files.pictures import read_picture
 from napari_sam2_openvino._files.replacing import replacing
 from napari_sam2_openvino._files.several_images import (
     choose_group,
@@ -28,6 +29,8 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 LABELS_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
 # One of them makes a folder a zarr.
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+# What TIFF calls "separated".
+_INKS = 5
 # Sides of the tiles of large planes in files that are written.
 TILE_SIDE = 512
 
@@ -108,13 +111,8 @@ def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
         return _open_tiff(path, stack)
     if suffix == ".npy":
         return ImageFile(path, (np.load(path, mmap_mode="r", allow_pickle=False),))
-    from skimage.io import imread
-
-    pixels = imread(path)
-    if pixels.ndim == 3 and pixels.shape[-1] == 2:
-        # Grey with alpha, which is no channel to look at.
-        pixels = pixels[..., 0]
-    return ImageFile(path, (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, ""))
+    pixels, axes = read_picture(path)
+    return ImageFile(path, (pixels,), axes)
 
 
 def _open_tiff(path: Path, stack: contextlib.ExitStack) -> ImageFile:
@@ -122,6 +120,8 @@ def _open_tiff(path: Path, stack: contextlib.ExitStack) -> ImageFile:
 
     file = stack.enter_context(tifffile.TiffFile(path))
     series, n_images = choose_series(path, file)
+    if series.keyframe.photometric == _INKS and "S" in series.axes:
+        raise InputError(f"{path} has colours of inks (CMYK): save it with red, green and blue.")
     of_files = PagesOfFiles.is_needed(series)
     levels = tuple(_tiff_array(path, level, of_files=of_files) for level in series.levels)
     return ImageFile(path, levels, series.axes, *sizes_of_tiff(file, series), n_images)
