@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -325,6 +326,25 @@ def test_export_fails_with_one_sentence(labels_file, tmp_path, options, said):
     result = call("export", labels_file, "-o", tmp_path / "out.csv", *options)
     assert_one_sentence(result, said)
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("column", ["label", "index"])
+def test_export_takes_a_table_by_either_column_but_not_by_two_that_differ(
+    labels_file, tmp_path, column
+):
+    table, output = tmp_path / "table.csv", tmp_path / "out.json"
+    options = ("--format", "coco", "--features", table, "--overwrite")
+    frame = pd.DataFrame({"label": [6, 7], "class_name": ["debris", "nucleus"], "area": [1.5, 2]})
+    frame.rename(columns={"label": column}).to_csv(table, index=False)
+    for _ in range(2):
+        assert call("export", labels_file, "-o", output, *options).exit_code == 0
+        attributes = [each["attributes"] for each in json.loads(output.read_text())["annotations"]]
+        assert attributes == [{"area": 2, "label": 7}] * 2
+        frame.assign(index=frame["label"]).to_csv(table, index=False)
+    # pandas counts the rows in a column of this name.
+    frame.reset_index().to_csv(table, index=False)
+    result = call("export", labels_file, "-o", output, *options)
+    assert_one_sentence(result, "has both columns `index` and `label`, and they differ")
 
 
 def test_export_never_writes_over_what_it_reads(labels_file, tmp_path):

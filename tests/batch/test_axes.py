@@ -78,6 +78,14 @@ def test_planes_of_the_labels_and_of_the_image():
     assert axes.name((3, 1)) == "t=3, z=1"
 
 
+def test_planes_and_labels_have_y_before_x_whatever_the_image_has():
+    axes = name_axes((80, 64, 5), "", "xyz")
+    assert axes.is_transposed
+    assert (axes.labels_letters, axes.labels_shape, axes.plane_hw) == ("ZYX", (5, 64, 80), (64, 80))
+    assert axes.plane((3,)) == PlaneIndex((None, None, 3), transposed=True)
+    assert not name_axes((64, 80, 5), "", "yxz").is_transposed
+
+
 def test_a_single_plane_with_colours():
     axes = name_axes((64, 80, 3))
     assert (axes.n_planes, axes.position(0), axes.number(())) == (1, (), 0)

@@ -176,6 +176,10 @@ def test_outputs_that_do_not_fit_are_refused(tmp_path):
         plan_outputs([tmp_path / "mistyped"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (folder / "a.tif").touch()
+    for name in ("out.png", "out.JPG", "out.json"):
+        with pytest.raises(InputError, match=f"or a folder, but the name is '{name}'"):
+            plan_outputs([folder / "a.tif"], tmp_path / name)
+        assert not (tmp_path / name).exists()
     with pytest.raises(InputError, match="go into a folder"):
         plan_outputs([folder], tmp_path / "out.tif")
     with pytest.raises(InputError, match="is where the images are"):

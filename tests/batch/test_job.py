@@ -339,6 +339,15 @@ def test_sizes_of_pixels_go_into_the_store(tmp_path):
         assert file.scale == (5, 2, 0.5, 0.25)
 
 
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+def test_labels_have_y_before_x_also_where_the_image_has_not(name, tmp_path):
+    layer = Image(STACK.T, scale=(0.25, 0.5, 2), units=("um",) * 3, axis_labels=tuple("xyz"))
+    run(layer, tmp_path / name)
+    with open_image(tmp_path / name) as file:
+        np.testing.assert_array_equal(np.asarray(file.levels[0]), expected(STACK))
+        assert (file.axes, file.scale) == ("ZYX", (2, 0.5, 0.25))
+
+
 def test_sizes_of_layers_that_are_none_are_not_known():
     layer = Image(spots((3, 40, 50)), scale=(5, -2, 0.5), units=("um", "um", "um"))
     image = stack_image(layer, "zyx")

@@ -83,6 +83,19 @@ def point(x, y, is_positive=True):
             table(x=[1, 2, 5], y=[3, 4, 6], file=["a/in.tif", "other.tif", "b\\in.tif"]),
             [((None, None), 1, point(1, 3)), ((None, None), 3, point(5, 6))],
         ),
+        # A row without a file is in every image, one without a plane on every plane.
+        (
+            table(x=[1, 2, 5, 6], y=[3, 4, 6, 7], file=["b.tif", None, "  ", " in.tif "]),
+            [
+                ((None, None), 2, point(2, 4)),
+                ((None, None), 3, point(5, 6)),
+                ((None, None), 4, point(6, 7)),
+            ],
+        ),
+        (
+            table(x=[1, 2], y=[3, 4], z=[2, None]),
+            [((None, 2), 1, point(1, 3)), ((None, None), 2, point(2, 4))],
+        ),
         (
             table(x=[1, 2], y=[3, 4], obj_id=["left", "right"]),
             [((None, None), 1, point(1, 3)), ((None, None), 2, point(2, 4))],
@@ -95,6 +108,14 @@ def point(x, y, is_positive=True):
 )
 def test_a_table_says_what_is_where(frame, wanted):
     assert placed(frame) == wanted
+
+
+def test_x_and_y_are_those_of_the_axes_where_x_comes_before_y():
+    axes = name_axes((80, 60, 5), "", "xyz")
+    wanted = [((4,), 1, point(70, 5))]
+    assert placed(table(x=[70], y=[5], z=[4]), axes) == wanted
+    assert placed(table(**{"axis-0": [70], "axis-1": [5], "axis-2": [4]}), axes) == wanted
+    assert placed(table(**{"axis-0": [70], "axis-1": [5], "z": [4]}), axes) == wanted
 
 
 def rectangles(*shapes):
@@ -156,6 +177,7 @@ def test_rectangles_of_a_shapes_layer():
         # Rows are counted in the whole table, of other files too.
         (table(x=[1, 80], y=[2, 2], file=["b.tif", "in.tif"]), "Row 2 of the table"),
         (table(x=[1, "a"], y=[2, 2], file=["b.tif", "in.tif"]), "but row 2 is 'a'"),
+        (table(x=[1, 2], y=[2, 2], z=[None, "a"]), "but row 2 is 'a'"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(frame, message):

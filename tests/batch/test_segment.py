@@ -270,6 +270,27 @@ def test_what_needs_a_window_is_not_offered(name):
     assert "displayed" not in page
 
 
+def test_of_a_file_of_several_images_it_is_told_which_one_is_read(tmp_path):
+    folder, prompts = tmp_path / "in", tmp_path / "prompts.csv"
+    folder.mkdir()
+    path = folder / "slide.tif"
+    prompts.write_text("x,y\n20,20\n")
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for side in (64, 16):
+            writer.write(np.zeros((side, side), np.uint8))
+    answer = command(path, "-o", tmp_path / "labels.tif", "--prompts", prompts)
+    assert "slide.tif: y 64, x 64; the largest of 2 images of the file" in answer.stderr
+    # So does a folder, after a file that is refused.
+    with tifffile.TiffWriter(folder / "a.tif", ome=True) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((64, 64), np.uint8))
+    answer = command(folder, "-o", tmp_path / "out", "--prompts", prompts)
+    assert answer.exit_code == 1
+    assert "; the largest of 2 images" in answer.stderr
+    assert "a.tif holds 2 images" in answer.stderr
+    assert (tmp_path / "out" / "slide.tif").exists()
+
+
 @pytest.mark.parametrize("where", [["-o", "labels.tif"], ["--try-plane", "y=0"]])
 def test_the_threads_of_this_process_are_those_that_are_asked_for(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

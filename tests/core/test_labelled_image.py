@@ -77,6 +77,15 @@ def test_features_are_found_by_label_with_and_without_an_index():
     assert [features.class_name(number, {}) for number in range(4)] == ["none", "one", "two", ""]
 
 
+def test_only_what_the_window_keeps_for_itself_is_left_out():
+    rows = pd.DataFrame({"index": [3], "area": 7, "plane": "z=1", "prompts": "points"})
+    features = LabelledImage(tricky_plane(), features=rows).features_by_label()
+    assert features.attributes(3, {}) == {"area": 7, "plane": "z=1", "prompts": "points"}
+    rows = rows.assign(model="starter", iou_prediction=0.5, size=2)
+    features = LabelledImage(tricky_plane(), features=rows).features_by_label()
+    assert features.attributes(3, {}) == {"model": "starter", "iou_prediction": 0.5, "size": 2}
+
+
 def test_of_two_rows_of_an_object_none_is_taken():
     rows = pd.DataFrame({"index": [3, "x", 3], "class_name": ["old", "lost", "new"]})
     with pytest.raises(InputError, match="label 3 has several"):
@@ -89,7 +98,7 @@ def test_rows_of_time_points_are_told_apart():
     labelled = LabelledImage(labels, "TZYX", features=rows)
     features = labelled.features_by_label()
     sizes = [features.attributes(3, labelled.indices((t, 4))) for t in range(2)]
-    assert sizes == [{"size": 10}, {"size": 20}]
+    assert sizes == [{"area": 0, "size": 10}, {"area": 0, "size": 20}]
     assert features.attributes(4, {"t": 0}) == {}
     # Without such an axis they are rows of one object.
     with pytest.raises(InputError, match="label 3 has several"):

@@ -100,6 +100,13 @@ def test_each_time_point_has_its_own_figures(tmp_path):
     assert found == wanted
 
 
+def test_a_feature_that_is_called_label_does_not_take_the_place_of_the_label(tmp_path):
+    features = FEATURES.assign(label="of the table")
+    coco = coco_of(tricky(features=features), tmp_path)
+    labels = {each["attributes"]["label"] for each in coco.anns.values()}
+    assert labels == set(masks_of(tricky_plane()))
+
+
 def test_labels_without_objects_are_files_without_objects(tmp_path):
     empty = LabelledImage(np.zeros((3, *HW), np.uint8))
     coco = coco_of(empty, tmp_path)

@@ -87,6 +87,19 @@ def test_ome_tiff_is_read_with_axes_and_sizes(tmp_path):
         assert file.units == ("s", "µm", "µm", "µm")
 
 
+@pytest.mark.parametrize("write", [write_tiff, write_ome_zarr])
+def test_a_unit_that_an_axis_cannot_have_is_left_out_with_its_size(write, tmp_path):
+    """As where z of an image is called t."""
+    labels = np.ones((2, 3, 8, 8), np.uint8)
+    labelled = LabelledImage(labels, "TZYX", scale=(2, 3, 0.5, 0.5), units=("um", "s", "um", "um"))
+    path = tmp_path / ("labels.tif" if write is write_tiff else "labels.zarr")
+    everything(write(labelled, path))
+    with open_image(path) as file:
+        assert file.scale == (1, 1, 0.5, 0.5)
+        assert file.units[:2] == ("", "")
+        assert all(file.units[2:])
+
+
 @pytest.mark.parametrize(
     ("dtype", "stored"),
     [

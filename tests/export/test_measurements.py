@@ -110,6 +110,16 @@ def test_features_are_columns_unless_they_are_measured_anew(tmp_path):
     assert not {"area", "centroid-0", "centroid_0", "index"} & set(table)
 
 
+def test_what_was_exported_before_is_measured_anew(tmp_path):
+    """Columns of the same names are there once, and an object's label is its own."""
+    features = FEATURES.assign(label=77, area_px2=-1, eccentricity=-1.0)
+    table = table_of(tricky(features=features), tmp_path)
+    assert table.columns.is_unique
+    row = table.set_index("label").loc[CORNER]
+    assert (row["area_px2"], row["comment"]) == (54, "fine")
+    assert row["eccentricity"] >= 0
+
+
 def test_features_of_time_points_go_into_their_rows(tmp_path):
     rows = pd.DataFrame({"index": [CORNER, CORNER], "t": [1, 0], "size": [20, 10]})
     labelled = LabelledImage(np.stack([tricky_plane()] * 2), "TYX", features=rows)

@@ -216,10 +216,31 @@ def test_the_image_of_bioformats2raw_keeps_its_axes_and_sizes(tmp_path):
         assert (found.axes, found.scale) == ("TCYX", (1, 1, 0.5, 0.25))
 
 
-def test_an_axis_of_a_zarr_may_have_no_name(tmp_path):
-    zarr.create_array(tmp_path / "in.zarr", data=STACK, dimension_names=["t", "c", None, None])
+@pytest.mark.parametrize(
+    ("names", "letters"),
+    [
+        (["t", "c", None, None], "TC??"),
+        (["Time", "channel", "y", "x"], "TCYX"),
+        (["depth", "wavelength", "y", "x"], "Z?YX"),
+    ],
+)
+def test_axes_of_a_zarr_are_those_whose_names_are_known(names, letters, tmp_path):
+    group = zarr.create_group(tmp_path / "in.zarr")
+    group.create_array("0", data=STACK, dimension_names=names)
+    for path in (tmp_path / "in.zarr" / "0", tmp_path / "in.zarr"):
+        with open_image(path) as image:
+            assert image.axes == letters
+
+
+def test_axes_of_ome_zarr_are_known_by_name_or_type(tmp_path):
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=STACK)
+    axes = [{"name": "lag", "type": "time"}, {"name": "channel"}, {"name": "y"}, "x"]
+    sizes = {"type": "scale", "scale": [9, 1, 0.5, 0.25]}
+    datasets = [{"path": "0", "coordinateTransformations": [sizes]}]
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": datasets}]
     with open_image(tmp_path / "in.zarr") as image:
-        assert image.axes == "TC??"
+        assert (image.axes, image.scale) == ("TCYX", (9, 1, 0.5, 0.25))
 
 
 @pytest.mark.parametrize("wrong", [0, -2, float("inf"), float("nan")])
@@ -256,6 +277,29 @@ def test_grey_with_alpha_is_grey(tmp_path):
     with open_image(tmp_path / "grey.png") as image:
         assert image.axes == "YX"
         np.testing.assert_array_equal(image.levels[0], COLOUR[..., 0])
+
+
+def test_inks_are_read_as_red_green_and_blue_or_refused(tmp_path):
+    grey = PillowImage.fromarray(np.full((20, 30), 200, np.uint8))
+    grey.convert("CMYK").save(tmp_path / "inks.jpg")
+    with open_image(tmp_path / "inks.jpg") as image:
+        assert (image.axes, image.levels[0].shape) == ("YXS", (20, 30, 3))
+        assert np.abs(image.levels[0].astype(int) - 200).max() < 8
+    inks = np.zeros((20, 30, 4), np.uint8)
+    with (
+        pytest.raises(InputError, match=r"CMYK.* save it with red"),
+        write_and_open(tmp_path, pixels=inks, photometric="separated"),
+    ):
+        pass
+
+
+def test_pictures_of_an_animation_are_planes(tmp_path):
+    pages = STACK[:, 0].astype(np.uint8)
+    first, *others = [PillowImage.fromarray(page) for page in pages]
+    first.save(tmp_path / "in.png", save_all=True, append_images=others)
+    with open_image(tmp_path / "in.png") as image:
+        assert image.axes == ""
+        np.testing.assert_array_equal(image.levels[0], pages)
 
 
 def test_npy_stays_on_disk_and_png_is_read(tmp_path):

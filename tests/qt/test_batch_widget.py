@@ -295,6 +295,27 @@ def test_labels_lie_where_a_turned_layer_does(open_batch: Any, qtbot: Any, chann
     np.testing.assert_allclose(affine_matrix(labels), expected, atol=1e-12)
 
 
+def test_labels_lie_on_a_layer_that_has_x_before_y(open_batch: Any, qtbot: Any) -> None:
+    image = squares(3).swapaxes(1, 2)
+    viewer, widget = open_batch(
+        image, scale=(3, 0.5, 0.25), translate=(7, 1, 2), axis_labels=("z", "x", "y")
+    )
+    finish(widget, qtbot, widget.try_button.click)
+    layer, trial = viewer.layers[0], layer_of(viewer, "SAM 2 Batch, one plane")
+    finish(widget, qtbot, widget.run_button.click)
+    qtbot.waitUntil(lambda: "lábels" in viewer.layers, timeout=WAIT_MS)
+    labels = layer_of(viewer, "lábels")
+    assert labels.data.shape == (3, 40, 90)
+    place = viewer.dims.current_step[0]
+    for z, x, y in [(0, 5, 15), (1, 15, 15), (2, 5, 15), (2, 25, 15)]:
+        world = layer.data_to_world((z, x, y))
+        np.testing.assert_allclose(labels.world_to_data(world), (z, y, x), atol=1e-9)
+        viewer.dims.set_point(0, world[0])
+        assert labels.get_value(world, world=True)
+        if z == place:
+            assert trial.get_value(world, world=True)
+
+
 def test_selected_layers_go_into_a_folder(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:
     viewer, widget = open_batch(squares(1)[0], squares(2)[1])
     viewer.layers.selection = set(viewer.layers)

@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2_openvino._files.physical import sizes_of_ome_zarr, sizes_of_tiff
+from napari_sam2_openvino._files.pictures import read_picture
 from napari_sam2_openvino._files.replacing import replacing
+from napari_sam2_openvino._files.several_images import (
+    choose_group,
+    choose_series,
+    multiscales_of,
+)
 from napari_sam2_openvino._files.tiff_pages import PagesOfFiles, TiffPages
+from napari_sam2_openvino._files.zarr_axes import axes_of_array, axes_of_multiscale
 from napari_sam2_openvino.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +29,8 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 LABELS_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy")
 # One of them makes a folder a zarr.
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+# What TIFF calls "separated".
+_INKS = 5
 # Sides of the tiles of large planes in files that are written.
 TILE_SIDE = 512
 
@@ -44,6 +53,8 @@ class ImageFile:
         not tell.
     units : tuple of str
         Its unit as the file calls it, "" where there is none.
+    n_images : int
+        How many images the file holds, of which this is the largest.
     """
 
     path: Path
@@ -51,6 +62,7 @@ class ImageFile:
     axes: str = ""
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
+    n_images: int = 1
 
 
 @contextlib.contextmanager
@@ -99,23 +111,20 @@ def _open(path: Path, stack: contextlib.ExitStack) -> ImageFile:
         return _open_tiff(path, stack)
     if suffix == ".npy":
         return ImageFile(path, (np.load(path, mmap_mode="r", allow_pickle=False),))
-    from skimage.io import imread
-
-    pixels = imread(path)
-    if pixels.ndim == 3 and pixels.shape[-1] == 2:
-        # Grey with alpha, which is no channel to look at.
-        pixels = pixels[..., 0]
-    return ImageFile(path, (pixels,), {2: "YX", 3: "YXS"}.get(pixels.ndim, ""))
+    pixels, axes = read_picture(path)
+    return ImageFile(path, (pixels,), axes)
 
 
 def _open_tiff(path: Path, stack: contextlib.ExitStack) -> ImageFile:
     import tifffile
 
     file = stack.enter_context(tifffile.TiffFile(path))
-    series = file.series[0]
+    series, n_images = choose_series(path, file)
+    if series.keyframe.photometric == _INKS and "S" in series.axes:
+        raise InputError(f"{path} has colours of inks (CMYK): save it with red, green and blue.")
     of_files = PagesOfFiles.is_needed(series)
     levels = tuple(_tiff_array(path, level, of_files=of_files) for level in series.levels)
-    return ImageFile(path, levels, series.axes, *sizes_of_tiff(file, series.axes))
+    return ImageFile(path, levels, series.axes, *sizes_of_tiff(file, series), n_images)
 
 
 def _tiff_array(path: Path, level: "tifffile.TiffPageSeries", *, of_files: bool) -> Any:
@@ -133,30 +142,23 @@ def _open_zarr(path: Path) -> ImageFile:
     import zarr
 
     node: Any = zarr.open(path, mode="r")
+    n_images = 1
     if not hasattr(node, "array_keys"):
-        names = getattr(node.metadata, "dimension_names", None) or ()
-        return ImageFile(path, (node,), "".join(name or "?" for name in names).upper())
-    if not _multiscales(node) and any(node.group_keys()):
-        # What napari's own reader does with groups that say nothing about themselves, such as those
-        # of bioformats2raw, whose first group is the image.
-        node = node[min(node.group_keys())]
-    if multiscales := _multiscales(node):
+        return ImageFile(path, (node,), axes_of_array(node))
+    if not multiscales_of(node) and any(node.group_keys()):
+        # Groups that say nothing about themselves, such as those of bioformats2raw.
+        node, n_images = choose_group(path, node)
+    if multiscales := multiscales_of(node):
         first = multiscales[0]
         levels = tuple(node[dataset["path"]] for dataset in first["datasets"])
-        names = [axis["name"] if isinstance(axis, dict) else axis for axis in first.get("axes", ())]
-        axes = "".join(names).upper()
+        axes = axes_of_multiscale(first)
         if len(axes) != levels[0].ndim:
-            return ImageFile(path, levels)
-        return ImageFile(path, levels, axes, *sizes_of_ome_zarr(first))
+            return ImageFile(path, levels, n_images=n_images)
+        return ImageFile(path, levels, axes, *sizes_of_ome_zarr(first), n_images)
     levels = tuple(node[name] for name in sorted(node.array_keys()))
     if not levels:
         raise InputError(f"{path} holds no array: choose an image.")
-    return ImageFile(path, levels)
-
-
-def _multiscales(group: Any) -> Any:
-    attributes = group.attrs.asdict()
-    return attributes.get("ome", attributes).get("multiscales")
+    return ImageFile(path, levels, axes_of_array(levels[0]))
 
 
 def labels_dtype(largest_id: int) -> np.dtype[Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from napari_sam2_openvino.core.units import fits, short_unit
+
 # What most programs read today; 0.5 is younger.
 OME_ZARR_VERSION = "0.4"
 _KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
@@ -35,14 +37,18 @@ def labels_metadata(
         What is known of objects, each with its ``label-value``.
     """
     axes: list[dict[str, str]] = []
+    sizes = list(scale or [1.0] * len(letters))
     for number, letter in enumerate(letters.lower()):
         axis = {"name": letter}
         if letter in _KINDS:
             axis["type"] = _KINDS[letter]
-        if units and units[number]:
-            axis["unit"] = units[number]
+        unit = units[number] if units else ""
+        if unit and fits(short_unit(unit), letter):
+            axis["unit"] = unit
+        elif unit:
+            # That of an axis of another kind, such as of z where it is called t.
+            sizes[number] = 1.0
         axes.append(axis)
-    sizes = list(scale or [1.0] * len(letters))
     datasets = []
     for level in range(n_levels):
         factors = [2**level if letter in "yx" else 1 for letter in letters.lower()]

@@ -18,33 +18,41 @@ def known_size(size: float, unit: str) -> Size:
     return (float(size), unit) if isfinite(size) and size > 0 else (1.0, "")
 
 
-def sizes_of_tiff(file: "tifffile.TiffFile", axes: str) -> Sizes:
+def sizes_of_tiff(file: "tifffile.TiffFile", series: "tifffile.TiffPageSeries") -> Sizes:
     """Return what a TIFF says about the size of its pixels; nothing if it says nothing.
 
     Parameters
     ----------
     file : tifffile.TiffFile
-    axes : str
-        One letter for each axis of its first series.
+    series : tifffile.TiffPageSeries
+        One of its images, or one that is made of its pages.
     """
     if file.is_ome and file.ome_metadata:
-        found = _ome_sizes(file.ome_metadata)
+        found = _ome_sizes(file.ome_metadata, file.series, series)
     elif file.is_imagej:
         found = _imagej_sizes(file)
     else:
         found = {}
     if not found:
         return (), ()
-    sizes = [found.get(axis, (1.0, "")) for axis in axes]
+    sizes = [found.get(axis, (1.0, "")) for axis in series.axes]
     return tuple(size for size, _ in sizes), tuple(unit for _, unit in sizes)
 
 
-def _ome_sizes(metadata: str) -> dict[str, Size]:
+def _ome_sizes(
+    metadata: str,
+    every: "Sequence[tifffile.TiffPageSeries]",
+    series: "tifffile.TiffPageSeries",
+) -> dict[str, Size]:
     import tifffile
 
     images = tifffile.xml2dict(metadata)["OME"]["Image"]
-    about = (images[0] if isinstance(images, list | tuple) else images)["Pixels"]
-    found = {}
+    images = images if isinstance(images, list | tuple) else [images]
+    number = next((number for number, each in enumerate(every) if each is series), 0)
+    if number and len(images) != len(every):
+        # Of images that cannot be read there is no series.
+        return {}
+    about, found = images[number]["Pixels"], {}
     for axis, name, default in (
         *((axis, f"PhysicalSize{axis}", "µm") for axis in "ZYX"),
         ("T", "TimeIncrement", "s"),

@@ -203,8 +203,10 @@ def _lying(image: StackImage, layer: Image) -> dict[str, Any]:
     """Return how a layer with the labels of a layer lies in the world: as that one does."""
     about, letters = _sizes(image), image.axes.letters
     axes = [letters.index(each) for each in image.axes.labels_letters]
+    # Labels have Y before X; where the layer has not, they are shown as it is.
+    shown = [*axes[:-2], *sorted(axes[-2:])]
     plain = np.diag([*about.get("scale", (1.0,) * len(axes)), 1.0])
     plain[:-1, -1] = translate = layer.translate[axes]
-    matrix = affine_matrix(layer)[np.ix_([*axes, -1], [*axes, -1])]
+    matrix = affine_matrix(layer)[np.ix_([*shown, -1], [*axes, -1])]
     # What scale and translate do not say: rotation, shear and further ones.
     return {**about, "translate": translate, "affine": matrix @ np.linalg.inv(plain)}

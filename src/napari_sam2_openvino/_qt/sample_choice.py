@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
@@ -165,7 +166,8 @@ class _LayerLabels:
         places = dict(zip(self.axes.labels_letters, index, strict=True))
         # Planes have no channel: the objects are those at the first.
         letters = self.axes.letters.removesuffix("S")
-        return self.pixels[tuple(places.get(letter, 0) for letter in letters)]
+        plane = self.pixels[tuple(places.get(letter, 0) for letter in letters)]
+        return np.asarray(plane).T if self.axes.is_transposed else plane
 
 
 def _labelled(image: StackImage, pixels: Any) -> LabelledStack:

@@ -91,10 +91,14 @@ class Axes:
         return 1 if self.channel is None else self.shape[self.channel]
 
     @property
+    def is_transposed(self) -> bool:
+        """Whether the image has X before Y, which planes and labels have not."""
+        return self.letters.index("X") < self.letters.index("Y")
+
+    @property
     def labels_letters(self) -> str:
-        """The axes of the labels: those of planes, then the two of a plane."""
-        hidden = sorted(set(self.letters) - set("CSYX"), key=_rank)
-        return "".join(hidden) + "".join(each for each in self.letters if each in "YX")
+        """The axes of the labels: those of planes, then Y and X."""
+        return "".join(sorted(set(self.letters) - set("CSYX"), key=_rank)) + "YX"
 
     @property
     def labels_shape(self) -> tuple[int, ...]:
@@ -121,13 +125,16 @@ class Axes:
         return int(np.ravel_multi_index(position, self.labels_shape[:-2])) if position else 0
 
     def plane(self, position: tuple[int, ...]) -> PlaneIndex:
-        """Return a plane as the image is indexed, colours left out; its channel is the first."""
+        """Return a plane as the image is indexed, colours left out; its channel is the first.
+
+        Its rows are Y and its columns X, in whatever order the image has them.
+        """
         places = dict(zip(self.labels_letters, position, strict=False))
         index = [
             None if letter in "YX" else places.get(letter, 0)
             for letter in self.letters.removesuffix("S")
         ]
-        return PlaneIndex(tuple(index))
+        return PlaneIndex(tuple(index), self.is_transposed)
 
     def name(self, position: tuple[int, ...]) -> str:
         """Return what a plane is called, such as "t=0, z=10"."""

@@ -10,6 +10,8 @@ from napari_sam2_openvino.core.errors import InputError
 
 # Of the many formats that are read, those that a folder is searched for.
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", ".npy", ".png", ".jpg", ".jpeg", ".bmp", ".gif")
+# No folder of labels is called like that.
+_OTHER_SUFFIXES = (*(set(IMAGE_SUFFIXES) - set(LABELS_SUFFIXES)), ".json", ".csv", ".zip")
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -53,6 +55,11 @@ def plan_outputs(inputs: Sequence[Path], output: Path, suffix: str = ".tif") -> 
     output = output.expanduser()
     if any(each.is_dir() and each.expanduser().resolve() == output.resolve() for each in inputs):
         raise InputError(f"{output} is where the images are: choose another folder.")
+    if output.suffix.lower() in _OTHER_SUFFIXES and not output.is_dir():
+        raise InputError(
+            f"Labels are written to {', '.join(LABELS_SUFFIXES)} or a folder, but the name is "
+            f"{output.name!r}: choose another."
+        )
     is_one = len(images) == len(inputs) == 1 and images[0] == inputs[0].expanduser()
     if is_one and output.suffix.lower() in LABELS_SUFFIXES:
         return Inputs(((images[0], output),))

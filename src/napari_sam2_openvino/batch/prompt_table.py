@@ -61,6 +61,7 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     was saved from napari, whose rectangles are read. Optional are "file" (name of the image that a
     row is about; all without it), the plane (the name of an axis, such as "z"; all without it), the
     object ("obj_id" ...; without it each positive row is one) and the sign ("prompt", "label" ...).
+    Where a row has no file or no plane, it is about all.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     column = next((name for name in _FILES if name in known), None)
     if column is not None:
         # Signs and numbers are decided before, so that they do not depend on the file.
-        mine = known[column].astype(str).str.replace("\\", "/").str.split("/").str[-1] == file
+        mine = _is_about(known[column], file)
         ids, signs = list(compress(ids, mine)), list(compress(signs, mine))
         # The index goes on counting rows of the whole table, for sentences about them.
         known = known[mine]
@@ -100,6 +101,13 @@ def read_prompts(table: "pd.DataFrame", file: str, axes: Axes) -> tuple[PlacedPr
     if not any(mark.is_positive for mark in marks):
         raise InputError("There is no positive prompt in the table: mark at least one as positive.")
     return tuple(found)
+
+
+def _is_about(names: "pd.Series[Any]", file: str) -> "pd.Series[bool]":
+    """Return whether each row is about an image: it names it, or none."""
+    texts = names.astype(str).str.strip()
+    is_everywhere = names.isna() | (texts == "")
+    return is_everywhere | (texts.str.replace("\\", "/").str.split("/").str[-1] == file.strip())
 
 
 def _ids(known: "pd.DataFrame", signs: list[bool]) -> list[int]:
@@ -201,7 +209,8 @@ def _coordinates(
         )
     values = read_axes(known, prefix)
     if values.shape[1] == 2:
-        return values[:, ::-1], _planes(known, axes)
+        # They are of a plane as the image has it.
+        return values if axes.is_transposed else values[:, ::-1], _planes(known, axes)
     letters = axes.letters.removesuffix("S")
     if values.shape[1] != len(letters):
         raise InputError(
@@ -209,9 +218,9 @@ def _coordinates(
             f"{len(letters)} ({axes}): give {len(letters)} or 2."
         )
     columns = {letter: values[:, number] for number, letter in enumerate(letters)}
-    *hidden, row, column = list(axes.labels_letters)
-    places = np.round([columns[letter] for letter in hidden]).T.reshape(len(known), -1)
-    return np.column_stack([columns[column], columns[row]]), places
+    places = [columns[letter] for letter in axes.labels_letters[:-2]]
+    xy = np.column_stack([columns["X"], columns["Y"]])
+    return xy, np.round(places).T.reshape(len(known), -1)
 
 
 def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
@@ -220,7 +229,8 @@ def _planes(known: "pd.DataFrame", axes: Axes) -> NDArray[np.float64]:
     places = np.full((len(known), len(letters)), np.nan)
     labels = dict(enumerate(letters))
     for axis, name in plane_columns(known, labels, "the image").items():
-        places[:, axis] = np.round(read_numbers(known, [name])[:, 0])
+        is_told = known[name].notna().to_numpy()
+        places[is_told, axis] = np.round(read_numbers(known[is_told], [name])[:, 0])
     return places
 
 

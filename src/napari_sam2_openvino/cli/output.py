@@ -6,11 +6,15 @@ import math
 import sys
 import time
 from collections.abc import Generator
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_sam2_openvino.core.progress import Progress
+
+if TYPE_CHECKING:
+    from napari_sam2_openvino.batch.images import StackImage
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -35,6 +39,18 @@ def show_progress(reports: Generator[Progress, None, None]) -> None:
             if progress.stage != stage or time.monotonic() - drawn_at >= seconds:
                 stage, drawn_at = progress.stage, time.monotonic()
                 bar.refresh()
+
+
+def show_axes(image: "StackImage") -> None:
+    """Say on stderr what the axes of an image are taken for, and which image of its file it is."""
+    from napari_sam2_openvino._files.images import open_image
+
+    beside = ""
+    if isinstance(image.source, Path):
+        with open_image(image.source) as file:
+            if file.n_images > 1:
+                beside = f"; the largest of {file.n_images} images of the file"
+    typer.echo(f"{image.name}: {image.axes}{beside}", err=True)
 
 
 def print_json(value: object) -> None:

@@ -15,7 +15,7 @@ from napari_sam2_openvino.cli.common_options import (
     Resume,
     read_channels,
 )
-from napari_sam2_openvino.cli.output import show_progress
+from napari_sam2_openvino.cli.output import show_axes, show_progress
 from napari_sam2_openvino.cli.parameter_options import OptionGroup, with_options
 from napari_sam2_openvino.cli.segment_command import INTENSITIES, read_intensities
 from napari_sam2_openvino.core.errors import InputError
@@ -71,7 +71,7 @@ def propagate_command(
         overwrite=overwrite,
     )
     stack = stack_image(image.expanduser(), axes)
-    typer.echo(f"{stack.name}: {stack.axes}", err=True)
+    show_axes(stack)
     asked = _prompts(stack, prompts, labels, plane)
     job = PropagationJob(stack, asked, output.expanduser(), settings)
     show_progress(job.run())

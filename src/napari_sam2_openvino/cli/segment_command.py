@@ -23,7 +23,7 @@ from napari_sam2_openvino.cli.common_options import (
     Resume,
     read_channels,
 )
-from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
+from napari_sam2_openvino.cli.output import AsJson, print_json, show_axes, show_progress
 from napari_sam2_openvino.cli.parameter_options import (
     OptionGroup,
     refuse_given,
@@ -252,7 +252,7 @@ def _show_axes(pairs: "tuple[tuple[Path, Path], ...]", axes: str | None) -> None
         # It is told of in its turn.
         except Sam2Error:
             continue
-        typer.echo(f"{image.name}: {image.axes}", err=True)
+        show_axes(image)
         return
 
 

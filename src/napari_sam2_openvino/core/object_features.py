@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 INDEX = "index"
 CLASS_NAME = "class_name"
-# What an object was made from, where, and what is measured again.
-_NOT_EXPORTED = (INDEX, CLASS_NAME, "prompts", "plane", "area")
+# A table with all of these is the window's.
+_WINDOWS_COLUMNS = {"model", "iou_prediction", "prompts", "plane", "area"}
+# Of that table: what an object was made from, where, and what is measured again.
+_NOT_EXPORTED = {"prompts", "plane", "area"}
 
 Attributes = Mapping[str, str | float | bool]
 
@@ -37,6 +39,10 @@ class ObjectFeatures:
 
     def __init__(self, table: "pd.DataFrame | None", lead: str) -> None:
         self._table = None if table is None else _by_label(table, lead)
+        self._left_out = {INDEX, CLASS_NAME}
+        # Other tables may have columns of these names, which are theirs to keep.
+        if self._table is not None and set(self._table) >= _WINDOWS_COLUMNS:
+            self._left_out |= _NOT_EXPORTED
 
     def places(self) -> Iterator[tuple[int, dict[str, int]]]:
         """Give the label of each row, and the index along each axis that tells rows apart."""
@@ -80,7 +86,7 @@ class ObjectFeatures:
         values = {
             str(column): self._value(obj_id, indices, column)
             for column in self._table
-            if column not in _NOT_EXPORTED
+            if column not in self._left_out
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -67,6 +67,12 @@ def is_length(short: str) -> bool:
     return short in _LENGTHS
 
 
+def fits(short: str, axis: str) -> bool:
+    """Whether an axis, of a name such as "z", can have a unit: time has none of length."""
+    kinds = {"t": _TIMES, **dict.fromkeys("zyx", _LENGTHS)}
+    return short in kinds.get(axis.lower(), _UNITS)
+
+
 def ratio(unit: str, other: str) -> float:
     """Return how many of another unit one unit is; both measure lengths, or both times."""
     return _UNITS[unit][1] / _UNITS[other][1]

@@ -118,5 +118,5 @@ def _annotation(
         "area": runs.area,
         "bbox": [x0, y0, x1 - x0 + 1, y1 - y0 + 1],
         "iscrowd": 0,
-        "attributes": {"label": placed.obj_id, **attributes},
+        "attributes": {**attributes, "label": placed.obj_id},
     }

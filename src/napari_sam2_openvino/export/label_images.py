@@ -19,7 +19,7 @@ from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.labelled_image import LabelledImage
 from napari_sam2_openvino.core.object_features import CLASS_NAME, ObjectFeatures
 from napari_sam2_openvino.core.progress import Progress
-from napari_sam2_openvino.core.units import long_unit, symbol
+from napari_sam2_openvino.core.units import fits, long_unit, symbol
 
 # A level that is no larger needs no coarser one.
 _COARSEST_SIDE = 1024
@@ -147,9 +147,11 @@ def _taken(waiting: "Queue[NDArray[Any] | None]") -> Iterator[NDArray[Any]]:
 def _ome_metadata(labelled: LabelledImage) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": labelled.axes, "Name": labelled.name}
     for axis, size, unit in zip(labelled.axes, labelled.scale, labelled.units, strict=True):
-        if unit and axis in "ZYX":
+        if not fits(unit, axis):
+            continue
+        if axis in "ZYX":
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol(unit)}
-        elif unit and axis == "T":
+        elif axis == "T":
             metadata |= {"TimeIncrement": size, "TimeIncrementUnit": unit}
     return metadata
 
@@ -193,4 +195,4 @@ def _properties(features: ObjectFeatures) -> Iterator[dict[str, Any]]:
         if class_name := features.class_name(obj_id, indices):
             about[CLASS_NAME] = class_name
         if about:
-            yield {"label-value": obj_id, **indices, **about}
+            yield {**about, **indices, "label-value": obj_id}

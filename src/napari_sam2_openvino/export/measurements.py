@@ -102,10 +102,13 @@ def _table(solid: Solid, labelled: LabelledImage, features: ObjectFeatures) -> "
     about: dict[str, Any] = {"label": solid.obj_id, **indices}
     if features.class_names():
         about["class_name"] = features.class_name(solid.obj_id, indices)
-    attributes = features.attributes(solid.obj_id, indices)
-    about |= {name: value for name, value in attributes.items() if name not in measured}
     named = measured.rename(columns=lambda name: _column(name, axes.lower(), unit or "px"))
-    return pd.concat([pd.DataFrame([about]), named.drop(columns=INDEX)], axis=1)
+    named = named.drop(columns=INDEX)
+    # What is measured anew, such as of a table that was exported before, is not carried along.
+    taken = {*about, *measured, *named}
+    attributes = features.attributes(solid.obj_id, indices)
+    about |= {name: value for name, value in attributes.items() if name not in taken}
+    return pd.concat([pd.DataFrame([about]), named], axis=1)
 
 
 def _column(name: str, axes: str, unit: str) -> str:

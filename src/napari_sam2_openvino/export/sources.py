@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2_openvino._files.images import ImageFile, open_image
 from napari_sam2_openvino.core.errors import InputError
@@ -127,11 +127,24 @@ def _read_table(path: Path) -> "pd.DataFrame":
             f"The table {path} cannot be read ({error}): give a CSV file with a row for each "
             "object."
         ) from error
-    if INDEX not in table and "label" in table:
-        table = table.rename(columns={"label": INDEX})
+    if "label" in table:
+        if INDEX in table and not _are_equal(table[INDEX], table["label"]):
+            raise InputError(
+                f"The table {path} has both columns `{INDEX}` and `label`, and they differ, so it "
+                "is not known which row belongs to which object: leave out the one that does not "
+                "hold labels, or rename it."
+            )
+        table = table.drop(columns=INDEX, errors="ignore").rename(columns={"label": INDEX})
     if INDEX not in table:
         raise InputError(
             f"The table {path} has no column `{INDEX}` or `label`, so it is not known which row "
             "belongs to which object: add one."
         )
     return table
+
+
+def _are_equal(first: "pd.Series[Any]", second: "pd.Series[Any]") -> bool:
+    import pandas as pd
+
+    numbers = [pd.to_numeric(each, errors="coerce").astype(float) for each in (first, second)]
+    return bool(numbers[0].equals(numbers[1]))
