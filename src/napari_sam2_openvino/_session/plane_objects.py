@@ -18,6 +18,9 @@ from napari_sam2_openvino.core.parameters import MaskOptions
 from napari_sam2_openvino.core.planes import PlaneSource
 from napari_sam2_openvino.core.regions import Region
 
+MOST_REGIONS = 10_000
+"""Sets of prompts of which it is remembered where they were decoded."""
+
 
 class PlaneObjects:
     """What a session wants of the plane in view, and what it has of it."""
@@ -33,7 +36,7 @@ class PlaneObjects:
         self._shown: VisibleBox | None = None
         self._image_size: int | None = None
         self._memory = AnswerMemory()
-        # Of each answer that was remembered, for good: it takes next to nothing.
+        # Of answers that were remembered, the newest last: these take next to nothing.
         self._decoded_in: dict[tuple[View | None, str], Region] = {}
         self._changed: set[int] = set()
         self._errors: list[InputError] = []
@@ -130,8 +133,13 @@ class PlaneObjects:
 
     def _note_region(self, each: Wanted, region: Region) -> None:
         # The pointer is in another place all the time.
-        if each.obj_id != HOVER:
-            self._decoded_in[self.view, each.digest] = region
+        if each.obj_id == HOVER:
+            return
+        key = self.view, each.digest
+        self._decoded_in.pop(key, None)
+        self._decoded_in[key] = region
+        if len(self._decoded_in) > MOST_REGIONS:
+            del self._decoded_in[next(iter(self._decoded_in))]
 
     # What is there
 
