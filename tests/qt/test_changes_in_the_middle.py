@@ -10,11 +10,11 @@ from napari.layers import Image, Labels
 from tests.disc_engine import DiscEngine
 from tests.qt.test_all_objects import Search, picture
 from tests.qt.test_batch_widget import counts, finish, open_batch, settle, squares
-from tests.qt.test_volume import BOX, Volume, discs, starter
+from tests.qt.test_volume import BOX, Volume, discs
 
 from napari_sam2_openvino._files.images import open_image
 
-__all__ = ["open_batch", "starter"]
+__all__ = ["open_batch"]
 
 
 def turn(viewer: Any, _image: Image) -> None:
