@@ -16,6 +16,7 @@ import zarr
 from tests.reference import perturbed_model
 from typer.testing import CliRunner
 
+from napari_sam2_openvino._files.images import open_image, save_labels
 from napari_sam2_openvino.batch.propagation import PropagationJob, PropagationSettings
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import (
@@ -152,6 +153,19 @@ def test_what_cannot_be_done_overwrites_and_begins_nothing(
         run(tmp_path / "new.zarr", other, **options)
     assert sorted(tmp_path.rglob("*")) == files
     np.testing.assert_array_equal(labels(output), before)
+
+
+@pytest.mark.parametrize("until", [2, None])
+def test_what_another_tool_wrote_meanwhile_is_not_replaced(until, recipe, tmp_path):
+    output = tmp_path / "out.zarr"
+    with contextlib.suppress(JobCancelledError):
+        run(output, recipe, until=until)
+    others = np.full((7, *HW), 77, np.uint16)
+    save_labels(output, others, overwrite=True)
+    with pytest.raises(InputError, match="is not what its job has written there"):
+        run(output, recipe, resume=True)
+    with open_image(output) as file:
+        np.testing.assert_array_equal(file.levels[0], others)
 
 
 def test_its_own_image_is_never_replaced(recipe, tmp_path):

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import filelock
 import numpy as np
@@ -15,6 +16,7 @@ from tests.batch.segmenters import BrightSpots
 from tests.batch.stacks import spots
 from tests.batch.test_job import STACK, expected, leftovers, read, run, settings
 
+from napari_sam2_openvino._files.images import open_image, save_labels
 from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino.batch.images import stack_image
 from napari_sam2_openvino.batch.job import BatchJob
@@ -23,6 +25,7 @@ from napari_sam2_openvino.batch.outputs import read_noted
 from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameters, PlaneParameters
 from napari_sam2_openvino.batch.plane_work import PlaneWorker
 from napari_sam2_openvino.batch.stack import Stack
+from napari_sam2_openvino.batch.trial import TrialJob
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 
 IDENTITY = JobIdentity("image", "z 4, y 2, x 2", "", {"model": "a", "points_per_side": "8"})
@@ -182,6 +185,89 @@ def test_a_plane_that_failed_can_be_repaired(link, number, tmp_path):
     assert run(whole, output, parameters=linked, resume=True).report.is_whole
     run(whole, tmp_path / "in peace.tif", parameters=linked)
     np.testing.assert_array_equal(read(output)[0], read(tmp_path / "in peace.tif")[0])
+
+
+def other_tool(output):
+    """Write labels as another tool would, whatever is there."""
+    save_labels(output, np.full(STACK.shape, 77, np.uint16), axes="ZYX", overwrite=True)
+
+
+def is_others(output):
+    with open_image(output) as file:
+        return (np.asarray(file.levels[0]) == 77).all()
+
+
+@pytest.mark.parametrize("link", ["none", "z"])
+@pytest.mark.parametrize("n_planes", [3, 6])
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif", "labels.npy"])
+def test_what_another_tool_wrote_meanwhile_is_not_replaced(name, n_planes, link, tmp_path):
+    linked = BatchParameters(linking=LinkParameters(link))
+    output = begun(tmp_path, n_planes, name, parameters=linked)
+    if n_planes == 6:
+        assert run(STACK, output, parameters=linked, resume=True).report.is_whole
+    other_tool(output)
+    job = run(STACK, output, parameters=linked, resume=True)
+    assert "is not what its job has written there, but something else" in str(job.errors[0])
+    assert is_others(output)
+    if n_planes == 3 and name != "labels.zarr":
+        output.rename(tmp_path / f"away {name}")
+        assert run(STACK, output, parameters=linked, resume=True).report.is_whole
+    assert run(STACK, output, parameters=linked, overwrite=True).report.is_whole
+    assert run(STACK, output, parameters=linked, resume=True).report.is_whole
+
+
+@pytest.mark.parametrize("name", ["labels.zarr", "labels.tif"])
+def test_what_another_tool_writes_while_a_job_runs_is_not_called_its_own(name, tmp_path):
+    job = BatchJob([(STACK, tmp_path / name)], settings())
+    for progress in job.run():
+        if progress.detail.startswith("5 of"):
+            other_tool(tmp_path / name)
+    assert "something else" in str(job.report.stacks[0])
+    assert is_others(tmp_path / name)
+    assert not (tmp_path / f"{name}.json").exists()
+
+
+def test_labels_of_planes_that_failed_are_the_jobs_own_also_after_a_kill(tmp_path, monkeypatch):
+    damaged = STACK.astype(np.float32)
+    damaged[[1, 3]] = np.nan
+    output = tmp_path / "labels.tif"
+    run(damaged, output)
+    damaged[1] = STACK[1]
+    replaced = Path.replace
+
+    def killed(self, target):
+        if Path(target) == output:
+            raise KeyboardInterrupt
+        return replaced(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(damaged, output, resume=True)
+    monkeypatch.undo()
+    assert not read(output)[0][1].any()
+    assert run(STACK.astype(np.float32), output, resume=True).report.is_whole
+    np.testing.assert_array_equal(read(output)[0], expected(STACK))
+    assert not leftovers(tmp_path, output)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_trial_of_a_plane_leaves_what_was_begun(overwrite, tmp_path):
+    output = begun(tmp_path, 3)
+    trial = TrialJob(STACK, "z=1", settings(overwrite=overwrite), output=output)
+    with pytest.raises(InputError, match="A job was begun for"):
+        list(trial.run())
+    assert trial.labels is None
+    assert run(STACK, output, resume=True).report.is_whole
+    np.testing.assert_array_equal(read(output)[0], expected(STACK))
+
+
+def test_the_trial_of_a_plane_that_replaces_labels_is_not_taken_for_them(tmp_path):
+    run(STACK, tmp_path / "labels.tif")
+    list(TrialJob(STACK, "z=1", settings(overwrite=True), output=tmp_path / "labels.tif").run())
+    assert read(tmp_path / "labels.tif")[0].ndim == 2
+    assert not (tmp_path / "labels.tif.json").exists()
+    message = str(run(STACK, tmp_path / "labels.tif", resume=True).errors[0])
+    assert "was not made by a batch" in message
 
 
 @pytest.mark.parametrize("n_planes", [2, 6])

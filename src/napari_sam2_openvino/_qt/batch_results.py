@@ -16,7 +16,7 @@ from napari_sam2_openvino._files.labels_store import LabelsStore
 from napari_sam2_openvino._layers.planes import affine_matrix
 from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino.batch.images import StackImage
-from napari_sam2_openvino.batch.stack import GROWING_SUFFIX
+from napari_sam2_openvino.batch.own_files import is_growing
 from napari_sam2_openvino.core.errors import Sam2Error
 
 # Labels in other files are read whole.
@@ -79,7 +79,7 @@ class BatchResults:
             if layer in self._viewer.layers:
                 layer.refresh()
         waiting = [path for path in self._images if path not in self._layers]
-        growing = [path for path in waiting if path.suffix.lower() == GROWING_SUFFIX]
+        growing = [path for path in waiting if is_growing(path)]
         if growing and not self._is_asking:
             self._is_asking = True
             self._worker(partial(_open_first, growing), self._on_opened, self._on_error)
@@ -87,7 +87,7 @@ class BatchResults:
     def finish(self) -> None:
         """Show what is there in the end; of files that do not grow the only one."""
         self.follow()
-        others = [path for path in self._images if path.suffix.lower() != GROWING_SUFFIX]
+        others = [path for path in self._images if not is_growing(path)]
         if len(others) == len(self._images) == 1:
             self._worker(partial(_read_whole, others[0]), self._on_opened, self._on_error)
 

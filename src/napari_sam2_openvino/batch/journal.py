@@ -15,6 +15,7 @@ from napari_sam2_openvino.core.paths import temporary_beside
 
 FORMAT_VERSION = 3
 _IDENTITY_FILE = "job.json"
+_FILES_FILE = "files.json"
 _PLANES, _LINKS = "planes", "links"
 
 
@@ -143,6 +144,18 @@ class Journal:
     def record(self, number: int) -> PlaneRecord:
         """Return what is noted of a finished plane."""
         return PlaneRecord(**json.loads(self._plane_file(number).read_bytes()))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Hashes of the files that the job has put under the name of its labels."""
+        path = self.folder / _FILES_FILE
+        return tuple(json.loads(path.read_bytes())) if path.is_file() else ()
+
+    def note_file(self, digest: str) -> None:
+        """Note a file that is about to be put under the name of the labels."""
+        # One that is there still is the job's as well, if this one never gets there.
+        files = dict.fromkeys([*self.files, digest])
+        write_whole(self.folder / _FILES_FILE, json.dumps(list(files)).encode())
 
     def image_planes(self) -> dict[int, str]:
         """Return hashes of planes of the image by number, where it was noted and they are done."""

@@ -18,6 +18,7 @@ from napari_sam2_openvino.batch.journal import (
     read_content,
     write_whole,
 )
+from napari_sam2_openvino.batch.own_files import check_own
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.normalize import ChannelView
 
@@ -36,6 +37,10 @@ class Noted:
     identity : JobIdentity
     image_planes : mapping of int to str
         Hashes of some planes of the image, by number.
+    run : str
+        The name of the job.
+    files : tuple of str
+        Hashes of the files that it has put where the labels belong.
     is_final : bool
         Whether they are finished.
     """
@@ -43,10 +48,12 @@ class Noted:
     output: Path
     identity: JobIdentity
     image_planes: Mapping[int, str]
+    run: str
+    files: tuple[str, ...]
     is_final: bool
 
     def check(self, identity: JobIdentity, image: StackImage, view: ChannelView) -> None:
-        """See whether a job would make the same labels.
+        """See whether a job would make the same labels, and whether they are still there.
 
         Parameters
         ----------
@@ -59,8 +66,9 @@ class Noted:
         Raises
         ------
         InputError
-            If they would be others.
+            If they would be others, or something else is there by now.
         """
+        check_own(self.output, self.run, self.files, is_final=self.is_final)
         if differences := self.identity.differences(identity):
             raise self._refusal(f"with other settings, {'; '.join(differences)}", "those")
         # A propagation counts the planes of its second pass on from those of the first one.
@@ -89,7 +97,14 @@ def read_noted(output: Path) -> Noted | None:
     """
     journal = Journal(journal_folder(output))
     if journal.exists:
-        return Noted(output, journal.identity, journal.image_planes(), is_final=False)
+        return Noted(
+            output,
+            journal.identity,
+            journal.image_planes(),
+            journal.run,
+            journal.files,
+            is_final=False,
+        )
     if not output.exists():
         return None
     record = record_file(output)
@@ -99,15 +114,16 @@ def read_noted(output: Path) -> Noted | None:
             "overwrite it."
         )
     try:
-        content = read_content(record, {"made_from", "image_planes"})
+        content = read_content(record, {"made_from", "image_planes", "run", "files"})
         identity = JobIdentity(**content["made_from"])
         planes = {int(number): each for number, each in content["image_planes"].items()}
+        run, files = str(content["run"]), tuple(content["files"])
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{record} cannot be used ({error}): choose another name for the labels, or overwrite "
             "them."
         ) from error
-    return Noted(output, identity, planes, is_final=True)
+    return Noted(output, identity, planes, run, files, is_final=True)
 
 
 def write_record(output: Path, journal: Journal, **more: Any) -> None:
@@ -131,6 +147,9 @@ def write_record(output: Path, journal: Journal, **more: Any) -> None:
         **more,
         "made_from": asdict(journal.identity),
         "image_planes": journal.image_planes(),
+        "run": journal.run,
+        "files": journal.files,
+        **_versions(),
     }
     write_whole(record_file(output), json.dumps(content, indent=1).encode())
 
@@ -162,9 +181,18 @@ def check_output(output: Path, *, resume: bool, overwrite: bool) -> None:
     if resume or overwrite:
         check_labels_path(output, overwrite=True)
         return
-    if Journal(journal_folder(output)).exists:
+    if is_begun(output):
         raise InputError(f"{output} was begun already: resume or overwrite it.")
     check_labels_path(output)
+
+
+def is_begun(output: Path) -> bool:
+    """Whether a job was begun for labels and has not ended."""
+    try:
+        return Journal(journal_folder(output)).exists
+    # No job can write there.
+    except InputError:
+        return False
 
 
 def remove_output(output: Path) -> None:
@@ -188,3 +216,14 @@ def check_what_is_there(*, resume: bool, overwrite: bool) -> None:
         raise InputError(
             "resume keeps what was begun and overwrite replaces it: give only one of them."
         )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    import napari_sam2_openvino
+
+    return {
+        "napari-sam2-openvino": napari_sam2_openvino.__version__,
+        "openvino": version("openvino"),
+    }

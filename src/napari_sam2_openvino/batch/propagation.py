@@ -22,6 +22,12 @@ from napari_sam2_openvino.batch.outputs import (
     remove_output,
     write_record,
 )
+from napari_sam2_openvino.batch.own_files import (
+    GROWING_SUFFIX,
+    check_own,
+    is_growing,
+    make_own_store,
+)
 from napari_sam2_openvino.batch.segmenter import ModelRecipe
 from napari_sam2_openvino.batch.volume_prompts import VolumePrompts
 from napari_sam2_openvino.core.embeddings import EmbeddingCache
@@ -35,7 +41,6 @@ from napari_sam2_openvino.core.video_predictor import SAM2VideoPredictor
 from napari_sam2_openvino.core.video_state import FramePrediction, VideoState
 from napari_sam2_openvino.core.volume_parameters import VolumeParameters
 
-_SUFFIX = ".zarr"
 # Of embeddings: enough that the second pass need not encode a short stack again.
 _CACHE_BYTES = 1 << 29
 
@@ -197,8 +202,10 @@ class PropagationJob:
 
     def _check_place(self) -> None:
         output, settings = self._output, self._settings
-        if output.suffix.lower() != _SUFFIX:
-            raise InputError(f"A propagation writes {_SUFFIX}, but the name is {output.name!r}.")
+        if not is_growing(output):
+            raise InputError(
+                f"A propagation writes {GROWING_SUFFIX}, but the name is {output.name!r}."
+            )
         self._image.check_output(output)
         check_output(output, resume=settings.resume, overwrite=settings.overwrite)
 
@@ -215,14 +222,7 @@ class PropagationJob:
                     f"{self._output} is gone, but planes of it were finished: overwrite what was "
                     "begun."
                 )
-            axes, image = self._image.axes, self._image
-            LabelsStore.create(
-                self._output,
-                axes.labels_shape,
-                axes.labels_letters,
-                scale=image.scale,
-                units=image.units,
-            )
+            make_own_store(self._output, self._image, self._journal)
 
     def _identity(self) -> JobIdentity:
         prompts = hashlib.blake2b(self._prompts.model_dump_json().encode(), digest_size=16)
@@ -323,6 +323,7 @@ class PropagationJob:
     def _finish(self) -> None:
         """Note how the labels were made, and forget what only an unfinished job needs."""
         try:
+            check_own(self._output, self._journal.run, self._journal.files, is_final=False)
             write_record(self._output, self._journal)
             self._journal.remove()
         except OSError as error:

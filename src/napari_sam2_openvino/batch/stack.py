@@ -24,15 +24,19 @@ from napari_sam2_openvino.batch.outputs import (
     remove_output,
     write_record,
 )
+from napari_sam2_openvino.batch.own_files import (
+    check_own,
+    is_growing,
+    make_own_store,
+    make_store,
+    place,
+    place_for,
+)
 from napari_sam2_openvino.batch.parameters import BatchParameters
 from napari_sam2_openvino.batch.plane_work import StackTask
 from napari_sam2_openvino.batch.segmenter import PlaneRecipe
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.progress import Progress
-
-GROWING_SUFFIX = ".zarr"
-"""Labels of this format are readable while they are made."""
-
 
 Settle = Callable[[PlaneRecipe], PlaneRecipe]
 
@@ -106,7 +110,7 @@ class Stack:
         self._folder = journal_folder(output)
         self._journal = Journal(self._folder)
         self._links = settings.parameters.linking
-        self._is_growing = output.suffix.lower() == GROWING_SUFFIX
+        self._is_growing = is_growing(output)
         self._view = choose_channels(
             image,
             settings.parameters.channels,
@@ -190,19 +194,16 @@ class Stack:
         for path in self._stores():
             if not path.exists():
                 self._check_nothing_lost(path)
-                self._make_store(path)
+                if path == self.output:
+                    make_own_store(path, self.image, self._journal)
+                else:
+                    make_store(path, self.image)
 
     def _check_nothing_lost(self, path: Path) -> None:
         if any(self._journal.has_plane(number) for number in self.numbers):
             raise InputError(
                 f"{path} is gone, but planes of it were finished: overwrite what was begun."
             )
-
-    def _make_store(self, path: Path) -> None:
-        axes, image = self.image.axes, self.image
-        LabelsStore.create(
-            path, axes.labels_shape, axes.labels_letters, scale=image.scale, units=image.units
-        )
 
     def _stores(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys([self._raw, *([self.output] if self._is_growing else [])]))
@@ -271,11 +272,12 @@ class Stack:
         Raises
         ------
         InputError
-            If they cannot be written; what was segmented stays.
+            If they cannot be written, or others are there by now; what was segmented stays.
         """
         if self._is_final or len(self.pending()) == len(self.numbers):
             return
         try:
+            check_own(self.output, self._journal.run, self._journal.files, is_final=False)
             if self._links.link != "none":
                 yield from decide_links(
                     LabelsStore(self._raw),
@@ -292,7 +294,6 @@ class Stack:
                 self._journal,
                 n_planes=len(self.numbers),
                 n_objects=self.n_objects(),
-                **_versions(),
             )
             self._journal.remove()
         except OSError as error:
@@ -311,7 +312,7 @@ class Stack:
         if self._links.link != "none":
             linked = self.output if self._is_growing else self._folder / "linked.zarr"
             if not linked.exists():
-                self._make_store(linked)
+                make_store(linked, self.image)
             labels, raw = LabelsStore(linked), labels
             for done, number in enumerate(self.numbers, start=1):
                 position = self.image.axes.position(number)
@@ -319,15 +320,6 @@ class Stack:
                 text = f"plane {done} of {len(self.numbers)}"
                 yield Progress("Writing linked planes", detail=text)
         if not self._is_growing:
-            yield from write_labels(labels, self.output, self.image)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    import napari_sam2_openvino
-
-    return {
-        "napari-sam2-openvino": napari_sam2_openvino.__version__,
-        "openvino": version("openvino"),
-    }
+            made = place_for(self.output, self._journal)
+            yield from write_labels(labels, made, self.image)
+            place(made, self.output, self._journal)

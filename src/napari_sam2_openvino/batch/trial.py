@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2_openvino._files.images import save_labels
+from napari_sam2_openvino._files.images import check_labels_path, save_labels
 from napari_sam2_openvino.batch.axes import select_planes
 from napari_sam2_openvino.batch.images import StackImage, choose_channels, stack_image
+from napari_sam2_openvino.batch.outputs import is_begun, record_file
 from napari_sam2_openvino.batch.pace import duration
 from napari_sam2_openvino.batch.reports import count
 from napari_sam2_openvino.batch.stack import StackSettings
+from napari_sam2_openvino.core.errors import InputError
+from napari_sam2_openvino.core.paths import remove
 from napari_sam2_openvino.core.planes import make_plane_source
 from napari_sam2_openvino.core.progress import Progress
 
@@ -102,7 +105,7 @@ class TrialJob:
         image = self._image
         stack = image if isinstance(image, StackImage) else stack_image(image, self._axes)
         if self._output is not None:
-            stack.check_output(self._output)
+            self._check_place(stack, self._output)
         axes, parameters = stack.axes, self._settings.parameters
         number = select_planes(axes, self._place)[0] if axes.n_planes > 1 else 0
         view = choose_channels(
@@ -127,4 +130,14 @@ class TrialJob:
         if self._output is not None:
             letters = axes.labels_letters[-2:]
             save_labels(self._output, labels, axes=letters, overwrite=self._settings.overwrite)
+            # It told of the labels that were there.
+            remove(record_file(self._output))
         yield Progress("Done", 1.0)
+
+    def _check_place(self, image: StackImage, output: Path) -> None:
+        image.check_output(output)
+        if is_begun(output):
+            raise InputError(
+                f"A job was begun for {output} and has not ended: choose another name."
+            )
+        check_labels_path(output, overwrite=self._settings.overwrite)
