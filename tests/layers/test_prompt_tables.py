@@ -34,6 +34,12 @@ def test_points_are_x_and_y_in_pixels_of_the_image():
     assert [position for _, position, _ in found] == [(1,), (2,), (3,)]
 
 
+@pytest.mark.parametrize("place", [(20, 10), (1, 20, 10)])
+def test_x_and_y_are_those_of_the_image_where_x_comes_first(place):
+    table = prompt_table(Points([place]), "ZXY")
+    assert table[["x", "y"]].to_numpy().tolist() == [[20, 10]]
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_rectangles_are_boxes_each_an_object(ndim):
     corners = np.array([[5, 8], [5, 30], [15, 30], [15, 8]], float)

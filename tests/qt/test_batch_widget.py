@@ -316,6 +316,20 @@ def test_labels_lie_on_a_layer_that_has_x_before_y(open_batch: Any, qtbot: Any) 
             assert trial.get_value(world, world=True)
 
 
+def test_of_a_file_of_several_images_the_window_tells_which_one_it_is(
+    open_batch: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    with tifffile.TiffWriter(tmp_path / "slide.tif", ome=True) as writer:
+        for side in (64, 16):
+            writer.write(np.zeros((side, side), np.uint8))
+    _, widget = open_batch()
+    widget.input.choose_paths([tmp_path / "slide.tif"])
+    settle(widget, qtbot)
+    assert widget.input.axes_label.text() == (
+        "YX: y 64, x 64; the largest of 2 images of the file."
+    )
+
+
 def test_selected_layers_go_into_a_folder(open_batch: Any, qtbot: Any, tmp_path: Path) -> None:
     viewer, widget = open_batch(squares(1)[0], squares(2)[1])
     viewer.layers.selection = set(viewer.layers)

@@ -64,6 +64,13 @@ class ImageFile:
     units: tuple[str, ...] = ()
     n_images: int = 1
 
+    @property
+    def place(self) -> str:
+        """Which of the images of the file it is, to be told; "" where it is the only one."""
+        if self.n_images == 1:
+            return ""
+        return f"the largest of {self.n_images} images of the file"
+
 
 @contextlib.contextmanager
 def open_image(path: Path) -> Iterator[ImageFile]:

@@ -53,7 +53,9 @@ def prompt_table(
         )
     corners = np.asarray(shapes[0] if isinstance(layer, Points) else np.stack(shapes))
     places = _in_image(corners, layer, image)
-    axes = letters if layer.ndim == len(letters) else "YX"
+    # Two axes are those of planes, as the image has them.
+    is_whole = layer.ndim == len(letters)
+    axes = letters if is_whole else "".join(letter for letter in letters if letter in "YX")
     y, x = (places[..., axes.index(axis)] for axis in "YX")
     if isinstance(layer, Points):
         columns = {"x": x[:, 0], "y": y[:, 0]}

@@ -183,7 +183,7 @@ class BatchInput(QWidget):
         layers, paths, axes = self.layers, self.paths, self.axes
         if layers:
             try:
-                self._show(self._asked, stack_image(layers[0], axes))
+                self._show(self._asked, (stack_image(layers[0], axes), ""))
             except InputError as error:
                 self._on_error(self._asked, error)
         elif paths:
@@ -194,12 +194,14 @@ class BatchInput(QWidget):
         else:
             self.axes_label.setText("Open an image, or choose files or a folder.")
 
-    def _show(self, asked: int, image: StackImage) -> None:
+    def _show(self, asked: int, found: tuple[StackImage, str]) -> None:
         if asked == self._asked:
+            image, place = found
             self.described = image
             count = max(len(self.layers), 1)
             more = f" {count - 1} more are chosen." if count > 1 else ""
-            self.axes_label.setText(f"{image.axes.letters}: {image.axes}.{more}")
+            about = f"{image.axes}; {place}" if place else str(image.axes)
+            self.axes_label.setText(f"{image.axes.letters}: {about}.{more}")
 
     def _on_error(self, asked: int, error: Exception) -> None:
         if not isinstance(error, Sam2Error):
@@ -216,15 +218,18 @@ def _names(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{len(paths)} files"
 
 
-def _describe_first(paths: Sequence[Path], axes: str | None) -> StackImage:
-    """Open the first image that opens."""
+def _describe_first(paths: Sequence[Path], axes: str | None) -> tuple[StackImage, str]:
+    """Return the first image that opens, and which one of its file it is."""
+    from napari_sam2_openvino._files.images import open_image
     from napari_sam2_openvino.batch.inputs import find_images
 
     images, _ = find_images(paths)
     problem: InputError | None = None
     for path in images:
         try:
-            return stack_image(path, axes)
+            image = stack_image(path, axes)
+            with open_image(path) as file:
+                return image, file.place
         except InputError as error:
             problem = problem or error
     assert problem is not None

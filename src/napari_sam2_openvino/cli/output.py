@@ -45,12 +45,11 @@ def show_axes(image: "StackImage") -> None:
     """Say on stderr what the axes of an image are taken for, and which image of its file it is."""
     from napari_sam2_openvino._files.images import open_image
 
-    beside = ""
+    about = [str(image.axes)]
     if isinstance(image.source, Path):
         with open_image(image.source) as file:
-            if file.n_images > 1:
-                beside = f"; the largest of {file.n_images} images of the file"
-    typer.echo(f"{image.name}: {image.axes}{beside}", err=True)
+            about += [file.place] if file.place else []
+    typer.echo(f"{image.name}: {'; '.join(about)}", err=True)
 
 
 def print_json(value: object) -> None:
