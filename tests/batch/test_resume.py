@@ -15,6 +15,7 @@ from tests.batch.killed import command, kill_some_times
 from tests.batch.segmenters import BrightSpots
 from tests.batch.stacks import spots
 from tests.batch.test_job import STACK, expected, leftovers, read, run, settings
+from typer.testing import CliRunner
 
 from napari_sam2_openvino._files.images import open_image, save_labels
 from napari_sam2_openvino._files.labels_store import LabelsStore
@@ -26,6 +27,7 @@ from napari_sam2_openvino.batch.parameters import BatchParameters, LinkParameter
 from napari_sam2_openvino.batch.plane_work import PlaneWorker
 from napari_sam2_openvino.batch.stack import Stack
 from napari_sam2_openvino.batch.trial import TrialJob
+from napari_sam2_openvino.cli import app
 from napari_sam2_openvino.core.errors import InputError, JobCancelledError
 
 IDENTITY = JobIdentity("image", "z 4, y 2, x 2", "", {"model": "a", "points_per_side": "8"})
@@ -360,3 +362,17 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
         write_whole(path, "no bytes")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_export_says_that_labels_are_not_finished(tmp_path):
+    output = begun(tmp_path, 2)
+    arguments = ["export", str(output), "--format", "csv", "--overwrite", "-o"]
+    said = CliRunner().invoke(app, [*arguments, str(tmp_path / "begun.csv")])
+    assert said.exit_code == 0
+    assert f"{output} is not finished, so objects may be missing" in said.stderr
+    run(STACK, output, resume=True)
+    said = CliRunner().invoke(app, [*arguments, str(tmp_path / "whole.csv")])
+    assert said.exit_code == 0
+    assert "not finished" not in said.stderr
+    counts = [len(path.read_text().splitlines()) for path in sorted(tmp_path.glob("*.csv"))]
+    assert counts[0] < counts[1]

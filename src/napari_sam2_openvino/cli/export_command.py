@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from napari_sam2_openvino._files.images import check_not_read
+from napari_sam2_openvino.batch.outputs import is_begun
 from napari_sam2_openvino.cli.common_options import Axes
 from napari_sam2_openvino.cli.output import AsJson, print_json, show_progress
 from napari_sam2_openvino.core.errors import InputError
@@ -91,6 +92,11 @@ def export_command(
     parameters = ExportParameters(segmentation, style, contour_width, opacity)
     check_not_read(output, [each for each in (labels, image) if each])
     job = ExportJob(source, output, chosen, parameters, overwrite=overwrite)
+    if is_begun(labels):
+        typer.echo(
+            f"{labels} is not finished, so objects may be missing: --resume of what began it.",
+            err=True,
+        )
     show_progress(job.run())
     if as_json:
         print_json({"output": str(output), "format": chosen.name})
