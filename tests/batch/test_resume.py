@@ -355,6 +355,17 @@ def test_a_journal_of_another_version_or_damaged_is_refused(tmp_path):
             read_noted(tmp_path / "labels.zarr")
 
 
+def test_labels_of_another_version_are_left_alone(tmp_path):
+    output = tmp_path / "labels.tif"
+    run(STACK, output)
+    record = json.loads((tmp_path / "labels.tif.json").read_text())
+    for content in ({"n_objects": 3, "made_from": record["made_from"]}, {**record, "files": 7}, []):
+        (tmp_path / "labels.tif.json").write_text(json.dumps(content))
+        message = str(run(STACK, output, resume=True).errors[0])
+        assert "choose another name for the labels, or overwrite them" in message
+    np.testing.assert_array_equal(read(output)[0], expected(STACK))
+
+
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file.json"
     write_whole(path, b"old")
