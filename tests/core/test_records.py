@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -122,6 +123,21 @@ def test_the_record_of_a_model_says_where_it_ran(starter_model):
     record = ModelRecord.of(starter_model)
     assert (record.name, record.device, record.precision) == ("starter", "CPU", "f32")
     assert record.key == starter_model.key
+
+
+def test_a_mask_is_written_down_once_and_is_let_go_of():
+    cut = MaskCut(np.ones((20, 30), bool), (4, 5))
+    gone = weakref.ref(cut)
+    click = Mark("point", ((1, 2),))
+    first, second = (
+        PromptsRecord.of(ObjectPrompts((), cut)),
+        PromptsRecord.of(ObjectPrompts((click,), cut)),
+    )
+    assert first.mask is second.mask
+    same = PromptsRecord.of(ObjectPrompts((), MaskCut(cut.mask.copy(), cut.origin)))
+    assert same == first
+    del cut
+    assert gone() is None
 
 
 def test_a_mask_takes_little_space():

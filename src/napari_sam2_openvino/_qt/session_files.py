@@ -96,12 +96,14 @@ class SessionFiles:
         )
 
     def _records(self, left_out: LeftOut) -> Iterator[ObjectRecord]:
-        for record in self._objects.committed():
-            # Else a renamed image is taken for another one when the session is opened.
-            names = self._annotator.view.present_names(record.channels)
-            is_same = names == record.channels
-            yield record if is_same else record.model_copy(update={"channels": names})
-        yield from self._drafts(left_out)
+        committed, view = self._objects.committed(), self._annotator.view
+        # Else a renamed image is taken for another one when the session is opened.
+        names = {each: view.present_names(each) for each in {each.channels for each in committed}}
+        for record in committed:
+            there = names[record.channels]
+            is_same = there == record.channels
+            yield record if is_same else record.model_copy(update={"channels": there})
+        yield from self._drafts(left_out, {each.obj_id for each in committed})
 
     def save(self, path: Path) -> None:
         """Write the session to a file, in the worker."""
@@ -153,13 +155,13 @@ class SessionFiles:
         self.cancel()
         self._worker.close(finish=True)
 
-    def _drafts(self, left_out: LeftOut) -> Iterator[ObjectRecord]:
+    def _drafts(self, left_out: LeftOut, committed: set[int]) -> Iterator[ObjectRecord]:
         annotator = self._annotator
         if (drafting := annotator.drafting) is None:
             return
         drawn = list(drafting.planes(left_out=left_out))
         ids = {obj_id for _, own in drawn for obj_id in own}
-        numbers, class_names = self._numbers(drafting, ids), self._objects.class_names(ids)
+        numbers, class_names = _numbers(drafting, ids, committed), self._objects.class_names(ids)
         for plane, own in drawn:
             for obj_id, prompts in own.items():
                 yield ObjectRecord(
@@ -170,21 +172,6 @@ class SessionFiles:
                     options=annotator.session.options,
                     class_name=class_names[obj_id],
                 )
-
-    def _numbers(self, drafting: Drafting, ids: set[int]) -> dict[int, int]:
-        """Return the number of each object in hand, which tells whether it is in the target."""
-        committed = {each.obj_id for each in self._objects.committed()}
-        numbers, largest = {}, max([drafting.largest_in_use, *ids, *committed])
-        for obj_id in sorted(ids):
-            label = drafting.labels.of(obj_id)
-            if label is not None and (label == obj_id or label not in ids):
-                numbers[obj_id] = label
-            elif obj_id in committed:
-                # Another object of that number is there.
-                numbers[obj_id] = largest = largest + 1
-            else:
-                numbers[obj_id] = obj_id
-        return numbers
 
     def _on_changed(self) -> None:
         # Not put off by what is changed meanwhile: while the user goes on it would never be time.
@@ -316,6 +303,21 @@ class SessionFiles:
         if any(each not in self._annotator.viewer.layers for each in layers):
             return "a channel of it was removed"
         return None
+
+
+def _numbers(drafting: Drafting, ids: set[int], committed: set[int]) -> dict[int, int]:
+    """Return the number of each object in hand, which tells whether it is in the target."""
+    numbers, largest = {}, max([drafting.largest_in_use, *ids, *committed])
+    for obj_id in sorted(ids):
+        label = drafting.labels.of(obj_id)
+        if label is not None and (label == obj_id or label not in ids):
+            numbers[obj_id] = label
+        elif obj_id in committed:
+            # Another object of that number is there.
+            numbers[obj_id] = largest = largest + 1
+        else:
+            numbers[obj_id] = obj_id
+    return numbers
 
 
 def _is_in(record: ObjectRecord, shape: tuple[int, ...]) -> bool:

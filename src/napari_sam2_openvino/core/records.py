@@ -7,6 +7,7 @@ bit, because coordinates are written in full and masks bit by bit.
 import base64
 import zlib
 from typing import Annotated, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import (
@@ -60,10 +61,13 @@ class MaskRecord(Record):
 
     @classmethod
     def of(cls, cut: MaskCut) -> "MaskRecord":
-        """Return the record of a mask."""
-        (row, column), (height, width) = cut.origin, cut.mask.shape
-        bits = base64.b64encode(zlib.compress(np.packbits(cut.mask).tobytes())).decode("ascii")
-        return cls(row=row, column=column, height=height, width=width, bits=bits)
+        """Return the record of a mask: of the same one always the same record."""
+        if (known := _MASKS.get(cut)) is None:
+            (row, column), (height, width) = cut.origin, cut.mask.shape
+            bits = base64.b64encode(zlib.compress(np.packbits(cut.mask).tobytes())).decode("ascii")
+            known = cls(row=row, column=column, height=height, width=width, bits=bits)
+            _MASKS[cut] = known
+        return known
 
     def value(self) -> MaskCut:
         """Return the mask."""
@@ -99,6 +103,10 @@ class PromptsRecord(Record):
         """Return the prompts."""
         mask = None if self.mask is None else self.mask.value()
         return ObjectPrompts(self.marks, mask, self.choices)
+
+
+# Of a large mask a record takes long to make, and sessions are saved again and again.
+_MASKS: WeakKeyDictionary[MaskCut, MaskRecord] = WeakKeyDictionary()
 
 
 class _IdentifiedModel(Protocol):
