@@ -10,7 +10,7 @@ import zarr
 from napari.layers import Labels
 
 from napari_sam2_openvino._layers.features import FoldedText, ObjectRow, ObjectTable
-from napari_sam2_openvino._layers.label_parts import object_areas
+from napari_sam2_openvino._layers.label_parts import MaskPrint, object_prints
 from napari_sam2_openvino._layers.targets import commit_masks
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -45,7 +45,12 @@ def commit(labels: Labels, table: ObjectTable, obj_id: int, cut: MaskCut, prompt
 
 
 def follow(labels: Labels, table: ObjectTable, plane: PlaneIndex = PLANE) -> None:
-    table.follow(plane, object_areas(labels.data, plane))
+    table.follow({plane: object_prints(labels.data, plane)})
+
+
+def count(table: ObjectTable, areas: dict[int, int], plane: PlaneIndex = PLANE) -> None:
+    """Follow what is known by its area alone."""
+    table.follow({plane: {obj_id: MaskPrint(area) for obj_id, area in areas.items()}})
 
 
 def test_rows_are_read_as_they_were_written() -> None:
@@ -100,9 +105,9 @@ def test_columns_of_the_users_own_are_kept() -> None:
     assert features.loc[[3, 9], "n"].tolist() == [1, 2]
     assert features.loc[9, "model"] == "starter"
     assert features.loc[4, "n"] is None
-    table.follow(PLANE, {})
+    count(table, {})
     assert labels.features["index"].tolist() == [3]
-    table.follow(PLANE, {9: 4})
+    count(table, {9: 4})
     assert labels.features.set_index("index").loc[9, "n"] == 2
 
 
@@ -172,12 +177,12 @@ def test_an_object_that_is_gone_from_one_plane_has_the_row_of_another_and_its_cl
     table.add_rows([row_of(1, 4, PLANE)])
     table.add_rows([row_of(1, 9, OTHER)])
     table.set_class([1], "nucleus")
-    table.bring_back(1, PLANE)
+    table.bring_back([(1, PLANE)])
     assert table.row(1) == row_of(1, 9, OTHER, class_name="nucleus")
-    table.follow(OTHER, {})
-    table.bring_back(1, PLANE)
+    count(table, {}, OTHER)
+    table.bring_back([(1, PLANE)])
     assert table.row(1) == row_of(1, 4, PLANE, class_name="nucleus")
-    table.bring_back(2, PLANE)
+    table.bring_back([(2, PLANE)])
     assert table.row(2) is None
 
 
@@ -196,9 +201,9 @@ def test_what_a_search_has_measured_goes_with_the_mask_and_comes_back_with_it() 
     assert labels.features["note"].tolist() == ["a", "b"]
     # No search has written this one.
     assert measured(2) == [False, False, False, True]
-    table.follow(PLANE, {1: 4, 2: 9})
+    count(table, {1: 4, 2: 9})
     assert measured(1) == [True] * 4
-    table.follow(PLANE, {1: 3, 2: 9})
+    count(table, {1: 3, 2: 9})
     assert measured(1) == [False] * 4
     assert table.rows()[1].area == 3
 
@@ -217,7 +222,7 @@ def test_rows_of_other_planes_and_without_a_plane_stay() -> None:
     table = ObjectTable(make_labels())
     table.add_rows([row_of(1, plane=OTHER), row_of(2)])
     table.set_class([5], "mine")
-    table.follow(PLANE, {})
+    count(table, {})
     assert set(table.rows()) == {1, 5}
 
 
@@ -227,5 +232,5 @@ def test_nothing_is_written_when_nothing_changed() -> None:
     table.add_rows([row_of(1), ObjectRow(2, PLANE, 3)])
     events: list[Any] = []
     labels.events.features.connect(events.append)
-    table.follow(PLANE, {1: 4, 2: 3, 9: 100})
+    count(table, {1: 4, 2: 3, 9: 100})
     assert not events
