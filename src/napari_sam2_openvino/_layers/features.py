@@ -163,7 +163,6 @@ class ObjectTable:
             for obj_id in [each for each in there if each not in records]:
                 version = self._versions.recall(obj_id, place, there[obj_id])
                 if version is not None:
-                    self._versions.note(obj_id, there[obj_id].digest)
                     records[obj_id] = _with_area(version, there[obj_id].area)
         self._write(records)
 
@@ -199,12 +198,7 @@ class ObjectTable:
         if self._versions.is_current(obj_id, record, there):
             self._versions.note(obj_id, there.digest)
             return record
-        version = self._versions.recall(obj_id, record["plane"], there, exact=True)
-        if version is not None:
-            digest = self._versions.digest_of(obj_id)
-            self._versions.remember(obj_id, record)
-            self._versions.note(obj_id, digest)
-        self._versions.note(obj_id, there.digest)
+        version = self._versions.exchange(obj_id, record, there)
         if version is None:
             return _with_area(record, there.area)
         return version | {"class_name": record.get("class_name")}

@@ -37,10 +37,6 @@ class RowVersions:
         else:
             self._digests[obj_id] = digest
 
-    def digest_of(self, obj_id: int) -> int | None:
-        """Return where the pixels of an object's row are; None if that is not known."""
-        return self._digests.get(obj_id)
-
     def is_current(self, obj_id: int, record: Record, there: MaskPrint) -> bool:
         """Whether an object's row is of the mask that is there, for all that is known."""
         known = self._digests.get(obj_id)
@@ -50,14 +46,24 @@ class RowVersions:
 
     def remember(self, obj_id: int, record: Record) -> None:
         """Keep the row of an object that gets another one, or none."""
-        versions = self._versions.setdefault(obj_id, [])
-        versions.append(_Version(record, self._digests.pop(obj_id, None)))
-        del versions[:-_MOST]
+        self._append(obj_id, _Version(record, self._digests.pop(obj_id, None)))
 
-    def recall(
-        self, obj_id: int, place: str, there: MaskPrint | None = None, *, exact: bool = False
-    ) -> Record | None:
-        """Return the row that an object had on a plane; it is an object's own again.
+    def exchange(self, obj_id: int, record: Record, there: MaskPrint) -> Record | None:
+        """Return the row that an object had with the mask that is there, and keep its present one.
+
+        None if it had none: its row is of that mask then.
+        """
+        present = _Version(record, self._digests.get(obj_id))
+        found = self._found(obj_id, record["plane"], there)
+        self.note(obj_id, there.digest)
+        if not found:
+            return None
+        version = self._take(obj_id, found[-1])
+        self._append(obj_id, present)
+        return version
+
+    def recall(self, obj_id: int, place: str, there: MaskPrint | None = None) -> Record | None:
+        """Return the row that an object without one had on a plane; it is its own again.
 
         Parameters
         ----------
@@ -65,20 +71,33 @@ class RowVersions:
         place : str
             The plane as the table says it.
         there : MaskPrint, optional
-            Of several the one with this mask is taken.
-        exact : bool, optional
-            Return None if none has it, and not the newest.
+            Of several rows the one with this mask is taken; else the newest.
         """
-        versions = self._versions.get(obj_id, [])
-        found = here = [each for each in versions if each.record.get("plane") == place]
-        if there is not None:
-            found = [each for each in here if each.is_surely(there)]
-            found = found or [each for each in here if each.is_perhaps(there)]
-            found = found or ([] if exact else here)
+        found = [] if there is None else self._found(obj_id, place, there)
+        found = found or self._on_plane(obj_id, place)
         if not found:
             return None
+        self.note(obj_id, found[-1].digest if there is None else there.digest)
+        return self._take(obj_id, found[-1])
+
+    def _append(self, obj_id: int, version: _Version) -> None:
+        versions = self._versions.setdefault(obj_id, [])
+        versions.append(version)
+        del versions[:-_MOST]
+
+    def _take(self, obj_id: int, version: _Version) -> Record:
+        versions = self._versions[obj_id]
         # The class is no matter of the mask: the newest counts.
-        newest, version = versions[-1], found[-1]
+        class_name = versions[-1].record.get("class_name")
         versions.remove(version)
-        self.note(obj_id, version.digest)
-        return version.record | {"class_name": newest.record.get("class_name")}
+        return version.record | {"class_name": class_name}
+
+    def _on_plane(self, obj_id: int, place: str) -> list[_Version]:
+        versions = self._versions.get(obj_id, [])
+        return [each for each in versions if each.record.get("plane") == place]
+
+    def _found(self, obj_id: int, place: str, there: MaskPrint) -> list[_Version]:
+        """Return what is surely of a mask; else what is for all that is known."""
+        here = self._on_plane(obj_id, place)
+        surely = [each for each in here if each.is_surely(there)]
+        return surely or [each for each in here if each.is_perhaps(there)]
