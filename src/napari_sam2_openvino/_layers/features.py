@@ -1,22 +1,29 @@
 """The table of a Labels layer: a row for each object that was committed."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from napari.layers import Labels
 
+from napari_sam2_openvino._layers.feature_frames import (
+    COLUMNS,
+    INDEX,
+    Record,
+    frame_of,
+    records_of,
+)
+from napari_sam2_openvino._layers.label_parts import MaskPrint
+from napari_sam2_openvino._layers.row_versions import RowVersions
 from napari_sam2_openvino.core.measurements import STABILITY, is_measure
 from napari_sam2_openvino.core.types import PlaneIndex
 
-INDEX = "index"
-"""The column from which napari knows the label of a row."""
-
-_COLUMNS = (INDEX, "class_name", "model", "iou_prediction", "area", "plane", "prompts")
-# As many as napari keeps steps of undo.
-_MOST_VERSIONS = 100
+# Columns that no other program writes: a table that has them was made from ours.
+_SIGNS = {"plane", "prompts"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ class ObjectTable:
     """Reads and writes ``features`` of one Labels layer. Columns of the user's own are kept.
 
     Rows that disappear with their objects are remembered, so that they are back when napari's undo
-    or redo brings the objects back.
+    or redo brings the objects back. Rows that disappear without them, as where another program puts
+    a table of its own there, are kept beside what it wrote.
 
     Parameters
     ----------
@@ -80,126 +88,182 @@ class ObjectTable:
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        # Rows that are not in the table, the newest last: of objects that are gone, and those that
-        # objects had before they were committed again.
-        self._versions: dict[int, list[dict[str, Any]]] = {}
+        self._versions = RowVersions()
+        # What was read last, and a copy: it may be changed in place.
+        self._features: pd.DataFrame | None = None
+        self._copy = pd.DataFrame()
+        # What it said, and what there is to be: more where another program took rows away.
+        self._written: dict[int, Record] = {}
+        self._records: dict[int, Record] = {}
+        self._rows: dict[int, ObjectRow] = {}
+        self._doubtful: set[PlaneIndex] = set()
+        self._is_foreign = False
 
-    def rows(self) -> dict[int, ObjectRow]:
-        """Return what is known of each object, by obj_id."""
-        table = _with_index(self._labels.features)
-        return {int(row[INDEX]): _to_row(row) for row in table.to_dict("records")}
+    def rows(self) -> Mapping[int, ObjectRow]:
+        """Return what is known of each object, by obj_id; the same object until it changes."""
+        self._look()
+        return self._rows
 
     def row(self, obj_id: int) -> ObjectRow | None:
         """Return what is known of an object, None if nothing is."""
-        table = _with_index(self._labels.features)
-        found = table[table[INDEX] == obj_id].to_dict("records")
-        return _to_row(found[0]) if found else None
+        return self.rows().get(obj_id)
 
-    def add_rows(self, rows: Iterable[ObjectRow]) -> None:
-        """Note what was committed; an object that is there already keeps its class."""
-        records = self._records()
+    def add_rows(
+        self, rows: Iterable[ObjectRow], prints: Mapping[int, MaskPrint] | None = None
+    ) -> None:
+        """Note what was committed; an object that is there already keeps its class.
+
+        Parameters
+        ----------
+        rows : iterable of ObjectRow
+        prints : mapping of int to MaskPrint, optional
+            Of their masks, by obj_id, as far as they are known.
+        """
+        records = self._changeable()
         for row in rows:
             old = records.get(row.obj_id, {})
             if old:
-                self._remember(row.obj_id, old)
+                self._versions.remember(row.obj_id, old)
+            there = (prints or {}).get(row.obj_id)
+            self._versions.note(row.obj_id, None if there is None else there.digest)
             name = row.class_name or _text(old.get("class_name"))
             records[row.obj_id] = _unmeasured(old) | _to_record(replace(row, class_name=name))
         self._write(records)
 
     def set_class(self, obj_ids: Collection[int], name: str) -> None:
         """Give objects a class; an empty name takes it away."""
-        records = self._records()
+        records = self._changeable()
         for obj_id in obj_ids:
             record = records.setdefault(obj_id, _to_record(ObjectRow(obj_id)))
             records[obj_id] = record | {"class_name": name or None}
         self._write(records)
 
-    def follow(self, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
-        """Make the table agree with what is on a plane, after undo, redo or painting.
+    def follow(self, counts: Mapping[PlaneIndex, Mapping[int, MaskPrint]]) -> None:
+        """Make the table agree with what is on planes, after undo, redo or painting.
 
         Rows of objects that are gone disappear, and those of objects that are back come back: of
-        several that an object had, the one with its area.
+        several that an object had, the one of its mask.
 
         Parameters
         ----------
-        plane : PlaneIndex
-        areas : mapping of int to int
-            Pixels of each object of the plane, as `object_areas` counts them.
+        counts : mapping of PlaneIndex to mapping of int to MaskPrint
+            What is on each plane, by obj_id, as `object_prints` says.
         """
-        place = _plane_text(plane)
-        records = self._records()
-        before = dict(records)
-        for obj_id, record in list(records.items()):
-            if record.get("plane") != place:
-                continue
-            if obj_id not in areas:
-                self._remember(obj_id, records.pop(obj_id))
-            elif record.get("area") != areas[obj_id]:
-                records[obj_id] = self._version_of(record, areas[obj_id])
-        for obj_id, area in areas.items():
-            if obj_id not in records:
-                version = self._recall(obj_id, place, area)
+        records = self._changeable()
+        at: dict[Any, list[int]] = defaultdict(list)
+        for obj_id, record in records.items():
+            at[record.get("plane")].append(obj_id)
+        for plane, there in counts.items():
+            place = _plane_text(plane)
+            for obj_id in at[place]:
+                if obj_id in there:
+                    records[obj_id] = self._version_of(records[obj_id], there[obj_id])
+                else:
+                    self._versions.remember(obj_id, records.pop(obj_id))
+            for obj_id in [each for each in there if each not in records]:
+                version = self._versions.recall(obj_id, place, there[obj_id])
                 if version is not None:
-                    records[obj_id] = _with_area(version, area)
-        if records != before:
-            self._write(records)
+                    records[obj_id] = _with_area(version, there[obj_id].area)
+        self._write(records)
 
-    def bring_back(self, obj_id: int, plane: PlaneIndex) -> None:
-        """Give an object that has no row the last one that it had on a plane, if it had one."""
-        records = self._records()
-        if obj_id not in records and (version := self._recall(obj_id, _plane_text(plane))):
-            records[obj_id] = version
-            self._write(records)
+    def bring_back(self, places: Iterable[tuple[int, PlaneIndex]]) -> None:
+        """Give objects that have no row the last one that they had on a plane, if they had one."""
+        records = self._changeable()
+        for obj_id, plane in places:
+            if obj_id not in records:
+                version = self._versions.recall(obj_id, _plane_text(plane))
+                if version is not None:
+                    records[obj_id] = version
+        self._write(records)
 
-    def _version_of(self, record: dict[str, Any], area: int) -> dict[str, Any]:
-        """Return the row that an object had when it had an area; else its own with the area."""
+    def keep(self) -> set[PlaneIndex] | None:
+        """Write back what another program took away; None if none has touched the table.
+
+        Returns
+        -------
+        set of PlaneIndex or None
+            Planes of rows that are missing in a table with our columns: they went with their
+            objects, or the user removed them. `follow` brings back those whose objects are there.
+        """
+        self._look()
+        if not self._is_foreign:
+            return None
+        self._write(self._records)
+        planes, self._doubtful, self._is_foreign = self._doubtful, set(), False
+        return planes
+
+    def _version_of(self, record: Record, there: MaskPrint) -> Record:
+        """Return the row that an object had with a mask; else its own, with the area."""
         obj_id = int(record[INDEX])
-        version = self._recall(obj_id, record["plane"], area, exact=True)
+        if self._versions.is_current(obj_id, record, there):
+            self._versions.note(obj_id, there.digest)
+            return record
+        version = self._versions.exchange(obj_id, record, there)
         if version is None:
-            return _with_area(record, area)
-        self._remember(obj_id, record)
+            return _with_area(record, there.area)
         return version | {"class_name": record.get("class_name")}
 
-    def _remember(self, obj_id: int, record: dict[str, Any]) -> None:
-        versions = self._versions.setdefault(obj_id, [])
-        versions.append(record)
-        del versions[:-_MOST_VERSIONS]
+    def _look(self) -> None:
+        """Read the table anew if it is another one than what was read last."""
+        features, known = self._labels.features, self._records
+        if features is self._features and self._copy.equals(features):
+            return
+        self._is_foreign = self._features is not None
+        self._see(features, records_of(features))
+        records = dict(self._records)
+        is_of_ours = {*features} >= _SIGNS
+        for obj_id, record in known.items():
+            if not is_of_ours:
+                records[obj_id] = _beside(record, records.get(obj_id, {}))
+            elif obj_id not in records:
+                self._doubt(obj_id, record)
+        self._show(records)
 
-    def _recall(
-        self, obj_id: int, place: str, area: int | None = None, *, exact: bool = False
-    ) -> dict[str, Any] | None:
-        versions = self._versions.get(obj_id, [])
-        here = [index for index, each in enumerate(versions) if each.get("plane") == place]
-        same = [index for index in here if versions[index].get("area") == area]
-        found = same or ([] if exact else here)
-        if not found:
-            return None
-        # The class is no matter of the mask: the newest counts.
-        newest = versions[-1]
-        return versions.pop(found[-1]) | {"class_name": newest.get("class_name")}
+    def _doubt(self, obj_id: int, record: Record) -> None:
+        self._versions.remember(obj_id, record)
+        plane = _to_plane(_text(record.get("plane")))
+        if plane is not None:
+            self._doubtful.add(plane)
 
-    def _records(self) -> dict[int, dict[str, Any]]:
-        table = _with_index(self._labels.features)
-        return {int(record[INDEX]): record for record in table.to_dict("records")}
+    def _changeable(self) -> dict[int, Record]:
+        self._look()
+        return dict(self._records)
 
-    def _write(self, records: Mapping[int, dict[str, Any]]) -> None:
-        old = self._labels.features
-        others = dict.fromkeys([*old, *(name for each in records.values() for name in each)])
-        names = [*_COLUMNS, *(name for name in others if name not in _COLUMNS)]
-        table = pd.DataFrame(
-            {
-                name: _column([record.get(name) for record in records.values()], name, old)
-                for name in names
-            }
-        )
-        self._labels.features = table
+    def _see(self, features: pd.DataFrame, records: dict[int, Record]) -> None:
+        """Take over what the table says."""
+        self._features, self._copy = features, features.copy()
+        self._written = records
+        self._show(records)
+
+    def _show(self, records: dict[int, Record]) -> None:
+        """Take over what there is to be in the table."""
+        old, rows = self._records, self._rows
+        self._records = records
+        self._rows = {
+            obj_id: rows[obj_id] if record is old.get(obj_id) else _to_row(record)
+            for obj_id, record in records.items()
+        }
+
+    def _write(self, records: dict[int, Record]) -> None:
+        written = self._written
+        changed = [
+            row
+            for row, (obj_id, record) in enumerate(records.items())
+            if record is not written.get(obj_id)
+        ]
+        if not changed and records.keys() == written.keys():
+            return
+        self._labels.features = frame_of(records, self._labels.features, written)
+        features = self._labels.features
+        # As it reads what is new.
+        self._see(features, records | records_of(features.iloc[changed]))
 
 
-def _with_area(record: dict[str, Any], area: int) -> dict[str, Any]:
+def _with_area(record: Record, area: int) -> Record:
     return record if record.get("area") == area else _unmeasured(record) | {"area": area}
 
 
-def _unmeasured(record: dict[str, Any]) -> dict[str, Any]:
+def _unmeasured(record: Record) -> Record:
     """Return a row without what a search has measured of pixels that are others now.
 
     Columns of these names in the row of an object that no search found are the user's own.
@@ -207,35 +271,26 @@ def _unmeasured(record: dict[str, Any]) -> dict[str, Any]:
     if pd.isna(record.get(STABILITY)):
         return record
     return {
-        name: None if is_measure(name) and name not in _COLUMNS else value
+        name: None if is_measure(name) and name not in COLUMNS else value
         for name, value in record.items()
     }
 
 
-def _column(values: list[Any], name: str, old: pd.DataFrame) -> pd.Series:
-    if name == INDEX:
-        return pd.Series(values, dtype=np.int64)
-    if name == "iou_prediction":
-        return pd.Series(values, dtype=np.float64)
-    if name not in _COLUMNS and name not in old:
-        return pd.Series(values, dtype=np.float64)
-    if name not in _COLUMNS:
-        # The user's own keep their type while each row has a value, or it knows a missing one.
-        is_float = pd.api.types.is_float_dtype(old[name].dtype)
-        if is_float or not any(value is None for value in values):
-            return pd.Series(values, dtype=old[name].dtype)
-    return pd.Series(values, dtype=object)
+def _beside(record: Record, foreign: Record) -> Record:
+    """Return our row of an object with what another program has put in its place."""
+    # A search has measured these; other columns were replaced by whoever they are of.
+    is_measured = not pd.isna(record.get(STABILITY))
+    ours = {
+        name: value
+        for name, value in record.items()
+        if name in COLUMNS or (is_measured and is_measure(name))
+    }
+    name = _text(foreign.get("class_name")) or _text(record.get("class_name"))
+    theirs = {name: value for name, value in foreign.items() if name not in COLUMNS}
+    return ours | theirs | {"class_name": name or None}
 
 
-def _with_index(features: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with the column from which napari takes labels; without it rows are labels."""
-    if INDEX not in features:
-        return features.assign(**{INDEX: np.arange(len(features))})
-    numbers = pd.to_numeric(features[INDEX], errors="coerce")
-    return features[numbers.notna()].assign(**{INDEX: numbers.dropna().astype(np.int64)})
-
-
-def _to_record(row: ObjectRow) -> dict[str, Any]:
+def _to_record(row: ObjectRow) -> Record:
     # None is what the status bar leaves out.
     return {
         INDEX: row.obj_id,
@@ -249,17 +304,26 @@ def _to_record(row: ObjectRow) -> dict[str, Any]:
     }
 
 
-def _to_row(record: Mapping[Any, Any]) -> ObjectRow:
-    iou, area = record.get("iou_prediction"), record.get("area")
+def _to_row(record: Record) -> ObjectRow:
+    area = _number(record.get("area"))
     return ObjectRow(
         int(record[INDEX]),
         _to_plane(_text(record.get("plane"))),
-        0 if area is None or pd.isna(area) else int(area),
+        0 if area is None else int(area),
         _text(record.get("model")),
-        None if iou is None or pd.isna(iou) else float(iou),
+        _number(record.get("iou_prediction")),
         _text(record.get("prompts")),
         _text(record.get("class_name")),
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number; None for what is none, as in another program's column."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _text(value: Any) -> str:
@@ -268,10 +332,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+@lru_cache(4096)
 def _plane_text(plane: PlaneIndex) -> str:
     return ", ".join(":" if value is None else str(value) for value in plane.index)
 
 
+@lru_cache(4096)
 def _to_plane(text: str) -> PlaneIndex | None:
     parts = text.split(", ")
     if parts.count(":") != 2 or not all(part == ":" or part.isdigit() for part in parts):

@@ -1,7 +1,7 @@
 """What there is in an array of labels, read in parts. All of it is for a worker thread."""
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,23 @@ from napari_sam2_openvino.core.types import PlaneIndex
 PART_PIXELS = 2**24
 # Up to here labels are counted by a table, which is faster than to sort them.
 _TABLE_SIZE = 2**22
+# numpy lets no other thread go on while it counts: the window would stand still for longer ones.
+_COUNTED_PIXELS = 2**20
+
+
+class MaskPrint(NamedTuple):
+    """What tells the mask of an object on a plane from others that it had.
+
+    Parameters
+    ----------
+    area : int
+        Number of pixels.
+    digest : int, optional
+        Of where they are, whichever way round the plane is seen; None if that is not known.
+    """
+
+    area: int
+    digest: int | None = None
 
 
 def _never() -> bool:
@@ -103,6 +120,60 @@ def object_areas(
             areas[value] = areas.get(value, 0) + count
     areas.pop(0, None)
     return areas
+
+
+def object_prints(
+    data: Any, plane: PlaneIndex, cancelled: Callable[[], bool] = _never
+) -> dict[int, MaskPrint]:
+    """Return what each object of a plane is known by; parameters and errors as `object_areas`."""
+    areas: dict[int, int] = {}
+    digests: dict[int, int] = {}
+    width = int(data.shape[max(plane.displayed)])
+    for origin, part in _parts(data, plane, cancelled):
+        # As the array has them.
+        pixels, start = (part.T, origin[1]) if plane.transposed else (part, origin[0])
+        flat = pixels.reshape(-1)
+        for begin in range(0, len(flat), _COUNTED_PIXELS):
+            block = flat[begin : begin + _COUNTED_PIXELS]
+            where = np.flatnonzero(block)
+            scattered = _scattered(where + (start * width + begin))
+            for label, area, digest in _sums(block[where], scattered):
+                areas[label] = areas.get(label, 0) + area
+                digests[label] = digests.get(label, 0) + digest
+    return {label: MaskPrint(area, digests[label]) for label, area in areas.items()}
+
+
+def mask_print(cut: MaskCut, plane: PlaneIndex, shape: Sequence[int]) -> MaskPrint:
+    """Return what `object_prints` says of a mask that is on a plane of labels of a shape."""
+    rows, columns = np.nonzero(cut.mask)
+    rows, columns = rows + cut.origin[0], columns + cut.origin[1]
+    if plane.transposed:
+        rows, columns = columns, rows
+    where = rows * int(shape[max(plane.displayed)]) + columns
+    return MaskPrint(len(where), int(_scattered(where).sum()))
+
+
+def _scattered(where: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Return a number for each pixel that looks like chance; their sums are exact up to 2**29."""
+    mixed = where.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    return (mixed >> np.uint64(40)).astype(np.float64)
+
+
+def _sums(labels: NDArray[Any], weights: NDArray[np.float64]) -> Iterator[tuple[int, int, int]]:
+    """Give each label with how often it is there, and the sum of its weights."""
+    if len(labels) == 0:
+        return
+    if int(labels.min()) >= 0 and int(labels.max()) < _TABLE_SIZE:
+        table = np.bincount(labels)
+        values = np.flatnonzero(table)
+        counts, sums = table[values], np.bincount(labels, weights)[values]
+    else:
+        values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        sums = np.bincount(inverse, weights)
+    for label, count, total in zip(values.tolist(), counts.tolist(), sums.tolist(), strict=True):
+        yield label, count, int(total)
 
 
 def cut_object(

@@ -1,12 +1,15 @@
 """What was committed into one Labels layer: its table, and every commit in order."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from napari.layers import Labels
 
 from napari_sam2_openvino._layers.features import ObjectRow, ObjectTable
+from napari_sam2_openvino._layers.label_parts import MaskPrint
 from napari_sam2_openvino.core.errors import InputError
 from napari_sam2_openvino.core.records import ObjectRecord, object_from_json, object_to_json
 from napari_sam2_openvino.core.types import PlaneIndex
@@ -21,10 +24,36 @@ class _Entry:
     image_id: Any
     record: ObjectRecord
 
-    @property
+    @cached_property
     def place(self) -> _Place:
         """The object and the plane that it was committed on, whichever way round that was seen."""
         return self.record.obj_id, self.record.plane.index
+
+    @cached_property
+    def text(self) -> str:
+        """The record as the table has it."""
+        return object_to_json(self.record)
+
+
+@dataclass(frozen=True)
+class _Overview:
+    """What there is of a table on each plane.
+
+    Parameters
+    ----------
+    rows : mapping of int to ObjectRow
+        The table that it is of.
+    planes : set of PlaneIndex
+    known_planes : set of PlaneIndex
+        Also those of which all was taken back.
+    on_plane : mapping
+        Rows by obj_id, by the index of a plane.
+    """
+
+    rows: Mapping[int, ObjectRow]
+    planes: set[PlaneIndex]
+    known_planes: set[PlaneIndex]
+    on_plane: Mapping[tuple[int | None, ...], dict[int, ObjectRow]]
 
 
 class CommitHistory:
@@ -42,6 +71,8 @@ class CommitHistory:
         self._log = [_Entry(None, record) for record in _recorded(self._table.rows())]
         # Objects and planes of commits that are not in the layer now.
         self._gone: set[_Place] = set()
+        # Until something changes: it is asked for with each edit.
+        self._overview: _Overview | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -59,38 +90,50 @@ class CommitHistory:
 
     def planes(self) -> set[PlaneIndex]:
         """Return the planes on which objects of the table were committed."""
-        there = self._table.rows()
-        planes = {row.plane for row in there.values() if row.plane is not None}
-        return planes | {
-            each.record.plane
-            for each in self._log
-            if each.record.obj_id in there and each.place not in self._gone
-        }
+        return set(self._look_over().planes)
 
     def on_plane(self, plane: PlaneIndex) -> dict[int, ObjectRow]:
         """Return the objects that were committed on a plane, as they are there."""
+        return dict(self._look_over().on_plane.get(plane.index, {}))
+
+    def _look_over(self) -> _Overview:
         there = self._table.rows()
-        found = {
-            key: row
-            for key, row in there.items()
-            if row.plane is not None and row.plane.index == plane.index
-        }
+        if self._overview is not None and self._overview.rows is there:
+            return self._overview
+        planes: set[PlaneIndex] = set()
+        on_plane: dict[tuple[int | None, ...], dict[int, ObjectRow]] = defaultdict(dict)
+        for row in there.values():
+            if row.plane is not None:
+                planes.add(row.plane)
+                on_plane[row.plane.index][row.obj_id] = row
         for each in self._log:
             record = each.record
-            is_here = record.plane.index == plane.index and each.place not in self._gone
-            if is_here and record.obj_id in there.keys() - found.keys():
-                # Its row is about the plane on which it was committed last.
-                row = there[record.obj_id]
-                found[row.obj_id] = replace(
-                    row, plane=plane, area=0, iou_prediction=record.iou_prediction
-                )
-        return found
+            if record.obj_id in there and each.place not in self._gone:
+                planes.add(record.plane)
+                here = on_plane[record.plane.index]
+                if record.obj_id not in here:
+                    # Its row is about the plane on which it was committed last.
+                    here[record.obj_id] = replace(
+                        there[record.obj_id],
+                        plane=record.plane,
+                        area=0,
+                        iou_prediction=record.iou_prediction,
+                    )
+        known = planes | {each.record.plane for each in self._log}
+        self._overview = _Overview(there, planes, known, on_plane)
+        return self._overview
 
     def known_planes(self) -> set[PlaneIndex]:
         """Return the planes on which objects were ever committed, be they taken back or not."""
-        return self.planes() | {each.record.plane for each in self._log}
+        return set(self._look_over().known_planes)
 
-    def add(self, image_id: Any, records: Sequence[ObjectRecord], areas: Mapping[int, int]) -> None:
+    def add(
+        self,
+        image_id: Any,
+        records: Sequence[ObjectRecord],
+        areas: Mapping[int, int],
+        prints: Mapping[int, MaskPrint] | None = None,
+    ) -> None:
         """Note commits.
 
         Parameters
@@ -100,24 +143,28 @@ class CommitHistory:
         records : sequence of ObjectRecord
         areas : mapping of int to int
             Pixels on the plane, by obj_id.
+        prints : mapping of int to MaskPrint, optional
+            Of what is on the plane now, as far as that is known.
         """
         # A class is a matter of the table.
         plain = [each.model_copy(update={"class_name": ""}) for each in records]
         entries = [_Entry(image_id, each) for each in plain]
         self._log += entries
         self._gone -= {each.place for each in entries}
-        self._table.add_rows(
+        self._overview = None
+        rows = [
             ObjectRow(
                 each.obj_id,
                 each.plane,
                 areas.get(each.obj_id, 0),
                 "" if each.model is None else each.model.name,
                 each.iou_prediction,
-                object_to_json(bare),
+                entry.text,
                 each.class_name,
             )
-            for each, bare in zip(records, plain, strict=True)
-        )
+            for each, entry in zip(records, entries, strict=True)
+        ]
+        self._table.add_rows(rows, prints)
 
     def add_found(self, rows: Sequence[ObjectRow]) -> None:
         """Note objects that were found by a search: they have no prompts to be made again from."""
@@ -136,7 +183,7 @@ class CommitHistory:
             if row is None or place in self._gone or entry.image_id not in (None, image_id):
                 continue
             is_of_row = row.plane is not None and row.plane.index == record.plane.index
-            if is_of_row and place not in newest and row.prompts != object_to_json(record):
+            if is_of_row and place not in newest and row.prompts != entry.text:
                 continue
             newest.add(place)
             kept.append(record.model_copy(update={"class_name": row.class_name}))
@@ -165,17 +212,35 @@ class CommitHistory:
         """Give objects of the table a class; "" takes it away."""
         self._table.set_class(obj_ids, name)
 
-    def follow(self, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
-        """Make the table agree with what is on a plane, after undo, redo or painting."""
-        self._table.follow(plane, areas)
-        here = {each.place for each in self._log if each.record.plane.index == plane.index}
-        gone = {place for place in here if place[0] not in areas}
+    def keep_table(self) -> set[PlaneIndex] | None:
+        """Write back what another program took out of the table, see `ObjectTable.keep`."""
+        return self._table.keep()
+
+    def follow(self, counts: Mapping[PlaneIndex, Mapping[int, MaskPrint]]) -> bool:
+        """Make the table agree with what is on planes, after undo, redo or painting.
+
+        Returns
+        -------
+        bool
+            Whether anything is otherwise than before.
+        """
+        table_before, gone_before = self._table.rows(), self._gone
+        self._table.follow(counts)
+        there = {plane.index: areas.keys() for plane, areas in counts.items()}
+        here = {each.place for each in self._log if each.record.plane.index in there}
+        gone = {(obj_id, index) for obj_id, index in here if obj_id not in there[index]}
         lost = {obj_id for obj_id, _ in gone - self._gone}
         self._gone = (self._gone - here) | gone
-        for each in reversed(self._log):
-            # Its row was about this plane: it still has pixels on another one.
-            if each.record.obj_id in lost and each.place not in self._gone:
-                self._table.bring_back(each.record.obj_id, each.record.plane)
+        # Their rows were about these planes: they still have pixels on another one.
+        self._table.bring_back(
+            (each.record.obj_id, each.record.plane)
+            for each in reversed(self._log)
+            if each.record.obj_id in lost and each.place not in self._gone
+        )
+        is_other = self._table.rows() is not table_before or self._gone != gone_before
+        if is_other:
+            self._overview = None
+        return is_other
 
 
 def _recorded(rows: Mapping[int, ObjectRow]) -> list[ObjectRecord]:

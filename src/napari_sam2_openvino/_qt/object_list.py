@@ -1,29 +1,26 @@
 """The objects of the plane in view: what the list shows, their classes, and bringing one back."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QTimer
 
 from napari_sam2_openvino._layers import preview, targets
 from napari_sam2_openvino._layers.features import ObjectRow as StoredRow
-from napari_sam2_openvino._layers.label_parts import cut_object, object_areas
+from napari_sam2_openvino._layers.label_parts import MaskPrint, cut_object, mask_print
 from napari_sam2_openvino._qt.annotator import Annotator
 from napari_sam2_openvino._qt.commit_history import CommitHistory
 from napari_sam2_openvino._qt.commits import Committed, DrawnCommit, FoundCommit
-from napari_sam2_openvino._qt.jobs import ComputeWorker
 from napari_sam2_openvino._qt.objects_model import ObjectRow, ObjectState
+from napari_sam2_openvino._qt.recounting import Counts, Recounter
+from napari_sam2_openvino._qt.soon import Soon
 from napari_sam2_openvino._session.objects import FOR_ALL, Draft
 from napari_sam2_openvino.core.errors import InputError, Sam2Error
 from napari_sam2_openvino.core.marks import MaskCut
 from napari_sam2_openvino.core.records import ObjectRecord, PromptsRecord
 from napari_sam2_openvino.core.types import PlaneIndex
-
-# napari tells of each move of a brush.
-_EDITED_MS = 100
 
 
 class ObjectList:
@@ -39,11 +36,9 @@ class ObjectList:
         # Of each target in the viewer, so that one that is chosen again still has its own.
         self._histories: dict[Any, CommitHistory] = {}
         self._history: CommitHistory | None = None
-        # Of its own: an object is decoded while planes are counted.
-        self._worker = ComputeWorker()
-        self._timer = QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._count)
+        self._recounter = Recounter(self._follow, self._on_unreadable)
+        # Not while napari still tells others of the table.
+        self._keep_soon = Soon(self._keep_table)
         annotator.committed.connect(self._on_committed)
         annotator.target_changed.connect(self._on_target)
         annotator.image_changed.connect(self._leave_to_others)
@@ -89,6 +84,7 @@ class ObjectList:
         image, drafting = self._annotator.image, self._annotator.drafting
         if self._history is not None and image is not None and drafting is not None:
             self._history.add(image.unique_id, records, areas)
+            self._recounter.note_written(each.plane for each in records)
             drafting.note_labels({each.obj_id: each.obj_id for each in records})
         self._annotator.objects_changed.emit()
 
@@ -100,6 +96,7 @@ class ObjectList:
             self._history.add_found(
                 [replace(row, class_name=names.get(row.obj_id, "")) for row in rows]
             )
+            self._recounter.note_written(row.plane for row in rows if row.plane is not None)
             self._leave_to_others()
             self._annotator.objects_changed.emit()
 
@@ -221,9 +218,10 @@ class ObjectList:
         assert history is not None
         model = session.model_record
         commit = done.commit
+        self._recounter.note_written([commit.plane])
         if commit.mode == "overwrite":
             # Its neighbours lost pixels to it.
-            self._count_on(history, commit.plane)
+            self._recounter.ask([commit.plane])
         if isinstance(commit, FoundCommit):
             history.add_found(_found_rows(commit, done, model.name))
             self._leave_to_others()
@@ -250,25 +248,55 @@ class ObjectList:
             )
             for order, answer in enumerate(written, start=history.next_order)
         ]
-        history.add(done.commit.image.unique_id, records, done.areas)
+        prints = _prints(commit, done)
+        history.add(done.commit.image.unique_id, records, done.areas, prints)
+        if len(prints) < len(records):
+            self._recounter.ask([commit.plane])
         self._annotator.objects_changed.emit()
 
     def close(self) -> None:
         """Let go of the worker and the viewer."""
         self._annotator.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        self._worker.close()
+        self._connect(connect=False)
+        self._recounter.close()
 
     def stored(self) -> Mapping[int, StoredRow]:
         """Return the table of the target, by obj_id."""
         return {} if self._history is None else self._history.rows()
 
     def _on_target(self, target: Labels | None) -> None:
+        self._connect(connect=False)
         if target is None:
             self._history = None
         else:
             key = target.unique_id
             self._history = self._histories.setdefault(key, CommitHistory(target))
+        self._connect(connect=True)
+        self._recounter.set_labels(target)
+        if self._history is not None:
+            self._keep_table()
+            # It may have changed while it was not followed.
+            self._recounter.ask(self._in_order(self._history.known_planes()))
         self._leave_to_others()
+
+    def _connect(self, *, connect: bool) -> None:
+        if self._history is not None:
+            features = self._history.labels.events.features
+            (features.connect if connect else features.disconnect)(self._keep_soon.ask)
+
+    def _keep_table(self) -> None:
+        """Keep what is known of objects although another program has replaced the table."""
+        if self._annotator.is_closed or self._history is None:
+            return
+        planes = self._history.keep_table()
+        if planes is not None:
+            self._recounter.ask(self._in_order(planes))
+            self._leave_to_others()
+            self._annotator.objects_changed.emit()
+
+    def _in_order(self, planes: Iterable[PlaneIndex]) -> list[PlaneIndex]:
+        """Return planes with the one in view first."""
+        return sorted(planes, key=lambda each: each != self._annotator.plane)
 
     def _leave_to_others(self, _image: Image | None = None) -> None:
         if (drafting := self._annotator.drafting) is not None:
@@ -279,28 +307,25 @@ class ObjectList:
         self._histories.pop(event.value.unique_id, None)
 
     def _on_edited(self) -> None:
-        self._timer.start(_EDITED_MS)
+        if self._history is not None:
+            # Rows that went with their objects come back with them.
+            self._recounter.ask_edited(self._in_order(self._history.known_planes()))
 
-    def _count(self) -> None:
-        """Make the table agree with the layer after undo, redo or painting."""
-        annotator, history = self._annotator, self._history
-        # Rows that went with their objects come back with them.
-        if annotator.is_closed or history is None or history.is_empty:
-            return
-        places = sorted(history.known_planes(), key=lambda each: each != annotator.plane)
-        for plane in places:
-            self._count_on(history, plane)
+    def _follow(self, counts: Counts) -> None:
+        if self._history is not None and self._history.follow(counts):
+            self._annotator.objects_changed.emit()
 
-    def _count_on(self, history: CommitHistory, plane: PlaneIndex) -> None:
-        self._worker(
-            partial(object_areas, history.labels.data, plane),
-            partial(self._follow, history, plane),
-            self._on_unreadable,
-        )
 
-    def _follow(self, history: CommitHistory, plane: PlaneIndex, areas: Mapping[int, int]) -> None:
-        history.follow(plane, areas)
-        self._annotator.objects_changed.emit()
+def _prints(commit: DrawnCommit, done: Committed) -> dict[int, MaskPrint]:
+    """Return what objects are known by that are in the target as their masks are, by label."""
+    shape = done.labels.data.shape
+    prints = {
+        done.new_ids[each.obj_id]: mask_print(each.mask, commit.plane, shape)
+        for each in commit.answers
+        if each.obj_id in done.new_ids
+    }
+    # Others have pixels of it that are not written.
+    return {label: each for label, each in prints.items() if each.area == done.areas[label]}
 
 
 def _found_rows(commit: FoundCommit, done: Committed, model: str) -> list[StoredRow]:
