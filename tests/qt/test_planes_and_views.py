@@ -97,12 +97,9 @@ def test_another_image_is_seen_whole_and_the_panel_says_so(open_window: Any) -> 
     window.settle()
     panel, view = window.widget.prompts_tab.image_panel, window.annotator.view
 
-    def choose_channels() -> None:
-        panel.kind_combo.value = "axis"
-        panel.index_combos[0].value = 0
-        panel.index_combos[1].value = 2
-
-    choose_channels()
+    panel.kind_combo.value = "axis"
+    panel.index_combos[0].value = 0
+    panel.index_combos[1].value = 2
     panel.grey_box.setChecked(True)
     window.settle()
     assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
@@ -113,11 +110,12 @@ def test_another_image_is_seen_whole_and_the_panel_says_so(open_window: Any) -> 
     assert panel.index_combos[0].choices == (None, 0, 1)
     window.widget.choices.image_combo.value = cells
     window.settle()
-    assert view.view.axis is None
-    assert panel.channels == ChannelChoice()
-    choose_channels()
+    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), True)
+    chosen = ChannelChoice("axis", axis=0, indices=(0, 2, None), as_grey=True)
+    assert panel.channels == chosen
+    panel.index_combos[1].value = 1
     window.settle()
-    assert (view.view.axis, view.view.indices, view.view.as_grey) == (0, (0, 2), False)
+    assert (view.view.indices, view.view.as_grey) == ((0, 1), True)
 
 
 def test_grey_stays_with_the_image_that_it_was_chosen_for(open_window: Any) -> None:
