@@ -375,6 +375,19 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_export_does_not_take_the_place_of_labels_that_are_not_finished(tmp_path):
+    output = begun(tmp_path, 2, "labels.tif")
+    assert not output.exists()
+    np.save(tmp_path / "other.npy", np.ones(STACK.shape, np.uint8))
+    arguments = ["export", str(tmp_path / "other.npy"), "--format", "tiff", "-o", str(output)]
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 1
+    assert f"{output} was begun by another command and is not finished" in said.stderr
+    assert not output.exists()
+    run(STACK, output, resume=True)
+    np.testing.assert_array_equal(read(output)[0], expected(STACK))
+
+
 def test_an_export_says_that_labels_are_not_finished(tmp_path):
     output = begun(tmp_path, 2)
     arguments = ["export", str(output), "--format", "csv", "--overwrite", "-o"]

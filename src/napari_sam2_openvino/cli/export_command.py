@@ -91,6 +91,11 @@ def export_command(
     )
     parameters = ExportParameters(segmentation, style, contour_width, opacity)
     check_not_read(output, [each for each in (labels, image) if each])
+    if is_begun(output) and not overwrite:
+        raise InputError(
+            f"{output} was begun by another command and is not finished: choose another name, or "
+            "--overwrite."
+        )
     job = ExportJob(source, output, chosen, parameters, overwrite=overwrite)
     if is_begun(labels):
         typer.echo(
